@@ -1,0 +1,30 @@
+//! Containers: what one is made of ([`Config`], [`HostConfig`]), what it is ([`Inspect`], [`Summary`]), and the
+//! options of what can be done to it.
+
+mod config; // portable between machines
+mod host; // of this machine
+mod inspect; // one container in full
+mod mount; // what is mounted
+mod options; // query parameters
+mod resources; // limits
+mod summary; // a container in a list
+
+pub use config::{Config, CreateRequest, CreateResponse, HealthConfig, NetworkingConfig, PortSet};
+pub use host::{
+    HostConfig, LogConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyMode, UpdateRequest,
+    UpdateResponse,
+};
+pub use inspect::{
+    DriverData, Health, HealthcheckResult, Inspect, NetworkSettings, RootFsStorage, Snapshot,
+    State, Storage,
+};
+pub use mount::{
+    BindOptions, Driver, ImageOptions, Mount, MountPoint, TmpfsOptions, VolumeOptions,
+};
+pub use options::{
+    AttachOptions, ListOptions, LogsOptions, RemoveOptions, WaitCondition, WaitError, WaitResponse,
+};
+pub use resources::{
+    DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice,
+};
+pub use summary::{HealthSummary, NetworkSettingsSummary, PortSummary, Summary, SummaryHostConfig};
