@@ -1,0 +1,285 @@
+//! Parse and render.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gotmpl::parse::{DefineNode, ListNode, Parser};
+use gotmpl::{TemplateError, Value};
+
+use crate::data::{Data, Shape, address};
+use crate::error::{Error, Result};
+use crate::funcs::{self, Functions};
+use crate::print;
+use crate::rewrite::{AT, AT_PIPED, GET, METHOD, PRINT, Rewriter, Site};
+
+/// The name the top of a template runs under; no template can define it.
+const MAIN: &str = "\u{1}main";
+
+/// A parsed template, for any number of renderings.
+pub struct Template {
+    name: String,
+    source: String,
+    tree: ListNode,
+    defines: Vec<DefineNode>,
+    sites: Arc<[Site]>,
+    used: Vec<String>,
+}
+
+impl Template {
+    /// Parses the text of a template that errors give no name, as those of `--format`.
+    ///
+    /// # Errors
+    /// [`Error::Parse`] when the text is no template or calls a function that does not exist.
+    pub fn parse(source: &str) -> Result<Self> {
+        Self::named("", source)
+    }
+
+    /// Parses a template that errors call `name`.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn named(name: &str, source: &str) -> Result<Self> {
+        let refuse = |error: TemplateError| match error {
+            TemplateError::Parse { line, message, .. }
+            | TemplateError::Lex { line, message, .. } => Error::Parse {
+                name: name.to_owned(),
+                line,
+                message,
+            },
+            other => Error::Parse {
+                name: name.to_owned(),
+                line: 1,
+                message: other.to_string(),
+            },
+        };
+        let (tree, defines) = Parser::new(source, "{{", "}}")
+            .map_err(refuse)?
+            .parse()
+            .map_err(refuse)?;
+        let mut rewriter = Rewriter {
+            name,
+            sites: Vec::new(),
+            used: Vec::new(),
+        };
+        let tree = rewriter.list(tree)?;
+        let defines = defines
+            .into_iter()
+            .map(|d| rewriter.define(d))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Template {
+            name: name.to_owned(),
+            source: source.to_owned(),
+            tree,
+            defines,
+            sites: rewriter.sites.into(),
+            used: rewriter.used,
+        })
+    }
+
+    /// Whether the template reads the field `name` of its data, or its data as a whole.
+    pub fn uses(&self, name: &str) -> bool {
+        self.used.iter().any(|used| used == name || used == ".")
+    }
+
+    /// The template filled with `data`.
+    ///
+    /// # Errors
+    /// [`Error::Execute`] where the template and the data do not fit.
+    pub fn render(&self, data: &Data) -> Result<String> {
+        self.render_with(data, Functions::Basic)
+    }
+
+    /// The template filled with `data`, with the given set of functions.
+    ///
+    /// # Errors
+    /// As [`Template::render`].
+    pub fn render_with(&self, data: &Data, functions: Functions) -> Result<String> {
+        let place = Arc::new(Place::default());
+        let mut map = funcs::map(functions, &data.shapes);
+        let shapes = Arc::clone(&data.shapes);
+        map.insert(
+            PRINT.to_owned(),
+            Arc::new(move |args: &[Value]| {
+                let value = args.last().unwrap_or(&Value::Nil);
+                Ok(Value::String(print::print(value, &shapes).into()))
+            }),
+        );
+        map.insert(AT.to_owned(), at(&place, 1));
+        map.insert(AT_PIPED.to_owned(), at(&place, 0));
+        map.insert(GET.to_owned(), self.get(&place, &data.shapes));
+        map.insert(METHOD.to_owned(), self.method(&place, &data.shapes));
+        let mut template = gotmpl::Template::new("").funcs(map);
+        template = template.add_parse_tree(MAIN, self.tree.clone());
+        for define in &self.defines {
+            template = template.add_parse_tree(&define.name, define.body.clone());
+        }
+        template
+            .execute_template_to_string(MAIN, &data.value)
+            .map_err(|error| self.locate(&place, error))
+    }
+
+    /// Walks fields: `get value site`.
+    fn get(&self, place: &Arc<Place>, shapes: &Arc<HashMap<usize, Shape>>) -> gotmpl::ValueFunc {
+        let (place, shapes, sites) = (
+            Arc::clone(place),
+            Arc::clone(shapes),
+            Arc::clone(&self.sites),
+        );
+        Arc::new(move |args: &[Value]| {
+            let [value, Value::Int(index)] = args else {
+                return Ok(Value::Nil);
+            };
+            let Some(site) = sites.get(*index as usize) else {
+                return Ok(Value::Nil);
+            };
+            let walked = walk(value, &site.fields, &shapes).and_then(|value| match value {
+                Value::Function(_) => {
+                    let name = site.fields.last().map_or("", String::as_str);
+                    Err(format!("wrong number of args for {name}: want 1 got 0"))
+                }
+                value => Ok(value),
+            });
+            walked.map_err(|message| place.fail(*index, message))
+        })
+    }
+
+    /// Calls a method: `method receiver site arguments...`.
+    fn method(&self, place: &Arc<Place>, shapes: &Arc<HashMap<usize, Shape>>) -> gotmpl::ValueFunc {
+        let (place, shapes, sites) = (
+            Arc::clone(place),
+            Arc::clone(shapes),
+            Arc::clone(&self.sites),
+        );
+        Arc::new(move |args: &[Value]| {
+            let [value, Value::Int(index), rest @ ..] = args else {
+                return Ok(Value::Nil);
+            };
+            let Some(site) = sites.get(*index as usize) else {
+                return Ok(Value::Nil);
+            };
+            let method = walk(value, &site.fields, &shapes);
+            let method = method.map_err(|message| place.fail(*index, message))?;
+            match method {
+                Value::Function(function) => function(rest).map_err(|error| match error {
+                    TemplateError::Exec(message) => place.fail(*index, message),
+                    other => other,
+                }),
+                _ => {
+                    let name = site.fields.last().map_or("", String::as_str);
+                    let message = format!("{name} is not a method but has arguments");
+                    Err(place.fail(*index, message))
+                }
+            }
+        })
+    }
+
+    /// Turns an error of the engine into one of Go's, with the place that was noted last.
+    fn locate(&self, place: &Place, error: TemplateError) -> Error {
+        let (site, message) = place.take();
+        let name = self.name.clone();
+        let site = usize::try_from(site)
+            .ok()
+            .and_then(|index| self.sites.get(index));
+        let raw = match error {
+            TemplateError::Exec(message) => message,
+            other => other.to_string(),
+        };
+        let Some(site) = site else {
+            return Error::Other { name, message: raw };
+        };
+        let message = message.unwrap_or_else(|| match &site.function {
+            Some(_) if raw.starts_with("wrong ") => raw,
+            Some(function) => format!("error calling {function}: {raw}"),
+            None => raw,
+        });
+        let before = &self.source[..site.offset.min(self.source.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before
+            .rfind('\n')
+            .map_or(before.len(), |at| before.len() - at - 1);
+        let position = format!("{line}:{column}: ");
+        Error::Execute {
+            name,
+            position,
+            at: site.text.clone(),
+            message,
+        }
+    }
+}
+
+/// Notes which call is next, by the number at `index`, and hands the other argument through.
+fn at(place: &Arc<Place>, index: usize) -> gotmpl::ValueFunc {
+    let place = Arc::clone(place);
+    Arc::new(move |args: &[Value]| {
+        if let Some(Value::Int(site)) = args.get(index) {
+            place.set(*site, None);
+        }
+        Ok(args.get(1 - index).cloned().unwrap_or(Value::Nil))
+    })
+}
+
+/// The place in the template that runs, and what failed there if we know better than the engine.
+struct Place(Mutex<(i64, Option<String>)>);
+
+impl Default for Place {
+    fn default() -> Self {
+        Place(Mutex::new((-1, None)))
+    }
+}
+
+impl Place {
+    fn set(&self, site: i64, message: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (site, message);
+    }
+
+    fn fail(&self, site: i64, message: String) -> TemplateError {
+        self.set(site, Some(message.clone()));
+        TemplateError::Exec(message)
+    }
+
+    fn take(&self) -> (i64, Option<String>) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+fn walk(
+    from: &Value,
+    fields: &[String],
+    shapes: &HashMap<usize, Shape>,
+) -> std::result::Result<Value, String> {
+    let mut value = from.clone();
+    let mut absent: Option<&str> = None;
+    for field in fields {
+        let shape = address(&value).and_then(|key| shapes.get(&key));
+        if let Some(missing) = absent.filter(|_| value == Value::Nil) {
+            return Err(format!("map has no entry for key {missing:?}"));
+        }
+        let next = match &value {
+            Value::Map(map) => map.get(field.as_str()).cloned(),
+            Value::Nil => return Err(format!("nil pointer evaluating interface {{}}.{field}")),
+            _ => {
+                return Err(format!(
+                    "can't evaluate field {field} in type interface {{}}"
+                ));
+            }
+        };
+        absent = match shape {
+            Some(Shape::Struct { absent, .. }) if absent.contains(&field.as_str()) => Some(field),
+            _ => None,
+        };
+        value = next.ok_or_else(|| match shape {
+            Some(Shape::Row { type_name, .. }) => {
+                format!("can't evaluate field {field} in type {type_name}")
+            }
+            _ => format!("map has no entry for key {field:?}"),
+        })?;
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+#[path = "template_tests.rs"]
+mod tests;
