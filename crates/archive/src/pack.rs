@@ -1,0 +1,400 @@
+//! Making a tar of a tree: names sorted, the same tree always gives the same bytes.
+//!
+//! Everything is opened below descriptors of our own without following links, so a tree that a container changes
+//! meanwhile gives an odd archive at worst.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, lgetxattr,
+    llistxattr, major, minor, openat, readlinkat, statat,
+};
+use rustix::io::Errno;
+
+use crate::header::{Entry, Kind, Time, Xattrs};
+use crate::tree::{self, join};
+use crate::{Error, TarWriter, Whiteouts};
+
+/// What extended attributes and their names may take; the kernel's limit for either.
+const XATTR: usize = 64 << 10;
+
+/// Which times an archive has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Times {
+    /// To the nanosecond.
+    #[default]
+    Exact,
+    /// Whole seconds, as Docker packs.
+    Seconds,
+    /// This one for all: reproducible builds.
+    Fixed(Time),
+}
+
+/// How a tree is packed.
+#[derive(Clone, Debug, Default)]
+pub struct PackOptions {
+    /// `Overlay` for an upper directory, whose removals become `.wh.` names.
+    pub whiteouts: Whiteouts,
+    /// Times.
+    pub times: Times,
+    /// Whether an entry `./` for the root comes first.
+    pub with_root: bool,
+    /// In front of every name, without slashes at its ends: `cp` of `/a/b` packs below `b`.
+    pub prefix: Vec<u8>,
+    /// Owner and group of all entries instead of their own.
+    pub owner: Option<(u32, u32)>,
+}
+
+impl PackOptions {
+    /// For the upper directory of a container, as a layer.
+    #[must_use]
+    pub fn layer() -> PackOptions {
+        PackOptions {
+            whiteouts: Whiteouts::Overlay,
+            ..PackOptions::default()
+        }
+    }
+}
+
+/// What was packed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Packed {
+    /// Entries.
+    pub entries: u64,
+    /// Bytes of the files.
+    pub size: u64,
+    /// Sockets, which a tar cannot hold and which mean nothing without their process.
+    pub skipped: u64,
+    /// Files that were shorter than they said when they were read; the rest is zeros.
+    pub changed: u64,
+}
+
+/// Packs the directory at `path`; see [`pack`].
+///
+/// # Errors
+/// As [`pack`].
+pub fn pack_at(path: &Path, sink: impl Write, options: &PackOptions) -> Result<Packed, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, path, flags, Mode::empty())
+        .map_err(Error::file("open", path.as_os_str().as_bytes()))?;
+    pack(root.as_fd(), sink, options)
+}
+
+/// Writes a tar, not compressed, of everything below `root` to `sink`, with the end of the archive. Hard links inside
+/// the tree stay hard links.
+///
+/// # Errors
+/// [`Error::File`], [`Error::Write`]; [`Error::Unsupported`] for an overlay upper directory that was mounted with
+/// redirects or metadata-only copies, which only the kernel can put together again.
+pub fn pack(
+    root: BorrowedFd<'_>,
+    sink: impl Write,
+    options: &PackOptions,
+) -> Result<Packed, Error> {
+    let mut pack = Pack {
+        tar: TarWriter::new(std::io::BufWriter::with_capacity(128 << 10, sink)),
+        options,
+        packed: Packed::default(),
+        linked: HashMap::new(),
+    };
+    pack.tree(root)?;
+    let mut sink = pack.tar.finish()?;
+    sink.flush().map_err(Error::Write)?;
+    Ok(pack.packed)
+}
+
+struct Pack<'a, W: Write> {
+    tar: TarWriter<W>,
+    options: &'a PackOptions,
+    packed: Packed,
+    /// First name of every file that has several.
+    linked: HashMap<(u64, u64), Vec<u8>>,
+}
+
+/// A directory on the way down, with the names in it still to pack, last one first.
+struct Level {
+    directory: OwnedFd,
+    path: Vec<u8>,
+    names: Vec<Vec<u8>>,
+}
+
+impl<W: Write> Pack<'_, W> {
+    fn tree(&mut self, root: BorrowedFd<'_>) -> Result<(), Error> {
+        let directory = tree::open(root, b".").map_err(Error::file("open", b"."))?;
+        if self.options.with_root {
+            let status = fstat(&directory).map_err(Error::file("stat", b"."))?;
+            self.directory(directory.as_fd(), b"", &status)?;
+        } else {
+            self.opaque(directory.as_fd(), b"")?;
+        }
+        let mut levels = vec![self.level(directory, Vec::new())?];
+        while let Some(level) = levels.last_mut() {
+            let Some(name) = level.names.pop() else {
+                levels.pop();
+                continue;
+            };
+            let path = join(&level.path, &name);
+            let at = level.directory.as_fd();
+            let status = match statat(at, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(status) => status,
+                Err(Errno::NOENT) => continue,
+                Err(errno) => return Err(Error::file("stat", &path)(errno)),
+            };
+            if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+                let directory = match tree::open(at, &name) {
+                    Ok(directory) => directory,
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                    Err(errno) => return Err(Error::file("open", &path)(errno)),
+                };
+                self.directory(directory.as_fd(), &path, &status)?;
+                let level = self.level(directory, path)?;
+                levels.push(level);
+            } else {
+                self.entry(at, &name, &path, &status)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in a directory in descending order.
+    fn level(&self, directory: OwnedFd, path: Vec<u8>) -> Result<Level, Error> {
+        let read = || -> Result<Vec<Vec<u8>>, Errno> {
+            let mut names = Vec::new();
+            for entry in Dir::read_from(&directory)? {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes();
+                if !matches!(name, b"." | b"..") {
+                    names.push(name.to_vec());
+                }
+            }
+            Ok(names)
+        };
+        let mut names = read().map_err(Error::file("list", &path))?;
+        names.sort_unstable_by(|one, other| other.cmp(one));
+        Ok(Level {
+            directory,
+            path,
+            names,
+        })
+    }
+
+    fn directory(
+        &mut self,
+        directory: BorrowedFd<'_>,
+        path: &[u8],
+        status: &Stat,
+    ) -> Result<(), Error> {
+        let mut entry = self.describe(Kind::Directory, path, status);
+        entry.path = match entry.path.is_empty() {
+            true => b"./".to_vec(),
+            false => [&entry.path[..], b"/"].concat(),
+        };
+        entry.xattrs = self.xattrs(path, Source::Open(directory))?;
+        self.write(&entry)?;
+        self.opaque(directory, path)
+    }
+
+    /// The name that tells that a directory hides those below.
+    fn opaque(&mut self, directory: BorrowedFd<'_>, path: &[u8]) -> Result<(), Error> {
+        if self.options.whiteouts != Whiteouts::Overlay {
+            return Ok(());
+        }
+        let mut value = [0; 8];
+        match fgetxattr(directory, "trusted.overlay.opaque", value.as_mut_slice()) {
+            Ok(1) if value[0] == b'y' => self.removal(&join(path, b".wh..wh..opq")),
+            Ok(_) | Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
+            Err(errno) => Err(Error::file("read attribute of", path)(errno)),
+        }
+    }
+
+    fn removal(&mut self, path: &[u8]) -> Result<(), Error> {
+        let mut entry = Entry::new(self.prefixed(path), Kind::File, 0o600);
+        if let Times::Fixed(time) = self.options.times {
+            entry.mtime = time;
+        }
+        self.write(&entry)
+    }
+
+    fn entry(
+        &mut self,
+        at: BorrowedFd<'_>,
+        name: &[u8],
+        path: &[u8],
+        status: &Stat,
+    ) -> Result<(), Error> {
+        let kind = match FileType::from_raw_mode(status.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Symlink => Kind::Symlink,
+            FileType::Fifo => Kind::Fifo,
+            FileType::BlockDevice => Kind::BlockDevice,
+            FileType::CharacterDevice => {
+                if self.options.whiteouts == Whiteouts::Overlay && status.st_rdev == 0 {
+                    let (parent, name) = tree::split(path);
+                    return self.removal(&join(parent, &[b".wh.", name].concat()));
+                }
+                Kind::CharacterDevice
+            }
+            _ => {
+                self.packed.skipped += 1;
+                return Ok(());
+            }
+        };
+        if self.options.whiteouts == Whiteouts::Overlay && name.starts_with(b".wh.") {
+            return Err(Error::name(path, "as a layer it would be a removal"));
+        }
+        let mut entry = self.describe(kind, path, status);
+        if status.st_nlink > 1 {
+            let key = (status.st_dev, status.st_ino);
+            if let Some(first) = self.linked.get(&key) {
+                entry.kind = Kind::HardLink;
+                entry.link.clone_from(first);
+                return self.write(&entry);
+            }
+            self.linked.insert(key, entry.path.clone());
+        }
+        match kind {
+            Kind::File => return self.file(at, name, entry),
+            Kind::Symlink => {
+                let target =
+                    readlinkat(at, name, Vec::new()).map_err(Error::file("read link", path))?;
+                entry.link = target.into_bytes();
+            }
+            _ => entry.device = (major(status.st_rdev), minor(status.st_rdev)),
+        }
+        entry.xattrs = self.xattrs(path, Source::Name(at, name))?;
+        self.write(&entry)
+    }
+
+    fn file(&mut self, at: BorrowedFd<'_>, name: &[u8], mut entry: Entry) -> Result<(), Error> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match openat(at, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT | Errno::LOOP) => return Ok(()),
+            Err(errno) => return Err(Error::file("open", &entry.path)(errno)),
+        };
+        // What was opened may not be what was looked at.
+        let status = fstat(&file).map_err(Error::file("stat", &entry.path))?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+            return Ok(());
+        }
+        entry.size = u64::try_from(status.st_size).unwrap_or(0);
+        entry.xattrs = self.xattrs(&entry.path, Source::Open(file.as_fd()))?;
+        self.packed.entries += 1;
+        self.packed.size += entry.size;
+        let missing = self.tar.file(&entry, &file)?;
+        self.packed.changed += u64::from(missing > 0);
+        Ok(())
+    }
+
+    fn write(&mut self, entry: &Entry) -> Result<(), Error> {
+        self.packed.entries += 1;
+        self.tar.header(entry)
+    }
+
+    fn prefixed(&self, path: &[u8]) -> Vec<u8> {
+        match (self.options.prefix.is_empty(), path.is_empty()) {
+            (true, _) => path.to_vec(),
+            (false, true) => self.options.prefix.clone(),
+            (false, false) => join(&self.options.prefix, path),
+        }
+    }
+
+    fn describe(&self, kind: Kind, path: &[u8], status: &Stat) -> Entry {
+        let mut entry = Entry::new(self.prefixed(path), kind, status.st_mode & 0o7777);
+        (entry.uid, entry.gid) = self.options.owner.unwrap_or((status.st_uid, status.st_gid));
+        entry.mtime = match self.options.times {
+            Times::Exact => Time {
+                seconds: status.st_mtime,
+                nanoseconds: u32::try_from(status.st_mtime_nsec).unwrap_or(0),
+            },
+            Times::Seconds => Time {
+                seconds: status.st_mtime,
+                nanoseconds: 0,
+            },
+            Times::Fixed(time) => time,
+        };
+        entry
+    }
+
+    /// The extended attributes in the order of their names, but for those of overlayfs and of the host's SELinux policy.
+    fn xattrs(&self, path: &[u8], source: Source<'_>) -> Result<Xattrs, Error> {
+        let refused = |errno| Error::file("read attributes of", path)(errno);
+        let mut names = vec![0; 256];
+        let length = loop {
+            match source.list(&mut names) {
+                Ok(length) => break length,
+                Err(Errno::RANGE) if names.len() < XATTR => names.resize(XATTR, 0),
+                Err(Errno::NOTSUP | Errno::NOENT) => break 0,
+                Err(errno) => return Err(refused(errno)),
+            }
+        };
+        let mut found = Vec::new();
+        for name in names[..length]
+            .split(|byte| *byte == 0)
+            .filter(|name| !name.is_empty())
+        {
+            if let Some(own) = name.strip_prefix(b"trusted.overlay.") {
+                if self.options.whiteouts == Whiteouts::Overlay
+                    && matches!(own, b"redirect" | b"metacopy")
+                {
+                    return Err(Error::Unsupported(format!(
+                        "overlay {} on {:?}",
+                        String::from_utf8_lossy(own),
+                        String::from_utf8_lossy(path)
+                    )));
+                }
+                continue;
+            }
+            // A "=" in a name cannot be told in PAX.
+            if name == b"security.selinux" || name.contains(&b'=') {
+                continue;
+            }
+            let mut value = vec![0; XATTR];
+            match source.value(name, &mut value) {
+                Ok(length) => {
+                    value.truncate(length);
+                    found.push((name.to_vec(), value));
+                }
+                Err(Errno::NODATA | Errno::NOTSUP | Errno::NOENT) => {}
+                Err(errno) => return Err(refused(errno)),
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+/// Where extended attributes are read.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Open(BorrowedFd<'a>),
+    /// Links and devices, which cannot be opened for this.
+    Name(BorrowedFd<'a>, &'a [u8]),
+}
+
+impl Source<'_> {
+    fn list(self, names: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Source::Open(file) => flistxattr(file, names),
+            Source::Name(at, name) => llistxattr(way(at, name), names),
+        }
+    }
+
+    fn value(self, name: &[u8], value: &mut [u8]) -> Result<usize, Errno> {
+        match self {
+            Source::Open(file) => fgetxattr(file, name, value),
+            Source::Name(at, file) => lgetxattr(way(at, file), name, value),
+        }
+    }
+}
+
+/// A name that leads through our own open directory.
+fn way(at: BorrowedFd<'_>, name: &[u8]) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", at.as_raw_fd()))
+        .join(std::ffi::OsStr::from_bytes(name))
+}

@@ -1,0 +1,341 @@
+//! Packing and applying are inverse: any tree comes back as it was, and packs to the same bytes again.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::path::Path;
+
+use onggi_archive::{
+    ApplyOptions, Entry, Kind, PackOptions, TarReader, TarWriter, Time, Times, apply_at, pack_at,
+};
+use proptest::prelude::*;
+
+/// Everything an archive keeps of one name.
+#[derive(Debug, PartialEq, Eq)]
+struct Seen {
+    mode: u32,
+    owner: (u32, u32),
+    mtime: (i64, i64),
+    content: Vec<u8>,
+    xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+    device: u64,
+    /// The smallest name of the same file.
+    first: String,
+}
+
+fn look(root: &Path) -> BTreeMap<String, Seen> {
+    let mut seen = BTreeMap::new();
+    let mut waiting = vec![root.to_path_buf()];
+    let mut paths = Vec::new();
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                waiting.push(entry.path());
+            }
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    let mut firsts: BTreeMap<u64, String> = BTreeMap::new();
+    for path in paths {
+        let name = path
+            .strip_prefix(root)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let status = std::fs::symlink_metadata(&path).unwrap();
+        let kind = status.file_type();
+        let content = if kind.is_file() {
+            std::fs::read(&path).unwrap()
+        } else if kind.is_symlink() {
+            std::fs::read_link(&path)
+                .unwrap()
+                .into_os_string()
+                .into_encoded_bytes()
+        } else {
+            Vec::new()
+        };
+        let mut names = vec![0; 4096];
+        let length = rustix::fs::llistxattr(&path, names.as_mut_slice()).unwrap_or(0);
+        let mut xattrs = BTreeMap::new();
+        for key in names[..length]
+            .split(|byte| *byte == 0)
+            .filter(|key| !key.is_empty())
+        {
+            let mut value = vec![0; 4096];
+            let length = rustix::fs::lgetxattr(&path, key, value.as_mut_slice()).unwrap();
+            value.truncate(length);
+            xattrs.insert(key.to_vec(), value);
+        }
+        let first = match kind.is_dir() {
+            true => name.clone(),
+            false => firsts
+                .entry(status.ino())
+                .or_insert_with(|| name.clone())
+                .clone(),
+        };
+        let device = if kind.is_char_device() || kind.is_block_device() {
+            status.rdev()
+        } else {
+            0
+        };
+        let mode = if kind.is_symlink() {
+            0o120_777
+        } else {
+            status.mode()
+        };
+        seen.insert(
+            name,
+            Seen {
+                mode,
+                owner: (status.uid(), status.gid()),
+                mtime: (status.mtime(), status.mtime_nsec()),
+                content,
+                xattrs,
+                device,
+                first,
+            },
+        );
+    }
+    seen
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Directory,
+    File(Vec<u8>),
+    Symlink(String),
+    HardLink(usize),
+    Fifo,
+    Device(u32, u32),
+}
+
+#[derive(Clone, Debug)]
+struct Made {
+    parent: usize,
+    name: String,
+    what: What,
+    mode: u32,
+    owner: (u32, u32),
+    mtime: Time,
+    xattr: Option<(String, Vec<u8>)>,
+}
+
+fn made() -> impl Strategy<Value = Made> {
+    let what = prop_oneof![
+        3 => Just(What::Directory),
+        4 => proptest::collection::vec(any::<u8>(), 0..2000).prop_map(What::File),
+        1 => "[a-z./]{1,120}".prop_map(What::Symlink),
+        2 => any::<usize>().prop_map(What::HardLink),
+        1 => Just(What::Fifo),
+        1 => (0_u32..4000, 1_u32..200_000).prop_map(|(major, minor)| What::Device(major, minor)),
+    ];
+    let owner = prop_oneof![2 => Just((0, 0)), 1 => (0_u32..u32::MAX, 0_u32..u32::MAX)];
+    let mode = prop_oneof![2 => Just(0o644), 1 => Just(0o755), 2 => 0_u32..0o10000];
+    let seconds = prop_oneof![3 => 0_i64..4_000_000_000, 1 => -1_000_000_000_i64..0];
+    let time = (seconds, prop_oneof![Just(0_u32), 0_u32..1_000_000_000]);
+    let name = prop_oneof![4 => "[a-zA-Z0-9 ._-]{1,12}", 1 => "[a-z\u{e9}\u{4e00}]{30,80}"];
+    let xattr = proptest::option::weighted(
+        0.2,
+        (
+            "user\\.[a-z]{1,9}",
+            proptest::collection::vec(any::<u8>(), 0..60),
+        ),
+    );
+    (any::<usize>(), name, what, mode, owner, time, xattr).prop_map(
+        |(parent, name, what, mode, owner, (seconds, nanoseconds), xattr)| Made {
+            parent,
+            name,
+            what,
+            mode,
+            owner,
+            mtime: Time {
+                seconds,
+                nanoseconds,
+            },
+            xattr,
+        },
+    )
+}
+
+/// An archive of these, names made unique.
+fn archive(all: &[Made]) -> Vec<u8> {
+    let mut tar = TarWriter::new(Vec::new());
+    let mut directories: Vec<(String, Made)> = Vec::new();
+    let mut files: Vec<String> = Vec::new();
+    for (number, made) in all.iter().enumerate() {
+        let parent = match directories.len() {
+            0 => String::new(),
+            count => match made.parent % (count + 1) {
+                0 => String::new(),
+                index => format!("{}/", directories[index - 1].0),
+            },
+        };
+        let path = format!("{parent}{}-{number}", made.name.trim_start_matches('.'));
+        let kind = match &made.what {
+            What::Directory => {
+                directories.push((path.clone(), made.clone()));
+                Kind::Directory
+            }
+            What::File(_) => Kind::File,
+            What::Symlink(_) => Kind::Symlink,
+            What::HardLink(_) if files.is_empty() => continue,
+            What::HardLink(_) => Kind::HardLink,
+            What::Fifo => Kind::Fifo,
+            What::Device(..) => Kind::CharacterDevice,
+        };
+        let mut entry = Entry::new(path.clone(), kind, made.mode);
+        (entry.uid, entry.gid) = made.owner;
+        entry.mtime = made.mtime;
+        if matches!(kind, Kind::Directory | Kind::File)
+            && let Some((name, value)) = &made.xattr
+        {
+            entry
+                .xattrs
+                .push((name.clone().into_bytes(), value.clone()));
+        }
+        match &made.what {
+            What::File(data) => {
+                entry.size = data.len() as u64;
+                tar.file(&entry, &data[..]).unwrap();
+                files.push(path);
+                continue;
+            }
+            What::Symlink(target) => entry.link = target.clone().into_bytes(),
+            What::HardLink(index) => {
+                entry.link = files[index % files.len()].clone().into_bytes();
+            }
+            What::Device(major, minor) => entry.device = (*major, *minor),
+            What::Directory | What::Fifo => {}
+        }
+        tar.header(&entry).unwrap();
+    }
+    tar.finish().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tree_comes_back(all in proptest::collection::vec(made(), 0..40)) {
+        let place = tempfile::tempdir().unwrap();
+        let (one, two) = (place.path().join("one"), place.path().join("two"));
+        std::fs::create_dir(&one).unwrap();
+        std::fs::create_dir(&two).unwrap();
+        apply_at(&archive(&all)[..], &one, &ApplyOptions::layer()).unwrap();
+        let mut packed = Vec::new();
+        pack_at(&one, &mut packed, &PackOptions::layer()).unwrap();
+        let applied = apply_at(&packed[..], &two, &ApplyOptions::layer()).unwrap();
+        prop_assert!(applied.implied.is_empty());
+        prop_assert_eq!(look(&one), look(&two));
+        let mut again = Vec::new();
+        pack_at(&two, &mut again, &PackOptions::layer()).unwrap();
+        prop_assert!(packed == again, "not the same bytes");
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic_or_hang(mut bytes in proptest::collection::vec(any::<u8>(), 0..4096),
+                                      changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 0..6)) {
+        let mut reader = TarReader::new(&bytes[..]);
+        while let Ok(Some(_)) = reader.next() {}
+        // A valid archive with some bytes changed and its checksums made right again goes deeper.
+        let whole = archive(&[Made {
+            parent: 0, name: "n".repeat(150), what: What::File(bytes.clone()), mode: 0o644,
+            owner: (3_000_000, 1), mtime: Time { seconds: 1, nanoseconds: 5 },
+            xattr: Some(("user.x".to_owned(), vec![1])),
+        }]);
+        bytes = whole;
+        for (index, byte) in changes {
+            let index = index % bytes.len();
+            bytes[index] = byte;
+            let block = index / 512 * 512;
+            let sum: u32 = bytes[block..block + 512].iter().enumerate()
+                .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) }).sum();
+            bytes[block + 148..block + 156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        }
+        let mut reader = TarReader::new(&bytes[..]);
+        while let Ok(Some(_)) = reader.next() {}
+    }
+}
+
+#[test]
+fn an_upper_directory_packs_to_removals_and_comes_back() {
+    let place = tempfile::tempdir().unwrap();
+    let (one, two) = (place.path().join("one"), place.path().join("two"));
+    std::fs::create_dir_all(one.join("etc")).unwrap();
+    std::fs::create_dir(&two).unwrap();
+    std::fs::write(one.join("etc/new"), "n").unwrap();
+    let device = rustix::fs::FileType::CharacterDevice;
+    let mode = rustix::fs::Mode::empty();
+    rustix::fs::mknodat(rustix::fs::CWD, one.join("etc/gone"), device, mode, 0).unwrap();
+    let flags = rustix::fs::XattrFlags::empty();
+    rustix::fs::setxattr(one.join("etc"), "trusted.overlay.opaque", b"y", flags).unwrap();
+    rustix::fs::setxattr(one.join("etc"), "trusted.overlay.origin", b"abc", flags).unwrap();
+    let mut bytes = Vec::new();
+    let packed = pack_at(&one, &mut bytes, &PackOptions::layer()).unwrap();
+    assert_eq!(packed.entries, 4);
+    let mut names = Vec::new();
+    let mut reader = TarReader::new(&bytes[..]);
+    while let Some(entry) = reader.next().unwrap() {
+        assert!(entry.xattrs.is_empty());
+        names.push(String::from_utf8(entry.path).unwrap());
+    }
+    assert_eq!(
+        names,
+        ["etc/", "etc/.wh..wh..opq", "etc/.wh.gone", "etc/new"]
+    );
+    apply_at(&bytes[..], &two, &ApplyOptions::layer()).unwrap();
+    let gone = std::fs::symlink_metadata(two.join("etc/gone")).unwrap();
+    assert!(gone.file_type().is_char_device() && gone.rdev() == 0);
+    rustix::fs::setxattr(one.join("etc/new"), "trusted.overlay.metacopy", b"", flags).unwrap();
+    let error = pack_at(&one, std::io::sink(), &PackOptions::layer()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unsupported tar archive: overlay metacopy on \"etc/new\""
+    );
+}
+
+#[test]
+fn options_of_packing_do_what_they_say() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("f"), "x").unwrap();
+    let socket = std::os::unix::net::UnixListener::bind(place.path().join("socket")).unwrap();
+    let options = PackOptions {
+        times: Times::Fixed(Time {
+            seconds: 9,
+            nanoseconds: 0,
+        }),
+        with_root: true,
+        prefix: b"base".to_vec(),
+        owner: Some((5, 6)),
+        ..PackOptions::default()
+    };
+    let mut bytes = Vec::new();
+    let packed = pack_at(place.path(), &mut bytes, &options).unwrap();
+    drop(socket);
+    assert_eq!((packed.entries, packed.skipped, packed.size), (2, 1, 1));
+    let mut reader = TarReader::new(&bytes[..]);
+    let root = reader.next().unwrap().unwrap();
+    assert_eq!(
+        (root.path.as_slice(), root.kind),
+        (&b"base/"[..], Kind::Directory)
+    );
+    let file = reader.next().unwrap().unwrap();
+    assert_eq!(
+        (file.path.as_slice(), file.uid, file.gid),
+        (&b"base/f"[..], 5, 6)
+    );
+    assert_eq!(file.mtime.seconds, 9);
+    // GNU tar agrees that it is a tar.
+    let path = place.path().join("out.tar");
+    std::fs::write(&path, &bytes).unwrap();
+    let listed = std::process::Command::new("tar")
+        .arg("-tf")
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(listed.stdout).unwrap(), "base/\nbase/f\n");
+}
