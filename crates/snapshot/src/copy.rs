@@ -1,0 +1,208 @@
+//! Copying a layer onto a directory, for the native driver: overlayfs's merge, done once and for all.
+//!
+//! The target belongs to a container that has never run, so nothing in it moves while this works.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fgetxattr, linkat, mkdirat,
+    mknodat, openat, readlinkat, statat, symlinkat, unlinkat, utimensat,
+};
+use rustix::io::Errno;
+
+use crate::Error;
+use crate::inherit::{extended, open, set_extended, set_owner_and_mode, set_time, times};
+
+/// Copies the layer at `from`, in the form overlayfs reads, onto `to`: whiteouts remove, opaque directories empty.
+pub(crate) fn layer(from: &Path, to: &Path) -> Result<(), Error> {
+    let source = open(CWD, from).map_err(Error::file("open", from))?;
+    let target = open(CWD, to).map_err(Error::file("open", to))?;
+    let mut copy = Copy {
+        target: target.as_fd(),
+        linked: HashMap::new(),
+    };
+    let mut waiting = vec![PathBuf::new()];
+    // Times last: filling a directory changes its own.
+    let mut visited = Vec::new();
+    while let Some(path) = waiting.pop() {
+        copy.directory(source.as_fd(), &path, &mut waiting)
+            .map_err(Error::file("copy", from.join(&path)))?;
+        visited.push(path);
+    }
+    for path in visited.iter().rev() {
+        let finish = || -> Result<(), Errno> {
+            let status = rustix::fs::fstat(below(source.as_fd(), path)?)?;
+            set_time(below(target.as_fd(), path)?.as_fd(), &status)
+        };
+        finish().map_err(Error::file("change", to.join(path)))?;
+    }
+    Ok(())
+}
+
+struct Copy<'a> {
+    target: BorrowedFd<'a>,
+    /// First name of every file that has several.
+    linked: HashMap<u64, PathBuf>,
+}
+
+impl Copy<'_> {
+    fn directory(
+        &mut self,
+        source: BorrowedFd<'_>,
+        path: &Path,
+        waiting: &mut Vec<PathBuf>,
+    ) -> Result<(), Errno> {
+        let from = below(source, path)?;
+        let to = below(self.target, path)?;
+        if is_opaque(from.as_fd())? {
+            for entry in Dir::read_from(&to)? {
+                let entry = entry?;
+                if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                    remove(to.as_fd(), entry.file_name().to_bytes())?;
+                }
+            }
+        }
+        set_owner_and_mode(to.as_fd(), &rustix::fs::fstat(&from)?)?;
+        for (name, value) in extended(from.as_fd())? {
+            set_extended(to.as_fd(), &name, &value)?;
+        }
+        for entry in Dir::read_from(&from)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            let status = statat(&from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let child = path.join(std::ffi::OsStr::from_bytes(name));
+            if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+                match mkdirat(&to, name, Mode::RWXU) {
+                    Err(Errno::EXIST) => {
+                        let there = statat(&to, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                        if FileType::from_raw_mode(there.st_mode) != FileType::Directory {
+                            unlinkat(&to, name, AtFlags::empty())?;
+                            mkdirat(&to, name, Mode::RWXU)?;
+                        }
+                    }
+                    other => other?,
+                }
+                waiting.push(child);
+            } else {
+                remove(to.as_fd(), name)?;
+                self.file(from.as_fd(), to.as_fd(), name, child, &status)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &[u8],
+        path: PathBuf,
+        status: &Stat,
+    ) -> Result<(), Errno> {
+        let kind = FileType::from_raw_mode(status.st_mode);
+        if kind == FileType::CharacterDevice && status.st_rdev == 0 {
+            return Ok(());
+        }
+        if status.st_nlink > 1 {
+            if let Some(first) = self.linked.get(&status.st_ino) {
+                return linkat(self.target, first, to, name, AtFlags::empty());
+            }
+            self.linked.insert(status.st_ino, path);
+        }
+        match kind {
+            FileType::RegularFile => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let mut source = File::from(openat(from, name, flags, Mode::empty())?);
+                let flags = OFlags::WRONLY
+                    | OFlags::CREATE
+                    | OFlags::EXCL
+                    | OFlags::NOFOLLOW
+                    | OFlags::CLOEXEC;
+                let mut target = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
+                std::io::copy(&mut source, &mut target)
+                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+                set_owner_and_mode(target.as_fd(), status)?;
+                for (name, value) in extended(source.as_fd())? {
+                    set_extended(target.as_fd(), &name, &value)?;
+                }
+                return set_time(target.as_fd(), status);
+            }
+            FileType::Symlink => symlinkat(readlinkat(from, name, Vec::new())?, to, name)?,
+            _ => {
+                let mode = Mode::from_raw_mode(status.st_mode & 0o7777);
+                mknodat(to, name, kind, mode, status.st_rdev)?;
+            }
+        }
+        let (user, group) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
+        chownat(to, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
+        if kind != FileType::Symlink {
+            // Not left to the umask.
+            let mode = Mode::from_raw_mode(status.st_mode & 0o7777);
+            rustix::fs::chmodat(to, name, mode, AtFlags::empty())?;
+        }
+        utimensat(to, name, &times(status), AtFlags::SYMLINK_NOFOLLOW)
+    }
+}
+
+fn below(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    match path.as_os_str().is_empty() {
+        true => open(root, "."),
+        false => open(root, path),
+    }
+}
+
+fn is_opaque(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let mut value = [0; 4];
+    match fgetxattr(directory, "trusted.overlay.opaque", value.as_mut_slice()) {
+        Ok(length) => Ok(&value[..length] == b"y"),
+        Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Removes what may be at `name`, with all below it.
+fn remove(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    match unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ISDIR | Errno::PERM) => {}
+        Err(errno) => return Err(errno),
+    }
+    let mut levels = vec![(open(parent, name)?, name.to_vec())];
+    while let Some((directory, name)) = levels.last() {
+        let mut child = None;
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            match unlinkat(directory, name, AtFlags::empty()) {
+                Ok(()) => {}
+                Err(Errno::ISDIR | Errno::PERM) => {
+                    child = Some((open(directory.as_fd(), name)?, name.to_vec()));
+                    break;
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        match child {
+            Some(child) => levels.push(child),
+            None => {
+                let name = name.clone();
+                levels.pop();
+                let parent = levels
+                    .last()
+                    .map_or(parent, |(directory, _)| directory.as_fd());
+                unlinkat(parent, name.as_slice(), AtFlags::REMOVEDIR)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,15 @@
+//! Root file systems from layers: which directories a container's root is made of, and the life of its upper one.
+//!
+//! Nothing is mounted here, ever: the runtime mounts inside the container's own mount namespace. Which layers and roots
+//! there are is the store's knowledge; what is inside a layer `archive` wrote.
+
+mod copy;
+mod driver;
+mod error;
+mod inherit;
+mod snapshots;
+mod usage;
+
+pub use driver::Driver;
+pub use error::Error;
+pub use snapshots::{LayerCommit, LayerDir, PreparedRoot, Rootfs, Snapshots};
