@@ -1,0 +1,76 @@
+//! What a container's log is: driver, file, limits. Travels in the monitor's launch frame and lies in the
+//! catalogue; the checks of user-given options (`max-size` as text and so on) are the engine's.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Who keeps the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Driver {
+    /// Docker's own format: one JSON object a line.
+    #[default]
+    #[serde(rename = "json-file")]
+    JsonFile,
+    /// Binary frames, smaller and faster; 20 MiB times 5 files unless told otherwise.
+    #[serde(rename = "local")]
+    Local,
+    /// Nothing is kept.
+    #[serde(rename = "none")]
+    None,
+}
+
+impl Driver {
+    /// The driver with this name in `--log-driver`; `None` for one that is not built in.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "json-file" => Some(Self::JsonFile),
+            "local" => Some(Self::Local),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+
+    /// The name in `--log-driver` and `HostConfig.LogConfig.Type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JsonFile => "json-file",
+            Self::Local => "local",
+            Self::None => "none",
+        }
+    }
+}
+
+/// One container's log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogSpec {
+    /// Who keeps the records.
+    pub driver: Driver,
+    /// The current file; rotated ones lie beside it as `<path>.1`, `<path>.2`, ... Its folder must exist.
+    pub path: PathBuf,
+    /// A file of this many bytes or more is rotated before the next record.
+    /// `None`: never for json-file, 20 MiB for local.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+    /// How many files there may be, the current one included. `None`: 1 for json-file, 5 for local.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_file: Option<u32>,
+    /// What goes with every record (`tag`, chosen labels and variables); json-file only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl LogSpec {
+    pub(crate) fn limit(&self) -> Option<u64> {
+        match self.driver {
+            Driver::Local => Some(self.max_size.unwrap_or(20 << 20)),
+            Driver::JsonFile | Driver::None => self.max_size,
+        }
+    }
+
+    pub(crate) fn files(&self) -> u32 {
+        let default = if self.driver == Driver::Local { 5 } else { 1 };
+        self.max_file.unwrap_or(default).max(1)
+    }
+}
