@@ -1,0 +1,361 @@
+//! The container: from nothing to its recorded end.
+//!
+//! Kept true: `Exited` is said when everything it wrote is in the log and on its way to the clients, its end is in
+//! the exit file, and its control group is gone.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use onggi_cgroup::{Cgroups, Group};
+use onggi_oci::runtime::{NamespaceKind, Seccomp, Spec};
+use onggi_runtime::{Running, Starting, Stdio};
+use onggi_sys::process::{self, Ended};
+
+use crate::entry::report;
+use crate::exec::{Exec, Request};
+use crate::exit;
+use crate::log::Log;
+use crate::monitor::GRACE;
+use crate::protocol::{Exit, Launch, StdinMode};
+use crate::runtime::{self, Failure};
+use crate::streams::{self, EndsWith, Scratch, Streams};
+
+/// How far it is.
+#[derive(Debug, Default)]
+pub(crate) enum Stage {
+    #[default]
+    New,
+    /// Waits to be started; its process makes its surroundings meanwhile.
+    Created(Box<Starting>),
+    Running(Box<Running>),
+    /// Its process has ended; what it left in its pipes comes.
+    Draining {
+        group: Box<Group>,
+        ended: Ended,
+        finished_at: Timestamp,
+        at: Instant,
+    },
+    Exited,
+    /// It could not be made or started; nothing of it is left.
+    Failed(Failure),
+}
+
+/// One container.
+#[derive(Debug, Default)]
+pub(crate) struct Container {
+    pub(crate) stage: Stage,
+    pub(crate) streams: Streams,
+    pub(crate) log: Option<Log>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) exit: Option<Exit>,
+    /// The exit file is on disk.
+    pub(crate) durable: bool,
+    id: String,
+    exit_file: PathBuf,
+    /// Its system call filter, for its execs: as JSON, because it is large and rarely needed.
+    seccomp: Option<Box<[u8]>>,
+    /// What `with_terminal` needs, once there is a terminal.
+    reads_terminal: bool,
+    console_size: Option<(u16, u16)>,
+    /// Sockets that keep published ports.
+    held: Vec<OwnedFd>,
+}
+
+impl Container {
+    /// Makes it, up to the moment before its process. The answer has its pid and its network namespace if that is its own.
+    pub(crate) fn create(
+        &mut self,
+        launch: Launch,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(u32, Option<OwnedFd>), Failure> {
+        if !matches!(self.stage, Stage::New) {
+            return Err(Failure::other("this monitor has a container already"));
+        }
+        let result = self.try_create(launch, descriptors);
+        if let Err(failure) = &result {
+            self.stage = Stage::Failed(failure.clone());
+        }
+        // The specification was large and is not needed any more.
+        onggi_sys::memory::trim();
+        result
+    }
+
+    fn try_create(
+        &mut self,
+        launch: Launch,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(u32, Option<OwnedFd>), Failure> {
+        if let Some(runtime) = &launch.runtime {
+            return Err(Failure::other(format!(
+                "runtime {}: only the built-in runtime can be used",
+                runtime.display()
+            )));
+        }
+        let init = descriptors.into_iter().next();
+        if launch.init && init.is_none() {
+            return Err(Failure::other("the program for --init is missing"));
+        }
+        self.exit_file = launch.exit_file;
+        let cgroups = Cgroups::probe().map_err(Failure::while_doing("control groups"))?;
+        if let Some(path) = &launch.monitor_cgroup {
+            cgroups
+                .open(path)
+                .and_then(|group| group.add(std::process::id()))
+                .map_err(Failure::while_doing("joining the monitors' control group"))?;
+        }
+        let log = Log::open(&launch.log)
+            .map_err(Failure::while_doing("failed to initialize logging driver"))?;
+
+        let mut ours = None;
+        let stdio = if launch.tty {
+            Stdio::Console {
+                size: launch.console_size,
+            }
+        } else {
+            let stdin = match launch.stdin {
+                StdinMode::Closed => None,
+                StdinMode::Open => Some(EndsWith::Process),
+                StdinMode::Once => Some(EndsWith::Client),
+            };
+            let ([stdin, stdout, stderr], pipes) =
+                streams::pipes(stdin, true, true).map_err(Failure::while_doing("making pipes"))?;
+            ours = Some(pipes);
+            Stdio::Fds {
+                stdin,
+                stdout,
+                stderr,
+            }
+        };
+        let user = launch.user.map(runtime::user);
+        let rootfs = runtime::rootfs(launch.rootfs);
+        let mut request =
+            onggi_runtime::Launch::new(&launch.id, &launch.spec, rootfs, stdio, &cgroups);
+        request.user = user.as_ref();
+        request.init = init.filter(|_| launch.init);
+        let starting = onggi_runtime::begin(request)?;
+
+        // From here on dropping `starting` destroys it.
+        let result = match ours {
+            Some(ours) => self.streams.with_pipes(ours),
+            None => Ok(()),
+        };
+        result.map_err(Failure::while_doing("setting up streams"))?;
+        let namespace = has_own_network(&launch.spec)
+            .then(|| starting.namespace(NamespaceKind::Network))
+            .transpose()?;
+        let seccomp = launch
+            .spec
+            .linux
+            .as_ref()
+            .and_then(|linux| linux.seccomp.as_ref());
+        if let Some(seccomp) = seccomp {
+            let json =
+                serde_json::to_vec(seccomp).map_err(Failure::while_doing("keeping the filter"))?;
+            self.seccomp = Some(json.into());
+        }
+        self.reads_terminal = launch.stdin != StdinMode::Closed;
+        self.id = launch.id;
+        let pid = starting.pid();
+        self.pid = Some(pid);
+        self.log = Some(log);
+        self.stage = Stage::Created(Box::new(starting));
+        Ok((pid, namespace))
+    }
+
+    /// Runs its process.
+    pub(crate) fn start(&mut self, held: Vec<OwnedFd>) -> Result<(u32, Timestamp), Failure> {
+        let starting = match std::mem::take(&mut self.stage) {
+            Stage::Created(starting) => starting,
+            other => {
+                self.stage = other;
+                return Err(Failure::other(
+                    "the container is not in the state to be started",
+                ));
+            }
+        };
+        match self.try_start(*starting) {
+            Ok(running) => {
+                let now = Timestamp::now();
+                let pid = running.pid;
+                self.stage = Stage::Running(Box::new(running));
+                (self.pid, self.started_at, self.held) = (Some(pid), Some(now), held);
+                Ok((pid, now))
+            }
+            Err(failure) => {
+                self.streams.process_ended();
+                self.stage = Stage::Failed(failure.clone());
+                Err(failure)
+            }
+        }
+    }
+
+    fn try_start(&mut self, starting: Starting) -> Result<Running, Failure> {
+        let mut created = starting.finish()?;
+        for warning in &created.warnings {
+            report(warning);
+        }
+        if let Some(master) = created.master.take() {
+            self.streams
+                .with_terminal(master, self.reads_terminal)
+                .map_err(Failure::while_doing("setting up the terminal"))?;
+            if let Some((rows, cols)) = self.console_size {
+                self.streams.resize(rows, cols);
+            }
+        }
+        Ok(created.start()?)
+    }
+
+    /// Nobody will start it.
+    pub(crate) fn destroy(&mut self) {
+        self.stage = Stage::New; // dropped is destroyed
+    }
+
+    /// Runs a further process in it.
+    pub(crate) fn exec(&self, request: Request) -> Result<Exec, Failure> {
+        let Stage::Running(running) = &self.stage else {
+            return Err(Failure::other("container is not running"));
+        };
+        let seccomp: Option<Seccomp> = match &self.seccomp {
+            Some(json) => Some(
+                serde_json::from_slice(json).map_err(Failure::while_doing("reading the filter"))?,
+            ),
+            None => None,
+        };
+        Exec::start(running, &self.id, seccomp.as_ref(), request)
+    }
+
+    pub(crate) fn signal(&self, signal: i32) {
+        if let Stage::Running(running) = &self.stage {
+            // One that has ended meanwhile needs no signal.
+            let _ = onggi_sys::signal::send(running.pidfd.as_fd(), signal);
+        }
+    }
+
+    pub(crate) fn resize(&mut self, rows: u16, cols: u16) {
+        self.console_size = Some((rows, cols));
+        self.streams.resize(rows, cols);
+    }
+
+    /// Whether slow clients hold the container up. Once its process has ended, what is left is little.
+    pub(crate) fn is_bounded(&self) -> bool {
+        !matches!(self.stage, Stage::Draining { .. })
+    }
+
+    /// Its process has ended: nothing else of it may run on.
+    pub(crate) fn reap(&mut self) {
+        let Stage::Running(running) = &self.stage else {
+            return;
+        };
+        let ended = match process::try_wait(running.pidfd.as_fd()) {
+            Ok(None) => return,
+            Ok(Some(ended)) => ended,
+            Err(error) => {
+                report(&format!(
+                    "the container's process cannot be waited for: {error}"
+                ));
+                Ended::Exited(255)
+            }
+        };
+        let finished_at = Timestamp::now();
+        let Stage::Running(running) = std::mem::take(&mut self.stage) else {
+            return;
+        };
+        let group = Box::new(running.group);
+        // With a pid namespace of its own all others are dead already.
+        let _ = group.kill();
+        self.streams.process_ended();
+        self.stage = Stage::Draining {
+            group,
+            ended,
+            finished_at,
+            at: Instant::now(),
+        };
+    }
+
+    /// When its streams are closed, whoever holds them.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Draining { at, .. } => Some(*at + GRACE),
+            _ => None,
+        }
+    }
+
+    /// Moves on towards the end; `true`, once: it has exited. `execs_run`: processes of its execs are to be reaped still.
+    pub(crate) fn advance(&mut self, scratch: &mut Scratch, execs_run: bool) -> bool {
+        if matches!(self.stage, Stage::Failed(_) | Stage::Exited) {
+            self.streams.end_clients();
+            return false;
+        }
+        let Stage::Draining { at, .. } = &self.stage else {
+            return false;
+        };
+        let late = at.elapsed() >= GRACE;
+        if !late && (execs_run || !self.streams.are_drained()) {
+            return false;
+        }
+        self.streams.read_to_end(self.log.as_mut(), scratch);
+        self.streams.end_clients();
+        let Stage::Draining {
+            group,
+            ended,
+            finished_at,
+            ..
+        } = std::mem::replace(&mut self.stage, Stage::Exited)
+        else {
+            return false;
+        };
+        self.finish(&group, ended, finished_at);
+        true
+    }
+
+    fn finish(&mut self, group: &Group, ended: Ended, finished_at: Timestamp) {
+        if let Some(log) = &mut self.log {
+            log.finish(finished_at);
+        }
+        self.held.clear();
+        let mut exit = Exit {
+            code: ended.code(),
+            signal: match ended {
+                Ended::Exited(_) => None,
+                Ended::Signalled(signal) => Some(signal),
+            },
+            oom_killed: group.oom_kills().is_ok_and(|kills| kills > 0),
+            finished_at,
+            error: None,
+        };
+        if let Err(error) = group.remove() {
+            let text = onggi_model::chain(&error);
+            report(&format!("the control group stays: {text}"));
+            exit.error = Some(text);
+        }
+        match exit::record(&self.exit_file, &exit) {
+            Ok(()) => self.durable = true,
+            Err(error) => {
+                // Then the daemon, this one or the next, must hear it from us.
+                report(&format!("the exit status cannot be recorded: {error}"));
+            }
+        }
+        self.exit = Some(exit);
+    }
+
+    /// The last thing: slow where the log is large, and nobody waits for it.
+    pub(crate) fn put_log_on_disk(&mut self) {
+        if let Some(log) = &mut self.log {
+            log.sync();
+            if let Some(warning) = log.warning() {
+                report(&warning);
+            }
+        }
+    }
+}
+
+fn has_own_network(spec: &Spec) -> bool {
+    let namespaces = spec.linux.as_ref().map(|linux| linux.namespaces.as_slice());
+    namespaces
+        .unwrap_or_default()
+        .iter()
+        .any(|namespace| namespace.kind == NamespaceKind::Network && namespace.path.is_none())
+}

@@ -1,0 +1,299 @@
+//! What daemon and monitor say to each other: the messages, and nothing about sockets (those are in `frame`).
+//!
+//! Every connection to a monitor opens with one frame that says its role ([`ToMonitor::Control`], [`ToMonitor::Attach`]
+//! or [`ToMonitor::Exec`]). A control connection stays framed both ways. Attach and exec connections carry one frame
+//! back ([`FromMonitor::Attached`], [`FromMonitor::ExecStarted`] or [`FromMonitor::Failed`]) and are raw bytes
+//! from then on: out, what Docker's API sends (a terminal raw, else the 8-byte stream frames); in, stdin.
+//!
+//! Forever true: a message or a field is added, never changed; a field that is added has a default. A newer daemon
+//! meets older monitors.
+
+mod frame; // frames, descriptors
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use onggi_logs::LogSpec;
+use onggi_oci::runtime::{Process, Spec};
+use serde::{Deserialize, Serialize};
+
+pub use frame::{Decoder, Error, MAX_PAYLOAD, Message, Outgoing, encode, receive};
+
+/// What [`ToMonitor::Control`] says today.
+pub const VERSION: u32 = 1;
+
+/// From the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum ToMonitor {
+    /// First frame: this connection steers. A newer control connection takes the place of an older one, which is closed.
+    /// The answer is [`FromMonitor::State`].
+    Control {
+        /// [`VERSION`] of the daemon.
+        version: u32,
+    },
+    /// First frame: this connection carries the container's streams, from now on (what was written before is in the
+    /// log). Allowed before `Start`. It ends when the container has exited and all is drained. A peer that reads slowly
+    /// slows the container down; nothing is dropped.
+    /// `SHUT_WR` by the peer is the end of stdin where stdin is [`StdinMode::Once`]; a peer that vanishes is not.
+    Attach {
+        /// Bytes from this connection go to the container's stdin.
+        stdin: bool,
+        /// Send stdout.
+        stdout: bool,
+        /// Send stderr.
+        stderr: bool,
+    },
+    /// First frame: run one more process. Streams as with `Attach`; `SHUT_WR` is the end of its stdin.
+    /// When the peer vanishes the process goes on and its output is thrown away.
+    Exec {
+        /// The daemon's name for it.
+        id: String,
+        /// What to run; `terminal` decides about a pty.
+        process: Box<Process>,
+        /// Resolved inside the container's root; `None`: by `process.user`.
+        user: Option<UserSpec>,
+        /// Bytes from this connection go to its stdin; else stdin is /dev/null.
+        stdin: bool,
+        /// Send stdout.
+        stdout: bool,
+        /// Send stderr.
+        stderr: bool,
+        /// Rows and columns of its terminal.
+        console_size: Option<(u16, u16)>,
+        /// No streams: the connection is closed after `ExecStarted`.
+        detach: bool,
+    },
+
+    /// Make the container. Descriptors: the onggi-init program, if `init`. Answer: `Created` or `Failed`.
+    Create(Box<Launch>),
+    /// Run the container's process. Descriptors: sockets that hold published ports, any number; they stay
+    /// open until the container has exited. Answer: `Started` or `Failed`.
+    Start,
+    /// Send a signal to the container's process.
+    Signal {
+        /// The number.
+        signal: i32,
+    },
+    /// The size of the container's terminal.
+    Resize {
+        /// Lines.
+        rows: u16,
+        /// Characters a line.
+        cols: u16,
+    },
+    /// No more stdin, whatever its mode: what the daemon says when the client of a [`StdinMode::Once`] container is gone.
+    CloseStdin,
+    /// Send a signal to a process of `Exec`.
+    ExecSignal {
+        /// Its name.
+        id: String,
+        /// The number.
+        signal: i32,
+    },
+    /// The size of an exec's terminal.
+    ExecResize {
+        /// Its name.
+        id: String,
+        /// Lines.
+        rows: u16,
+        /// Characters a line.
+        cols: u16,
+    },
+    /// The exit status (or the failure) is safe with the daemon: the monitor may go.
+    Acknowledge,
+}
+
+/// To the daemon.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum FromMonitor {
+    /// Answer to `Control`: all there is to know.
+    State {
+        /// [`VERSION`] of the monitor.
+        version: u32,
+        /// How far the container is.
+        phase: Phase,
+        /// The container's process, from `Created` on.
+        pid: Option<u32>,
+        /// When it was started.
+        started_at: Option<Timestamp>,
+        /// How it ended, in [`Phase::Exited`].
+        exit: Option<Exit>,
+        /// Why it never ran, in [`Phase::Failed`].
+        failure: Option<(FailureKind, String)>,
+        /// Those that run, and those whose end no daemon was told yet.
+        execs: Vec<ExecState>,
+    },
+    /// The container is made and waits for `Start`. Descriptors: its network namespace, if it has one of its own.
+    Created {
+        /// The container's process, as the monitor sees it.
+        pid: u32,
+    },
+    /// The container's process runs.
+    Started {
+        /// The container's process, as the monitor sees it.
+        pid: u32,
+        /// When.
+        started_at: Timestamp,
+    },
+    /// It did not work. On the control connection: after `Create` or `Start`, the container is gone and the monitor goes after
+    /// `Acknowledge`. On an attach or exec connection: the last thing said.
+    Failed {
+        /// What the exit code is made of.
+        kind: FailureKind,
+        /// For the user, causes joined by `: `.
+        message: String,
+    },
+    /// Answer to `Attach`.
+    Attached,
+    /// Answer to `Exec`.
+    ExecStarted {
+        /// Its process.
+        pid: u32,
+    },
+    /// On the control connection: the container has exited, its streams are drained, its log and `exit_file` are on disk.
+    Exited(Exit),
+    /// On the control connection, always before the exec's stream ends.
+    ExecExited {
+        /// Its name.
+        id: String,
+        /// 128+n for signals.
+        code: i32,
+    },
+    /// On the control connection: something a person should know and the container survives (the log cannot be written).
+    Warning {
+        /// For the daemon's log.
+        message: String,
+    },
+}
+
+/// What a container is made from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Launch {
+    /// The container's id.
+    pub id: String,
+    /// The OCI document.
+    pub spec: Spec,
+    /// What becomes `/`.
+    pub rootfs: RootfsSpec,
+    /// Resolved inside the root; `None`: by `spec.process.user`.
+    #[serde(default)]
+    pub user: Option<UserSpec>,
+    /// A pty instead of pipes.
+    #[serde(default)]
+    pub tty: bool,
+    /// Rows and columns of the pty.
+    #[serde(default)]
+    pub console_size: Option<(u16, u16)>,
+    /// What stdin is.
+    #[serde(default)]
+    pub stdin: StdinMode,
+    /// onggi-init is pid 1; its program comes as a descriptor.
+    #[serde(default)]
+    pub init: bool,
+    /// Where the output is kept.
+    pub log: LogSpec,
+    /// Where the exit status is kept: [`Exit`] as JSON, written whole or not at all.
+    pub exit_file: PathBuf,
+    /// Another OCI runtime to use.
+    #[serde(default)]
+    pub runtime: Option<PathBuf>,
+    /// The control group the monitor itself moves to; the daemon has made it.
+    #[serde(default)]
+    pub monitor_cgroup: Option<String>,
+}
+
+/// The root file system, mounted only inside the container's mount namespace.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum RootfsSpec {
+    /// A directory, used as it is.
+    Directory(PathBuf),
+    /// An overlay.
+    Overlay {
+        /// The top-most first.
+        lower: Vec<PathBuf>,
+        /// Takes the changes.
+        upper: PathBuf,
+        /// The overlay's own; same file system as `upper`.
+        work: PathBuf,
+        /// Never sync: for containers whose changes die with them.
+        volatile: bool,
+    },
+}
+
+/// A user by names or numbers, resolved with the container's own passwd and group files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserSpec {
+    /// `name`, `uid`, `name:group`, `uid:gid` or nothing.
+    pub user: String,
+    /// Supplementary groups.
+    #[serde(default)]
+    pub groups: Vec<String>,
+}
+
+/// What the container's stdin is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StdinMode {
+    /// /dev/null.
+    #[default]
+    Closed,
+    /// A pipe that stays open while attached clients come and go.
+    Open,
+    /// A pipe that ends with the first client's stdin.
+    Once,
+}
+
+/// How far a container is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Nothing yet.
+    New,
+    /// Made, waits for `Start`; destroyed if the daemon hangs up now.
+    Created,
+    /// Runs.
+    Running,
+    /// Its process has ended; [`FromMonitor::State`] has `exit` as soon as all is drained.
+    Exited,
+    /// It could not be made or started.
+    Failed,
+}
+
+/// How the container ended; also the content of the exit file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// 128+n for signals.
+    pub code: i32,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// The kernel's memory killer took one of its processes.
+    pub oom_killed: bool,
+    /// When.
+    pub finished_at: Timestamp,
+    /// What went wrong beside it.
+    pub error: Option<String>,
+}
+
+/// An exec, for a daemon that was away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecState {
+    /// The daemon's name for it.
+    pub id: String,
+    /// Its process.
+    pub pid: u32,
+    /// 128+n for signals; `None` while it runs.
+    pub code: Option<i32>,
+}
+
+/// What the daemon has to tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureKind {
+    /// Exit code 127.
+    CommandNotFound,
+    /// Exit code 126.
+    NotExecutable,
+    /// The user or group is not in the container.
+    InvalidUser,
+    /// A bind source does not exist.
+    MissingSource,
+    /// Anything else: exit code 128 at start, 125 to the user of `run`.
+    Other,
+}
