@@ -1,0 +1,28 @@
+//! Distribution client: resolve, authenticate, fetch, mirrors.
+//!
+//! Speaks the OCI distribution protocol as Docker's engine does: its hosts and mirrors, its order of
+//! schemes, its token flow, its error texts. What is *not* here: what becomes of the bytes (crate
+//! `image`), and the documents themselves (crate `oci`).
+//!
+//! Kept true: nothing a registry sends is trusted before its digest and size are checked, nothing it
+//! sends can grow without a bound, and credentials go to the registry they belong to and to the token
+//! server it names, to nobody else.
+
+mod auth; // who we are: user and password, tokens
+mod blob; // one blob as a stream that resumes
+mod challenge; // WWW-Authenticate
+mod client; // the entry: resolve a reference, fetch documents
+mod config; // mirrors, insecure registries, certificates
+mod dial; // connection failures in the words Go's net package uses
+mod endpoint; // where a repository may be found, in the order to try
+mod error; // what can go wrong, in Docker's words
+mod platform; // the manifest of an index that fits a platform
+mod token; // token servers and the tokens they gave
+mod transport; // one request: scheme, authentication, redirects, retries
+
+pub use auth::Auth;
+pub use blob::{Blob, Chunk, Verify};
+pub use client::{Client, Document, MANIFEST_LIMIT, Resolved, Source};
+pub use config::{Config, InvalidConfig};
+pub use error::{Answer, Error};
+pub use platform::{NoMatch, select};

@@ -1,0 +1,178 @@
+//! TLS to a registry that is not this machine by its name: this program runs itself in a mount namespace
+//! whose `/etc/hosts` knows such a name.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and says why it was skipped"
+)]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use onggi_model::{ImageRef, chain};
+use onggi_registry::{Auth, Client, Config};
+use support::DockerRegistry;
+
+const NAME: &str = "registry.onggi.test";
+
+fn openssl(folder: &Path, arguments: &[&str]) {
+    let output = Command::new("openssl")
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn certificates_are_checked() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        eprintln!("skipped: openssl is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let key = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ];
+    let subject = format!("/CN={NAME}");
+    openssl(
+        at,
+        &[
+            &["req", "-x509"],
+            &key[..],
+            &["-subj", "/CN=onggi test", "-days", "2"],
+            &["-keyout", "ca.key", "-out", "ca.crt"],
+        ]
+        .concat(),
+    );
+    openssl(
+        at,
+        &[
+            &["req", "-new"],
+            &key[..],
+            &["-subj", &subject, "-keyout", "own.key", "-out", "own.csr"],
+        ]
+        .concat(),
+    );
+    std::fs::write(at.join("names"), format!("subjectAltName=DNS:{NAME}\n")).unwrap();
+    openssl(
+        at,
+        &[
+            "x509",
+            "-req",
+            "-in",
+            "own.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+            "-extfile",
+            "names",
+            "-out",
+            "own.crt",
+        ],
+    );
+    std::fs::write(at.join("hosts"), format!("127.0.0.1 localhost {NAME}\n")).unwrap();
+    let tls = format!(
+        "  tls:\n    certificate: {0}/own.crt\n    key: {0}/own.key\n",
+        at.display()
+    );
+    let Some(registry) = DockerRegistry::start_with(&tls) else {
+        eprintln!("skipped: docker-registry is not installed");
+        return;
+    };
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c"])
+        .arg("mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"")
+        .arg("sh")
+        .arg(at.join("hosts"))
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "with_a_name", "--ignored", "--nocapture"])
+        .env("ONGGI_TLS_FOLDER", at)
+        .env("ONGGI_TLS_PORT", registry.port.to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
+#[ignore = "run by certificates_are_checked with a name of its own"]
+async fn with_a_name() {
+    let folder = std::env::var("ONGGI_TLS_FOLDER").unwrap();
+    let host = format!("{NAME}:{}", std::env::var("ONGGI_TLS_PORT").unwrap());
+    let outcome = async |config: Config, host: &str| {
+        let reference = ImageRef::parse(&format!("{host}/nothing")).unwrap();
+        let client = Client::new(config).unwrap();
+        chain(
+            &client
+                .resolve(&reference, &Auth::anonymous())
+                .await
+                .unwrap_err(),
+        )
+    };
+    assert_eq!(
+        outcome(Config::default(), &host).await,
+        format!(
+            "Get \"https://{host}/v2/\": tls: failed to verify certificate: \
+             x509: certificate signed by unknown authority"
+        )
+    );
+    let found =
+        format!("manifest for {host}/nothing:latest not found: manifest unknown: manifest unknown");
+    // Vouched for by a file, as in /etc/docker/certs.d.
+    let own = Path::new(&folder).join("certs.d").join(&host);
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::copy(Path::new(&folder).join("ca.crt"), own.join("ca.crt")).unwrap();
+    let certificates = Some(Path::new(&folder).join("certs.d"));
+    assert_eq!(
+        outcome(
+            Config {
+                certificates,
+                ..Config::default()
+            },
+            &host
+        )
+        .await,
+        found
+    );
+    // Or not vouched for, because somebody said so.
+    let insecure = vec![NAME.to_owned()];
+    assert_eq!(
+        outcome(
+            Config {
+                insecure,
+                ..Config::default()
+            },
+            &host
+        )
+        .await,
+        found
+    );
+    // This machine by its own name never is.
+    let local = host.replace(NAME, "localhost");
+    assert!(
+        outcome(Config::default(), &local)
+            .await
+            .starts_with("manifest for localhost:")
+    );
+}
