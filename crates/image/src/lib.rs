@@ -1,0 +1,31 @@
+//! Pull, load, import, tag, list, remove.
+//!
+//! What an image is to Docker's users, over the bytes that `store` keeps, the directories that `snapshot`
+//! names and the tars that `archive` unpacks. Who uses an image is not known here: the engine says it where
+//! it matters.
+//!
+//! Kept true: an image is there whole or not at all (one transaction); what a failed or abandoned operation
+//! wrote goes with its lease; the ID is the configuration's digest; index and manifest bytes stay as they came.
+
+mod change; // the instructions of `import --change`
+mod document; // manifests for images that came without one
+mod error; // what can go wrong, in Docker's words
+mod glob; // Go's path.Match, for the filter `reference`
+mod images; // the entry, and finding an image by any of its names
+mod import; // a tar becomes an image of one layer
+mod jobs; // layers on their way, each fetched once
+mod list; // filters, history
+mod load; // archives of `docker save` and OCI layouts
+mod progress; // what is told while it happens
+mod pull; // from a registry
+mod remove; // untag or delete
+mod unpack; // one pass: keep, hash, inflate, hash, apply
+
+pub use error::Error;
+pub use images::{Image, Images, Options};
+pub use import::Import;
+pub use list::HistoryEntry;
+pub use load::Loaded;
+pub use progress::Progress;
+pub use pull::Pulled;
+pub use remove::{Deleted, RemoveOptions, Use};

@@ -1,0 +1,209 @@
+//! Untag or delete, by Docker's rules.
+
+use onggi_model::{Digest, ImageRef};
+
+use crate::Error;
+use crate::images::{Image, Images};
+
+/// How to remove.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RemoveOptions {
+    /// Also images that stopped containers use or that have several names. Never those of running containers.
+    pub force: bool,
+    /// Keep untagged parents. There are none here: an image stands for itself.
+    pub no_prune: bool,
+}
+
+/// A container that uses an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// ID of the container.
+    pub container: String,
+    /// Whether it runs.
+    pub running: bool,
+}
+
+/// What went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deleted {
+    /// A name: `busybox:latest`.
+    Untagged(String),
+    /// An image or a layer, by its digest.
+    Deleted(String),
+}
+
+impl Images {
+    /// Removes a name, and with the last name the image; or, by its ID, the image with all its names when they
+    /// are of one repository. `in_use` says which containers use an image.
+    ///
+    /// # Errors
+    /// NotFound; Conflict when a container is in the way, or several repositories name the image.
+    pub fn remove(
+        &self,
+        name: &str,
+        options: RemoveOptions,
+        in_use: &dyn Fn(&Digest) -> Vec<Use>,
+    ) -> Result<Vec<Deleted>, Error> {
+        let image = self.get(name)?;
+        let references = image.references();
+        let mut deleted = Vec::new();
+        let mut unnamed = false;
+        if by_id(image.id(), name) {
+            if single(&references) {
+                // Its names go with it, so they are no conflict.
+                conflict(&image, options.force, false, in_use)?;
+                self.untag(&references, &mut deleted)?;
+            }
+        } else {
+            if !options.force
+                && single(&references)
+                && let Some(used) = in_use(image.id()).into_iter().next()
+            {
+                return Err(Error::ReferenceInUse {
+                    reference: name.to_owned(),
+                    container: short(&used.container),
+                    image: image.id().short().to_owned(),
+                });
+            }
+            let left = self.untag_one(&ImageRef::parse(name)?, references, &mut deleted)?;
+            if left > 0 {
+                return Ok(deleted);
+            }
+            unnamed = true;
+        }
+        self.delete(&image, options, unnamed, in_use, &mut deleted)?;
+        Ok(deleted)
+    }
+
+    /// Takes one name away; when it was the last tag of its repository, the names by digest there as well.
+    /// How many names are left.
+    fn untag_one(
+        &self,
+        name: &ImageRef,
+        references: Vec<ImageRef>,
+        deleted: &mut Vec<Deleted>,
+    ) -> Result<usize, Error> {
+        let name = match name.digest() {
+            Some(digest) => name.with_digest(digest.clone()),
+            None => name.clone(),
+        };
+        self.untag(std::slice::from_ref(&name), deleted)?;
+        let left: Vec<ImageRef> = references.into_iter().filter(|r| *r != name).collect();
+        let same = |r: &ImageRef| r.name() == name.name();
+        if name.digest().is_some() || left.iter().any(|r| same(r) && r.digest().is_none()) {
+            return Ok(left.len());
+        }
+        let (gone, left): (Vec<_>, Vec<_>) = left.into_iter().partition(same);
+        self.untag(&gone, deleted)?;
+        Ok(left.len())
+    }
+
+    fn untag(&self, references: &[ImageRef], deleted: &mut Vec<Deleted>) -> Result<(), Error> {
+        for reference in references {
+            self.inner.store.untag(&reference.to_string())?;
+            deleted.push(Deleted::Untagged(reference.familiar()));
+        }
+        Ok(())
+    }
+
+    fn delete(
+        &self,
+        image: &Image,
+        options: RemoveOptions,
+        unnamed: bool,
+        in_use: &dyn Fn(&Digest) -> Vec<Use>,
+        deleted: &mut Vec<Deleted>,
+    ) -> Result<(), Error> {
+        let Some(record) = self.inner.store.image(image.id())? else {
+            return Ok(());
+        };
+        let named = record.references.len() + record.repo_digests.len() > 0;
+        if let Err(error) = conflict(image, options.force, named, in_use) {
+            // The name was all that was asked for; the image stays for its containers.
+            let quiet = unnamed && matches!(error, Error::InUse { used, .. } if named || used);
+            return if quiet { Ok(()) } else { Err(error) };
+        }
+        for name in record.references.iter().chain(&record.repo_digests) {
+            let familiar = ImageRef::parse(name).map_or_else(|_| name.clone(), |r| r.familiar());
+            deleted.push(Deleted::Untagged(familiar));
+        }
+        let removed = self.inner.store.remove_image(image.id())?;
+        self.forget_config(image.id());
+        deleted.push(Deleted::Deleted(image.id().to_string()));
+        deleted.extend(
+            removed
+                .layers
+                .iter()
+                .map(|id| Deleted::Deleted(id.to_string())),
+        );
+        Ok(())
+    }
+}
+
+/// What stands against deleting an image. Running containers always do; names and stopped containers only
+/// without force.
+fn conflict(
+    image: &Image,
+    force: bool,
+    named: bool,
+    in_use: &dyn Fn(&Digest) -> Vec<Use>,
+) -> Result<(), Error> {
+    let refuse = |hard, used, why| {
+        Err(Error::InUse {
+            image: image.id().short().to_owned(),
+            hard,
+            used,
+            why,
+        })
+    };
+    let uses = in_use(image.id());
+    if let Some(running) = uses.iter().find(|u| u.running) {
+        let why = format!(
+            "image is being used by running container {}",
+            short(&running.container)
+        );
+        return refuse(true, true, why);
+    }
+    if force {
+        return Ok(());
+    }
+    if named {
+        return refuse(
+            false,
+            false,
+            "image is referenced in multiple repositories".to_owned(),
+        );
+    }
+    if let Some(stopped) = uses.first() {
+        let why = format!(
+            "image is being used by stopped container {}",
+            short(&stopped.container)
+        );
+        return refuse(false, true, why);
+    }
+    Ok(())
+}
+
+/// Whether the image was asked for by its ID, or the beginning of it.
+fn by_id(id: &Digest, name: &str) -> bool {
+    id.as_str().starts_with(name) || id.hex().starts_with(name)
+}
+
+/// Whether all names are of one repository and at most one of them is a tag.
+fn single(references: &[ImageRef]) -> bool {
+    if references.len() <= 1 {
+        return true;
+    }
+    let tags: Vec<_> = references.iter().filter(|r| r.digest().is_none()).collect();
+    let mut digests = references.iter().filter(|r| r.digest().is_some());
+    let repository = match tags[..] {
+        [] => references[0].name(),
+        [one] => one.name(),
+        _ => return false,
+    };
+    digests.all(|r| r.name() == repository)
+}
+
+fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}
