@@ -1,0 +1,574 @@
+//! The networks of a daemon, as the engine uses them.
+//!
+//! Order of every change: the catalogue, then the kernel, then the answer. Locks: [`Kernel`] before [`State`]; the
+//! catalogue is never written under the lock of the state.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onggi_model::ContainerId;
+use onggi_netlink::{Protocol, Socket};
+use onggi_store::Store;
+use tracing::{info, warn};
+
+use crate::address;
+use crate::bridge::{self, Bridge};
+use crate::config::Config;
+use crate::document::{IpamConfig, Network};
+use crate::endpoint::{Endpoint, EndpointRequest};
+use crate::error::{Error, Result};
+use crate::firewall::{Firewall, Subnet};
+use crate::mac::Mac;
+use crate::publish::{HostPorts, Target};
+use crate::sandbox;
+use crate::sysctl;
+use crate::watch::Watch;
+
+/// The default network's name.
+const BRIDGE: &str = "bridge";
+/// How long a daemon that is being replaced may take to let go of the firewall.
+const HANDOVER: Duration = Duration::from_secs(2);
+
+/// The networks of a daemon. Dropping it changes nothing in the kernel: containers go on.
+#[derive(Debug)]
+pub struct Networks {
+    inner: Arc<Inner>,
+    watch: Mutex<Option<Watch>>,
+}
+
+/// What the work behind [`Networks`] shares.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    config: Config,
+    store: Arc<Store>,
+    documents: Vec<Network>,
+    bridge: Option<Bridge>,
+    kernel: Option<Mutex<Kernel>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct Kernel {
+    route: Socket,
+    firewall: Firewall,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    endpoints: BTreeMap<ContainerId, Entry>,
+    ports: HostPorts,
+}
+
+#[derive(Debug)]
+struct Entry {
+    endpoint: Endpoint,
+    /// Whether its ports are published.
+    attached: bool,
+    /// The sockets that hold its host ports, until the monitor takes them.
+    sockets: Vec<OwnedFd>,
+}
+
+impl Networks {
+    /// Observes the kernel and the catalogue and makes them agree: the default bridge, our firewall, forwarding. What is
+    /// there already is taken over as it is; no connection notices.
+    ///
+    /// # Errors
+    /// When the configuration cannot be used, another engine owns this network namespace, or the kernel refuses.
+    pub async fn open(config: Config, store: Arc<Store>) -> Result<Self> {
+        let inner =
+            onggi_rt::blocking("open networks", move || Inner::open(config, store)).await??;
+        let inner = Arc::new(inner);
+        let watch = match inner.firewall_port()? {
+            Some(port) => Some(Watch::start(&inner, port)?),
+            None => None,
+        };
+        Ok(Self {
+            inner,
+            watch: Mutex::new(watch),
+        })
+    }
+
+    /// The network with this name, id, or unambiguous beginning of an id.
+    ///
+    /// # Errors
+    /// [`Error::NoNetwork`].
+    pub fn get(&self, name_or_id: &str) -> Result<Network> {
+        self.inner.document(name_or_id).cloned()
+    }
+
+    /// All networks, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<Network> {
+        self.inner.documents.clone()
+    }
+
+    /// The endpoints of a network.
+    #[must_use]
+    pub fn endpoints(&self, network_id: &str) -> Vec<Endpoint> {
+        let state = self.inner.state();
+        let all = state.endpoints.values().map(|entry| &entry.endpoint);
+        all.filter(|endpoint| endpoint.network_id == network_id)
+            .cloned()
+            .collect()
+    }
+
+    /// The address by which containers reach the host.
+    #[must_use]
+    pub fn host_gateway(&self) -> Option<IpAddr> {
+        self.inner
+            .bridge
+            .as_ref()
+            .map(|bridge| bridge.gateway.into())
+    }
+
+    /// Gives a container an address, a hardware address and host ports, and records them. Nothing is in the kernel yet
+    /// but bound sockets. What the container had before is given back.
+    ///
+    /// # Errors
+    /// [`Error::NoNetwork`], [`Error::Publish`], [`Error::NoAddress`] and others; nothing is taken then.
+    pub async fn allocate(
+        &self,
+        container: &ContainerId,
+        request: EndpointRequest,
+    ) -> Result<Endpoint> {
+        let (inner, container) = (Arc::clone(&self.inner), container.clone());
+        onggi_rt::blocking("allocate an endpoint", move || {
+            inner.allocate(&container, &request)
+        })
+        .await?
+    }
+
+    /// Connects the network namespace of a container: its link, address and route, then its published ports. Returns
+    /// the sockets that hold the host ports: they are to stay open as long as the container runs.
+    ///
+    /// # Errors
+    /// What the kernel refused. [`Networks::release`] gives back what was done.
+    pub async fn attach(&self, endpoint: &Endpoint, netns: OwnedFd) -> Result<Vec<OwnedFd>> {
+        let (inner, endpoint) = (Arc::clone(&self.inner), endpoint.clone());
+        onggi_rt::blocking("attach an endpoint", move || {
+            inner.attach(&endpoint, &netns)
+        })
+        .await?
+    }
+
+    /// Takes published ports, address and record of a container back; its link dies with its namespace. Nothing happens
+    /// for a container without an endpoint.
+    ///
+    /// # Errors
+    /// What the kernel or the catalogue refused; it may be called again.
+    pub async fn release(&self, container: &ContainerId) -> Result<()> {
+        let (inner, container) = (Arc::clone(&self.inner), container.clone());
+        onggi_rt::blocking("release an endpoint", move || inner.release(&container)).await?
+    }
+
+    /// Releases the endpoints of all containers that are not `live`, and makes the firewall what it should be.
+    ///
+    /// # Errors
+    /// As [`Networks::release`]; the others are released all the same.
+    pub async fn reconcile(&self, live: &[ContainerId]) -> Result<()> {
+        let (inner, live) = (Arc::clone(&self.inner), live.iter().cloned().collect());
+        onggi_rt::blocking("reconcile networks", move || inner.reconcile(&live)).await?
+    }
+
+    /// Sets the loopback link of a container without a network up.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub async fn loopback(&self, netns: OwnedFd) -> Result<()> {
+        onggi_rt::blocking("set up loopback", move || sandbox::loopback(netns)).await?
+    }
+
+    /// Stops watching. With `clean` the bridge, our table and the jump are removed from the kernel: only for a daemon
+    /// without containers. Otherwise all stays for the next daemon.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub async fn shutdown(&self, clean: bool) -> Result<()> {
+        drop(
+            self.watch
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        if !clean {
+            return Ok(());
+        }
+        let inner = Arc::clone(&self.inner);
+        onggi_rt::blocking("remove networks", move || inner.remove()).await?
+    }
+}
+
+impl Inner {
+    fn open(config: Config, store: Arc<Store>) -> Result<Self> {
+        let mut documents = load_documents(&store)?;
+        let endpoints = load_endpoints(&store)?;
+        let (bridge, kernel) = match config.bridge_name() {
+            None => {
+                documents.retain(|document| document.name != BRIDGE);
+                (None, None)
+            }
+            Some(name) => {
+                let before = documents.iter().find(|document| document.name == BRIDGE);
+                let before = before.and_then(|document| document.ipam.config.first().copied());
+                let (bridge, kernel) = open_kernel(name, &config, before, !endpoints.is_empty())?;
+                configure(&store, &mut documents, &config, bridge.ipam())?;
+                (Some(bridge), Some(Mutex::new(kernel)))
+            }
+        };
+        let mut state = State::default();
+        for endpoint in endpoints {
+            let fits = bridge
+                .as_ref()
+                .is_some_and(|bridge| bridge.subnet.contains(&endpoint.ipv4));
+            if !fits {
+                warn!(container = %endpoint.container, "endpoint of a network that is gone: dropped");
+                store.write(|tx| tx.delete::<Endpoint>(endpoint.container.as_str()))?;
+                continue;
+            }
+            state.ports.adopt(&endpoint.ports);
+            let entry = Entry {
+                endpoint,
+                attached: true,
+                sockets: Vec::new(),
+            };
+            state
+                .endpoints
+                .insert(entry.endpoint.container.clone(), entry);
+        }
+        let inner = Self {
+            config,
+            store,
+            documents,
+            bridge,
+            kernel,
+            state: Mutex::new(state),
+        };
+        inner.take_over()?;
+        // Only now that the firewall stands.
+        if inner.kernel.is_some() && inner.config.ip_forward && sysctl::enable_forwarding()? {
+            info!("switched net.ipv4.ip_forward on");
+        }
+        Ok(inner)
+    }
+
+    /// As [`Inner::restore`], and gives a daemon that is just ending a moment to let go.
+    fn take_over(&self) -> Result<()> {
+        let deadline = Instant::now() + HANDOVER;
+        loop {
+            match self.restore() {
+                Err(Error::Taken(_)) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10))
+                }
+                other => return other.map(|_| ()),
+            }
+        }
+    }
+
+    /// Makes the firewall what it should be; says whether something had to change.
+    pub(crate) fn restore(&self) -> Result<bool> {
+        let Some(mut kernel) = self.kernel() else {
+            return Ok(false);
+        };
+        let Kernel { route, firewall } = &mut *kernel;
+        let ports = match &self.bridge {
+            Some(bridge) if !self.config.icc => bridge::ports(route, bridge)?,
+            _ => Vec::new(),
+        };
+        let state = self.state();
+        let attached = state.endpoints.values().filter(|entry| entry.attached);
+        firewall.restore(attached.map(|entry| &entry.endpoint), &ports)
+    }
+
+    fn allocate(&self, container: &ContainerId, request: &EndpointRequest) -> Result<Endpoint> {
+        let document = self.document(&request.network)?;
+        let bridge = match &self.bridge {
+            Some(bridge) if document.name == BRIDGE => bridge,
+            _ => return Err(Error::NoEndpoints(document.name.clone())),
+        };
+        self.release(container)?;
+        let endpoint = {
+            let mut state = self.state();
+            let endpoint_id = ContainerId::from_bytes(rand::random()).to_string();
+            let ipv4 = state.address(bridge, document, request.ip)?;
+            let target = Target {
+                container: ipv4,
+                default_host: self.config.default_publish_address,
+                range: sysctl::ephemeral_ports(),
+            };
+            let (ports, sockets) =
+                state
+                    .ports
+                    .take(&request.ports, target)
+                    .map_err(|source| Error::Publish {
+                        name: request.name.clone(),
+                        endpoint: endpoint_id.clone(),
+                        source,
+                    })?;
+            let endpoint = Endpoint {
+                container: container.clone(),
+                network: document.name.clone(),
+                network_id: document.id.clone(),
+                endpoint_id,
+                ipv4,
+                prefix: bridge.subnet.prefix_len(),
+                gateway: bridge.gateway,
+                mac: request.mac.unwrap_or_else(Mac::random),
+                ports,
+            };
+            let entry = Entry {
+                endpoint: endpoint.clone(),
+                attached: false,
+                sockets,
+            };
+            state.endpoints.insert(container.clone(), entry);
+            endpoint
+        };
+        let recorded = self.store.write(|tx| tx.put(container.as_str(), &endpoint));
+        if let Err(error) = recorded {
+            self.forget(container);
+            return Err(Error::Store(error));
+        }
+        Ok(endpoint)
+    }
+
+    fn attach(&self, endpoint: &Endpoint, netns: &OwnedFd) -> Result<Vec<OwnedFd>> {
+        let absent = || Error::NoEndpoint(endpoint.container.to_string());
+        let bridge = self.bridge.as_ref().ok_or_else(absent)?;
+        let known = self
+            .state()
+            .endpoints
+            .get(&endpoint.container)
+            .is_some_and(|entry| entry.endpoint == *endpoint);
+        if !known {
+            return Err(absent());
+        }
+        {
+            let mut kernel = self.kernel().ok_or_else(absent)?;
+            kernel.firewall.isolate(&endpoint.host_link())?;
+            sandbox::connect(
+                &mut kernel.route,
+                endpoint,
+                bridge.index,
+                self.config.mtu,
+                netns.as_fd(),
+            )?;
+        }
+        sandbox::configure(endpoint, netns.as_fd())?;
+        let mut kernel = self.kernel().ok_or_else(absent)?;
+        let sockets = {
+            let mut state = self.state();
+            let entry = state
+                .endpoints
+                .get_mut(&endpoint.container)
+                .ok_or_else(absent)?;
+            entry.attached = true;
+            std::mem::take(&mut entry.sockets)
+        };
+        if !endpoint.ports.is_empty() {
+            kernel.firewall.publish(endpoint)?;
+        }
+        Ok(sockets)
+    }
+
+    fn release(&self, container: &ContainerId) -> Result<()> {
+        {
+            let mut kernel = self.kernel();
+            let endpoint = {
+                let mut state = self.state();
+                let Some(entry) = state.endpoints.get_mut(container) else {
+                    return Ok(());
+                };
+                entry.sockets.clear();
+                let attached = std::mem::take(&mut entry.attached);
+                attached.then(|| entry.endpoint.clone())
+            };
+            if let (Some(endpoint), Some(kernel)) = (endpoint, kernel.as_mut())
+                && let Err(error) = kernel.firewall.unpublish(&endpoint)
+            {
+                if let Some(entry) = self.state().endpoints.get_mut(container) {
+                    entry.attached = true;
+                }
+                return Err(error);
+            }
+        }
+        self.store
+            .write(|tx| tx.delete::<Endpoint>(container.as_str()))?;
+        self.forget(container);
+        Ok(())
+    }
+
+    fn reconcile(&self, live: &HashSet<ContainerId>) -> Result<()> {
+        let gone: Vec<ContainerId> = self
+            .state()
+            .endpoints
+            .keys()
+            .filter(|container| !live.contains(*container))
+            .cloned()
+            .collect();
+        let mut result = Ok(());
+        for container in gone {
+            info!(%container, "released the endpoint of a container that is gone");
+            if let Err(error) = self.release(&container) {
+                warn!(%container, "{}", onggi_model::chain(&error));
+                result = Err(error);
+            }
+        }
+        if self.restore()? {
+            info!("restored the firewall");
+        }
+        result
+    }
+
+    fn remove(&self) -> Result<()> {
+        let (Some(mut kernel), Some(bridge)) = (self.kernel(), &self.bridge) else {
+            return Ok(());
+        };
+        // The bridge first: without it nothing is left that rules could protect.
+        let deleted = bridge::delete(&mut kernel.route, &bridge.name);
+        kernel.firewall.remove()?;
+        deleted
+    }
+
+    /// Gives back what is in memory only.
+    fn forget(&self, container: &ContainerId) {
+        let mut state = self.state();
+        if let Some(entry) = state.endpoints.remove(container) {
+            drop(entry.sockets);
+            state.ports.release(&entry.endpoint.ports);
+        }
+    }
+
+    fn document(&self, name_or_id: &str) -> Result<&Network> {
+        let absent = || Error::NoNetwork(name_or_id.to_owned());
+        let exact = |document: &&Network| document.name == name_or_id || document.id == name_or_id;
+        if let Some(document) = self.documents.iter().find(exact) {
+            return Ok(document);
+        }
+        let mut beginnings = self
+            .documents
+            .iter()
+            .filter(|document| document.id.starts_with(name_or_id));
+        match (beginnings.next(), beginnings.next()) {
+            (Some(document), None) if !name_or_id.is_empty() => Ok(document),
+            _ => Err(absent()),
+        }
+    }
+
+    fn firewall_port(&self) -> Result<Option<u32>> {
+        self.kernel()
+            .map(|kernel| kernel.firewall.port())
+            .transpose()
+    }
+
+    fn kernel(&self) -> Option<MutexGuard<'_, Kernel>> {
+        self.kernel
+            .as_ref()
+            .map(|kernel| kernel.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn address(
+        &self,
+        bridge: &Bridge,
+        document: &Network,
+        wanted: Option<Ipv4Addr>,
+    ) -> Result<Ipv4Addr> {
+        let mut used: BTreeSet<Ipv4Addr> = self
+            .endpoints
+            .values()
+            .map(|entry| entry.endpoint.ipv4)
+            .collect();
+        used.insert(bridge.gateway);
+        match wanted {
+            Some(wanted) => address::check_wanted(bridge.subnet, &used, wanted).map(|()| wanted),
+            None => address::lowest_free(bridge.subnet, &used).ok_or_else(|| Error::NoAddress {
+                name: document.name.clone(),
+                id: document.id.clone(),
+            }),
+        }
+    }
+}
+
+fn open_kernel(
+    name: &str,
+    config: &Config,
+    before: Option<IpamConfig>,
+    in_use: bool,
+) -> Result<(Bridge, Kernel)> {
+    if !onggi_netlink::link::is_valid_name(name) {
+        return Err(Error::Invalid(format!(
+            "invalid bridge name {name:?}: 1 to 15 characters without spaces and slashes"
+        )));
+    }
+    let mut route = Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?;
+    let bridge = bridge::ensure(&mut route, name, config, before, in_use)?;
+    let subnet = Subnet {
+        bridge: bridge.name.clone(),
+        net: bridge.subnet,
+        icc: config.icc,
+        masquerade: config.ip_masq,
+    };
+    let firewall = Firewall::open(vec![subnet])?;
+    Ok((bridge, Kernel { route, firewall }))
+}
+
+/// The networks in the catalogue; the three that are always there are made when they are not.
+fn load_documents(store: &Store) -> Result<Vec<Network>> {
+    let found = store.read(|tx| tx.list::<Network>())?;
+    let mut documents: Vec<Network> = found.into_iter().map(|(_, document)| document).collect();
+    let missing: Vec<Network> = [(BRIDGE, "bridge"), ("host", "host"), ("none", "null")]
+        .into_iter()
+        .filter(|(name, _)| !documents.iter().any(|document| document.name == *name))
+        .map(|(name, driver)| {
+            Network::new(
+                name,
+                driver,
+                ContainerId::from_bytes(rand::random()).to_string(),
+            )
+        })
+        .collect();
+    if !missing.is_empty() {
+        store.write(|tx| {
+            missing
+                .iter()
+                .try_for_each(|document| tx.put(&document.name, document))
+        })?;
+        documents.extend(missing);
+    }
+    documents.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(documents)
+}
+
+fn load_endpoints(store: &Store) -> Result<Vec<Endpoint>> {
+    let found = store.read(|tx| tx.list::<Endpoint>())?;
+    Ok(found.into_iter().map(|(_, endpoint)| endpoint).collect())
+}
+
+/// Brings the default bridge's document up to date.
+fn configure(
+    store: &Store,
+    documents: &mut [Network],
+    config: &Config,
+    net: IpamConfig,
+) -> Result<()> {
+    let Some(document) = documents
+        .iter_mut()
+        .find(|document| document.name == BRIDGE)
+    else {
+        return Ok(());
+    };
+    let before = document.clone();
+    document.configure(config, net);
+    if *document != before {
+        store.write(|tx| tx.put(&document.name, document))?;
+    }
+    Ok(())
+}
