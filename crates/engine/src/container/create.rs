@@ -1,0 +1,277 @@
+//! `create`: a container on record, with a root file system that waits.
+
+use onggi_api::container::{CreateRequest, CreateResponse, HostConfig, RestartPolicyMode};
+use onggi_model::{ContainerId, ErrorKind, Platform, Timestamp, check_container_name};
+use tracing::info;
+
+use super::{Container, Record, State, merge, mounts};
+use crate::error::{Error, Result};
+use crate::spec::network::Mode;
+use crate::{Engine, spec};
+
+/// Docker's size of `/dev/shm`.
+const SHM_SIZE: i64 = 64 << 20;
+
+impl Engine {
+    /// Makes a container; nothing runs.
+    ///
+    /// # Errors
+    /// `NotFound`: no such image; `Conflict`: the name is taken; `InvalidParameter`, `NotImplemented`: a field that
+    /// cannot be had, by name.
+    pub async fn container_create(
+        &self,
+        name: Option<String>,
+        platform: Option<String>,
+        request: CreateRequest,
+    ) -> Result<CreateResponse> {
+        let (record, warnings) = self.new_record(name, platform, request)?;
+        let id = record.id.clone();
+        self.inner.containers.reserve(&record.name, &id)?;
+        let name = record.name.clone();
+        match self.store_new(record).await {
+            Ok(container) => {
+                self.inner.containers.insert(container.clone());
+                info!(container = %id, name, "created");
+                self.container_event(&container.record(), "create", []);
+                Ok(CreateResponse { id: id.to_string(), warnings })
+            }
+            Err(fault) => {
+                self.inner.containers.release(&name);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Checks the request and settles every field.
+    fn new_record(
+        &self,
+        name: Option<String>,
+        platform: Option<String>,
+        request: CreateRequest,
+    ) -> Result<(Record, Vec<String>)> {
+        let CreateRequest { mut config, host_config, networking_config } = request;
+        let mut host_config = host_config.unwrap_or_default();
+        let name = name.filter(|name| !name.is_empty());
+        if let Some(name) = &name {
+            check_container_name(name).map_err(|fault| Error::of(&fault))?;
+        }
+        check_fields(&config, &host_config)?;
+        let image = self.inner.images.get(&config.image).map_err(|fault| match Error::of(&fault) {
+            fault if onggi_model::Fault::kind(&fault) == ErrorKind::NotFound => {
+                Error::not_found(format!("No such image: {}", image_name(&config.image)))
+            }
+            fault => fault,
+        })?;
+        let mut warnings = Vec::new();
+        if let Some(wanted) = platform.filter(|p| !p.is_empty()) {
+            let wanted = Platform::parse(&wanted).map_err(|fault| Error::of(&fault))?;
+            if !wanted.matches(&image.platform()) {
+                return Err(Error::not_found(format!(
+                    "image with reference {} was found but its platform ({}) does not match the specified platform ({wanted})",
+                    config.image, image.platform()
+                )));
+            }
+        } else if !Platform::host().matches(&image.platform()) {
+            warnings.push(format!(
+                "The requested image's platform ({}) does not match the detected host platform ({}) \
+                 and no specific platform was requested",
+                image.platform(),
+                Platform::host()
+            ));
+        }
+        let id = ContainerId::random().map_err(|e| Error::io("random bytes", e))?;
+        let defaults = &image.config.config;
+        for path in defaults.volumes.keys() {
+            warnings.push(format!(
+                "the image declares the volume {path}: volumes are not there yet, its files stay in the container"
+            ));
+        }
+        merge::merge(&mut config, defaults);
+        let (path, args) = merge::command(&config)?;
+        self.settle(&mut host_config);
+        if config.hostname.is_empty() {
+            config.hostname = match Mode::of(&host_config) {
+                Mode::Host => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                _ => id.short().to_owned(),
+            };
+        }
+        let name = match name {
+            Some(name) => name.trim_start_matches('/').to_owned(),
+            None => self.free_name(&id),
+        };
+        let record = Record {
+            created: Timestamp::now(),
+            mounts: mounts::read(&host_config)?.iter().filter_map(|m| m.to_point()).collect(),
+            networking: networking_config.unwrap_or_default(),
+            image: image.id().clone(),
+            endpoint: None,
+            state: State::default(),
+            restart_count: 0,
+            exits: 0,
+            stopped_by_user: false,
+            boot_id: String::new(),
+            id,
+            name,
+            path,
+            args,
+            config,
+            host_config,
+        };
+        spec::check(self, &record)?;
+        super::files::extra_hosts(&record.host_config, self.inner.networks.host_gateway())?;
+        Ok((record, warnings))
+    }
+
+    /// Writes out the defaults, as `inspect` shows them.
+    fn settle(&self, host: &mut HostConfig) {
+        if host.network_mode.is_empty() || host.network_mode == "default" {
+            host.network_mode = "bridge".to_owned();
+        }
+        if host.ipc_mode.is_empty() {
+            host.ipc_mode = "private".to_owned();
+        }
+        if host.cgroupns_mode.is_empty() {
+            let own = self.is_v2() && !host.privileged;
+            host.cgroupns_mode = if own { "private" } else { "host" }.to_owned();
+        }
+        if host.shm_size == 0 {
+            host.shm_size = SHM_SIZE;
+        }
+        if host.runtime.is_empty() {
+            host.runtime = "onggi".to_owned();
+        }
+        if host.log_config.kind.is_empty() {
+            host.log_config.kind = "json-file".to_owned();
+        }
+        host.log_config.config.get_or_insert_default();
+        host.port_bindings.get_or_insert_default();
+        if host.masked_paths.is_none() {
+            host.masked_paths = Some(spec::security::masked_paths(host));
+        }
+        if host.readonly_paths.is_none() {
+            host.readonly_paths = Some(spec::security::readonly_paths(host));
+        }
+    }
+
+    /// Catalogue first; the directories follow in the same transaction of the snapshotter.
+    async fn store_new(&self, record: Record) -> Result<std::sync::Arc<Container>> {
+        let inner = self.inner.clone();
+        let directory = self.container_directory(&record.id);
+        let record = onggi_rt::blocking("create a container", move || -> Result<Record> {
+            let image = inner.store.image(&record.image)?;
+            let top = image.as_ref().and_then(|image| image.layers.last());
+            inner.snapshots.create(&record.id, top)?;
+            let stored = std::fs::create_dir_all(&directory)
+                .map_err(|e| Error::io(format_args!("create {}", directory.display()), e))
+                .and_then(|()| {
+                    inner.store.write(|tx| tx.put(record.id.as_str(), &record)).map_err(Error::from)
+                });
+            if let Err(fault) = stored {
+                // The error that counts is the first one.
+                let _ = inner.snapshots.remove(&record.id);
+                return Err(fault);
+            }
+            Ok(record)
+        })
+        .await??;
+        Ok(Container::new(record))
+    }
+
+    /// A name nobody has: an adjective and a noun of the pottery.
+    fn free_name(&self, id: &ContainerId) -> String {
+        let mut seed = id.as_str().bytes().fold(0_u64, |n, b| n.wrapping_mul(31) + u64::from(b));
+        for attempt in 0_u32.. {
+            let mut name = crate::container::names::pick(seed);
+            if attempt > 0 {
+                name = format!("{name}{attempt}");
+            }
+            if self.inner.containers.find_name(&name).is_none() {
+                return name;
+            }
+            seed = seed.rotate_left(7).wrapping_add(1);
+        }
+        id.short().to_owned()
+    }
+}
+
+/// `busybox` is asked for as `busybox:latest`, and missed under that name.
+fn image_name(name: &str) -> String {
+    match onggi_model::ImageRef::parse(name) {
+        Ok(reference) => reference.familiar(),
+        Err(_) => name.to_owned(),
+    }
+}
+
+/// What can be refused before any image is looked at.
+fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Result<()> {
+    if let Some(directory) = Some(&config.working_dir).filter(|d| !d.is_empty())
+        && !directory.starts_with('/')
+    {
+        return Err(Error::invalid(format!(
+            "the working directory '{directory}' is invalid, it needs to be an absolute path"
+        )));
+    }
+    if !config.stop_signal.is_empty() {
+        onggi_model::Signal::parse(&config.stop_signal).map_err(|fault| Error::of(&fault))?;
+    }
+    if config.healthcheck.as_ref().is_some_and(|h| h.test.iter().flatten().any(|t| t != "NONE")) {
+        return Err(Error::not_implemented(
+            "health checks are not there yet: leave Healthcheck (--health-*) away",
+        ));
+    }
+    if config.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
+        return Err(Error::not_implemented(
+            "anonymous volumes are not there yet: bind a directory of the host instead (-v /path:/target)",
+        ));
+    }
+    check_restart_policy(host)?;
+    check_log(host)?;
+    let refused = [
+        (host.links.as_ref().is_some_and(|l| !l.is_empty()), "links (--link)"),
+        (host.volumes_from.as_ref().is_some_and(|v| !v.is_empty()), "--volumes-from"),
+        (!host.volume_driver.is_empty() && host.volume_driver != "local", "volume drivers"),
+        (host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()), "--storage-opt"),
+    ];
+    if let Some((_, what)) = refused.iter().find(|(asked, _)| *asked) {
+        return Err(Error::not_implemented(format!("{what}: not there yet; leave it away")));
+    }
+    if !matches!(host.runtime.as_str(), "" | "onggi" | "runc" | "io.containerd.runc.v2") {
+        return Err(Error::invalid(format!("unknown or invalid runtime name: {}", host.runtime)));
+    }
+    if !matches!(host.isolation.as_str(), "" | "default") {
+        return Err(Error::invalid(format!(
+            "invalid isolation '{}': only 'default' is there on Linux",
+            host.isolation
+        )));
+    }
+    Ok(())
+}
+
+fn check_restart_policy(host: &HostConfig) -> Result<()> {
+    let policy = &host.restart_policy;
+    if policy.name == RestartPolicyMode::No {
+        if policy.maximum_retry_count != 0 {
+            return Err(Error::invalid(
+                "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+            ));
+        }
+        return Ok(());
+    }
+    if host.auto_remove {
+        return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
+    }
+    if policy.name != RestartPolicyMode::OnFailure && policy.maximum_retry_count != 0 {
+        return Err(Error::invalid(
+            "invalid restart policy: maximum retry count can only be used with 'on-failure'",
+        ));
+    }
+    if policy.maximum_retry_count < 0 {
+        return Err(Error::invalid("invalid restart policy: maximum retry count cannot be negative"));
+    }
+    Ok(())
+}
+
+/// Drivers and options that can be had.
+fn check_log(host: &HostConfig) -> Result<()> {
+    crate::container::log_options::check(&host.log_config)
+}

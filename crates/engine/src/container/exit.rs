@@ -1,0 +1,190 @@
+//! The end of a container's process: what the monitor reported is committed first, told second, cleaned third.
+//!
+//! One task per running container reads its monitor's events. It owns the end: the record, the network, the
+//! `die` event, `--rm` and the restart policy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onggi_api::container::{RemoveOptions, RestartPolicyMode};
+use onggi_model::Timestamp;
+use onggi_monitor::protocol::{Exit, FromMonitor, ToMonitor};
+use tracing::{error, info, warn};
+
+use super::record::{Record, Status};
+use super::Container;
+use crate::error::Result;
+use crate::task::{Task, TaskEvents};
+use crate::Engine;
+
+/// The pause before the first restart; it doubles with each one that follows soon.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between restarts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A run of this length proves that the container works: the pause starts over.
+const GOOD_RUN: Duration = Duration::from_secs(10);
+
+/// Follows the monitor until the container has ended.
+pub(crate) fn watch(
+    engine: Engine,
+    container: Arc<Container>,
+    task: Arc<Task>,
+    mut events: TaskEvents,
+    child: Option<tokio::process::Child>,
+) {
+    tokio::spawn(async move {
+        let exit = loop {
+            match events.next().await {
+                Ok(Some(event)) => match event.message {
+                    FromMonitor::Exited(exit) => break exit,
+                    FromMonitor::ExecExited { id, code } => engine.exec_exited(&id, code),
+                    other => warn!(container = %container.id, "unexpected event: {other:?}"),
+                },
+                Ok(None) => break engine.monitor_lost(&container).await,
+                Err(fault) => {
+                    error!(container = %container.id, "{fault}");
+                    break engine.monitor_lost(&container).await;
+                }
+            }
+        };
+        // Starting holds the writer until the record says "running"; only then may it say "exited".
+        let writer = container.writer.lock().await;
+        if let Err(fault) = engine.ended(&container, &exit).await {
+            error!(container = %container.id, "the exit could not be recorded: {fault}");
+            // Without Acknowledge the monitor keeps its report: the next daemon finds it.
+            return;
+        }
+        drop(writer);
+        // The monitor may be gone already: then nobody needs this.
+        let _ = task.send(&ToMonitor::Acknowledge, Vec::new()).await;
+        engine.after_exit(&container).await;
+        if let Some(mut child) = child {
+            let _ = child.wait().await;
+        }
+    });
+}
+
+impl Engine {
+    /// Records the end. The writer is held by the caller.
+    pub(crate) async fn ended(&self, container: &Arc<Container>, exit: &Exit) -> Result<()> {
+        let before = container.record();
+        if !before.state.is_running() {
+            return Ok(());
+        }
+        self.commit(container, |record| {
+            let state = &mut record.state;
+            state.status = Status::Exited;
+            state.pid = 0;
+            state.exit_code = exit.code;
+            state.oom_killed = exit.oom_killed;
+            state.error = exit.error.clone().unwrap_or_default();
+            state.finished_at = exit.finished_at.into();
+            record.exits += 1;
+            if wants_restart(record) {
+                record.state.status = Status::Restarting;
+            }
+        })
+        .await?;
+        container.set_task(None);
+        let record = container.record();
+        info!(container = %container.id, code = exit.code, "exited");
+        if exit.oom_killed {
+            self.container_event(&record, "oom", []);
+        }
+        let seconds = record.state.finished_at.seconds() - record.state.started_at.seconds();
+        self.container_event(
+            &record,
+            "die",
+            [
+                ("exitCode".to_owned(), exit.code.to_string()),
+                ("execDuration".to_owned(), seconds.max(0).to_string()),
+            ],
+        );
+        self.execs_ended(&container.id);
+        self.release_network(container).await;
+        let directory = self.exec_directory(&container.id);
+        let _ = std::fs::remove_dir_all(&directory);
+        let _ = std::fs::remove_file(self.exit_file(&container.id));
+        Ok(())
+    }
+
+    /// What follows an end that is on record: `--rm`, or another run.
+    pub(crate) async fn after_exit(&self, container: &Arc<Container>) {
+        let record = container.record();
+        if record.state.status == Status::Restarting {
+            self.restart_later(container.clone(), &record);
+        } else if record.host_config.auto_remove {
+            let options = RemoveOptions { volumes: true, ..Default::default() };
+            if let Err(fault) = self.remove(container, options).await {
+                warn!(container = %container.id, "automatic removal failed: {fault}");
+            }
+        }
+    }
+
+    /// The monitor went without a word: its container must not run unwatched.
+    async fn monitor_lost(&self, container: &Arc<Container>) -> Exit {
+        if let Some(exit) = self.read_exit_file(&container.id) {
+            return exit;
+        }
+        let record = container.record();
+        warn!(container = %container.id, "the monitor is gone; killing what it left");
+        if let Err(fault) = self.kill_cgroup(&record).await {
+            warn!(container = %container.id, "{fault}");
+        }
+        Exit {
+            code: 137,
+            signal: Some(9),
+            oom_killed: false,
+            finished_at: Timestamp::now().inner(),
+            error: Some("the monitor of the container was killed".to_owned()),
+        }
+    }
+
+    /// Starts it again after the pause, unless somebody decides otherwise meanwhile.
+    pub(crate) fn restart_later(&self, container: Arc<Container>, record: &Record) {
+        let (engine, exits) = (self.clone(), record.exits);
+        let pause = pause_before(record);
+        tokio::spawn(async move {
+            let mut records = container.subscribe();
+            let changed = records.wait_for(|record| {
+                record.state.status != Status::Restarting || record.exits != exits
+            });
+            if tokio::time::timeout(pause, changed).await.is_ok() {
+                return;
+            }
+            let _writer = container.writer.lock().await;
+            let record = container.record();
+            if record.state.status != Status::Restarting || record.exits != exits {
+                return;
+            }
+            if let Err(fault) = engine.launch(&container, super::start::Cause::Policy).await {
+                warn!(container = %container.id, "restart failed: {fault}");
+            }
+        });
+    }
+}
+
+/// Whether the restart policy brings back a container that just ended.
+fn wants_restart(record: &Record) -> bool {
+    let policy = &record.host_config.restart_policy;
+    if record.stopped_by_user {
+        return false;
+    }
+    match policy.name {
+        RestartPolicyMode::No => false,
+        RestartPolicyMode::Always | RestartPolicyMode::UnlessStopped => true,
+        RestartPolicyMode::OnFailure => {
+            let left = policy.maximum_retry_count == 0
+                || i64::from(record.restart_count) < policy.maximum_retry_count;
+            record.state.exit_code != 0 && left
+        }
+    }
+}
+
+/// 100 ms, 200 ms, ... one minute; back to 100 ms after a run that lasted.
+fn pause_before(record: &Record) -> Duration {
+    if record.state.finished_at.since(record.state.started_at) >= GOOD_RUN {
+        return FIRST_PAUSE;
+    }
+    FIRST_PAUSE.saturating_mul(1 << record.restart_count.min(16)).min(LONGEST_PAUSE)
+}

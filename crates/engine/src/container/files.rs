@@ -1,0 +1,126 @@
+//! The files of its own that a container sees in `/etc`: hosts, hostname, resolv.conf.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::path::Path;
+
+use onggi_api::container::HostConfig;
+use onggi_network::{Endpoint, dns};
+
+use super::Record;
+use crate::error::{Error, Result};
+use crate::spec::network::Mode;
+use crate::Engine;
+
+/// What every hosts file begins with.
+const HOSTS: &str = "127.0.0.1\tlocalhost\n\
+    ::1\tlocalhost ip6-localhost ip6-loopback\n\
+    fe00::\tip6-localnet\n\
+    ff00::\tip6-mcastprefix\n\
+    ff02::1\tip6-allnodes\n\
+    ff02::2\tip6-allrouters\n";
+
+impl Engine {
+    /// Writes them anew for a run. A container in another's network uses that one's.
+    pub(crate) fn write_files(&self, record: &Record, endpoint: Option<&Endpoint>) -> Result<()> {
+        let host = &record.host_config;
+        let mode = Mode::of(host);
+        if matches!(mode, Mode::Container(_)) {
+            return Ok(());
+        }
+        let directory = self.container_directory(&record.id);
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let hosts = match mode {
+            Mode::Host => read("/etc/hosts"),
+            _ => hosts(record, endpoint),
+        };
+        let hosts = hosts + &extra_hosts(host, self.inner.networks.host_gateway())?;
+        let resolv_conf = match mode {
+            Mode::Host if host.dns.is_none() => read("/etc/resolv.conf"),
+            _ => dns::container_resolv_conf(&dns::host_resolv_conf(), &self.resolver(host)),
+        };
+        write(&directory.join("hosts"), &hosts)?;
+        write(&directory.join("hostname"), &format!("{}\n", record.config.hostname))?;
+        write(&directory.join("resolv.conf"), &resolv_conf)
+    }
+
+    /// The container's resolver settings, else the daemon's.
+    fn resolver(&self, host: &HostConfig) -> dns::Options {
+        let config = &self.inner.config;
+        let or = |own: &Option<Vec<String>>, daemon: &[String]| match own {
+            Some(own) if !own.is_empty() => own.clone(),
+            _ => daemon.to_vec(),
+        };
+        dns::Options {
+            servers: or(&host.dns, &config.dns),
+            search: or(&host.dns_search, &config.dns_search),
+            options: or(&host.dns_options, &config.dns_options),
+        }
+    }
+}
+
+fn hosts(record: &Record, endpoint: Option<&Endpoint>) -> String {
+    let mut hosts = HOSTS.to_owned();
+    if let Some(endpoint) = endpoint {
+        let (name, domain) = (&record.config.hostname, &record.config.domainname);
+        let names = match domain.as_str() {
+            "" => name.clone(),
+            domain => format!("{name}.{domain} {name}"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(hosts, "{}\t{names}", endpoint.ipv4);
+    }
+    hosts
+}
+
+/// `--add-host NAME:ADDRESS`; `host-gateway` is the address by which containers reach the host.
+pub(crate) fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> Result<String> {
+    let mut lines = String::new();
+    for entry in host.extra_hosts.iter().flatten() {
+        let bad = || Error::invalid(format!("bad format for add-host: \"{entry}\""));
+        let (name, address) = entry.split_once(':').ok_or_else(bad)?;
+        let address = match address {
+            "host-gateway" => gateway.ok_or_else(|| {
+                Error::invalid("unable to derive the IP value for host-gateway")
+            })?,
+            address => address
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse()
+                .map_err(|_| Error::invalid(format!("invalid IP address in add-host: \"{address}\"")))?,
+        };
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            return Err(bad());
+        }
+        let _ = writeln!(lines, "{address}\t{name}");
+    }
+    Ok(lines)
+}
+
+/// In place, so that a container that has the file mounted sees it; 0644 as `/etc` has them.
+fn write(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text)
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)))
+        .map_err(|e| Error::io(format_args!("write {}", path.display()), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn extra(entries: &[&str]) -> Result<String> {
+        let entries = entries.iter().map(|&e| e.to_owned()).collect();
+        let host = HostConfig { extra_hosts: Some(entries), ..HostConfig::default() };
+        extra_hosts(&host, Some(IpAddr::from([172, 17, 0, 1])))
+    }
+
+    #[test]
+    fn extra_hosts_are_appended() {
+        let lines = extra(&["db:10.0.0.5", "six:[::1]", "host:host-gateway"]).expect("good ones");
+        assert_eq!(lines, "10.0.0.5\tdb\n::1\tsix\n172.17.0.1\thost\n");
+        for bad in ["db", "db:nowhere", ":10.0.0.1", "a b:10.0.0.1"] {
+            assert!(extra(&[bad]).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! `inspect`: one container in full.
+
+use onggi_api::container::{self as api, Inspect, NetworkSettings, PortBinding, PortMap};
+use onggi_api::network::EndpointSettings;
+use onggi_model::Digest;
+use std::collections::BTreeMap;
+
+use super::{Container, Record, Status};
+use crate::Engine;
+use crate::error::Result;
+use crate::spec::network::Mode;
+
+impl Engine {
+    /// Everything there is to know about a container; with `size` what it takes on disk.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn container_inspect(&self, id: &str, size: bool) -> Result<Inspect> {
+        let container = self.inner.containers.find(id)?;
+        let record = container.record();
+        let sizes = if size { Some(self.sizes(&record).await?) } else { None };
+        let mut inspect = self.inspect(&container, &record);
+        inspect.size_rw = sizes.map(|(own, _)| own);
+        inspect.size_root_fs = sizes.map(|(_, all)| all);
+        Ok(inspect)
+    }
+
+    fn inspect(&self, container: &Container, record: &Record) -> Inspect {
+        let directory = self.container_directory(&record.id);
+        // Docker shows these once the container has run.
+        let began = !record.state.started_at.is_zero();
+        let path = |name: &str| match began {
+            true => directory.join(name).display().to_string(),
+            false => String::new(),
+        };
+        let execs = self.inner.execs.of(&container.id);
+        Inspect {
+            id: record.id.to_string(),
+            created: record.created.to_string(),
+            path: record.path.clone(),
+            args: record.args.clone(),
+            state: state(record),
+            image: record.image.to_string(),
+            resolv_conf_path: path("resolv.conf"),
+            hostname_path: path("hostname"),
+            hosts_path: path("hosts"),
+            log_path: match (began, record.host_config.log_config.kind.as_str()) {
+                (true, "json-file") => self.log_path(&record.id).display().to_string(),
+                _ => String::new(),
+            },
+            name: format!("/{}", record.name),
+            restart_count: i64::from(record.restart_count),
+            driver: self.inner.snapshots.driver().name().to_owned(),
+            platform: "linux".to_owned(),
+            exec_ids: (!execs.is_empty()).then_some(execs),
+            host_config: record.host_config.clone(),
+            storage: Some(api::Storage {
+                root_fs: Some(api::RootFsStorage {
+                    snapshot: Some(api::Snapshot {
+                        name: self.inner.snapshots.driver().name().to_owned(),
+                    }),
+                }),
+            }),
+            mounts: record.mounts.clone(),
+            config: record.config.clone(),
+            network_settings: NetworkSettings {
+                sandbox_id: if record.state.is_running() { record.id.to_string() } else { String::new() },
+                sandbox_key: match (record.state.is_running(), record.state.pid) {
+                    (true, pid) => format!("/proc/{pid}/ns/net"),
+                    (false, _) => String::new(),
+                },
+                ports: ports(record),
+                networks: networks(record),
+            },
+            image_manifest_descriptor: self.manifest_descriptor(&record.image),
+            ..Inspect::default()
+        }
+    }
+
+    /// The manifest that the image was made from, while the image is here.
+    pub(crate) fn manifest_descriptor(&self, image: &Digest) -> Option<onggi_api::image::Descriptor> {
+        self.inner.images.get(image.as_str()).ok().map(|image| crate::image::manifest(&image))
+    }
+
+    /// Bytes of its own layer, and of all it sees.
+    pub(crate) async fn sizes(&self, record: &Record) -> Result<(i64, i64)> {
+        let inner = self.inner.clone();
+        let (id, image) = (record.id.clone(), record.image.clone());
+        onggi_rt::blocking("measure a container", move || {
+            let own = inner.snapshots.usage(&id)?;
+            let below = inner.store.image(&image)?.map_or(0, |image| image.size);
+            let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+            Ok((number(own), number(own.saturating_add(below))))
+        })
+        .await?
+    }
+}
+
+fn state(record: &Record) -> api::State {
+    let state = &record.state;
+    api::State {
+        status: state.status.name().to_owned(),
+        running: state.is_active(),
+        paused: state.status == Status::Paused,
+        restarting: state.status == Status::Restarting,
+        oom_killed: state.oom_killed,
+        dead: state.status == Status::Dead,
+        pid: state.pid,
+        exit_code: state.exit_code,
+        error: state.error.clone(),
+        started_at: state.started_at.to_string(),
+        finished_at: state.finished_at.to_string(),
+        health: None,
+    }
+}
+
+/// Exposed ports, and where those are published that are: while it runs.
+pub(crate) fn ports(record: &Record) -> PortMap {
+    let mut ports = PortMap::new();
+    let Some(endpoint) = &record.endpoint else { return ports };
+    for (port, _) in record.config.exposed_ports.iter().flatten() {
+        ports.insert(port.clone(), None);
+    }
+    for published in &endpoint.ports {
+        let binding = PortBinding {
+            host_ip: published.host_ip.to_string(),
+            host_port: published.host_port.to_string(),
+        };
+        ports.entry(published.port.to_string()).or_default().get_or_insert_default().push(binding);
+    }
+    ports
+}
+
+/// The one network of a container, with its address while it runs.
+pub(crate) fn networks(record: &Record) -> BTreeMap<String, EndpointSettings> {
+    let name = match Mode::of(&record.host_config) {
+        Mode::Bridge => "bridge".to_owned(),
+        Mode::Host => "host".to_owned(),
+        Mode::None => "none".to_owned(),
+        Mode::Named(name) => name,
+        Mode::Container(_) => return BTreeMap::new(),
+    };
+    let settings = match &record.endpoint {
+        None => EndpointSettings::default(),
+        Some(endpoint) => EndpointSettings {
+            network_id: endpoint.network_id.to_string(),
+            endpoint_id: endpoint.endpoint_id.to_string(),
+            gateway: endpoint.gateway.to_string(),
+            ip_address: endpoint.ipv4.to_string(),
+            mac_address: endpoint.mac.to_string(),
+            ip_prefix_len: i64::from(endpoint.prefix),
+            ..EndpointSettings::default()
+        },
+    };
+    BTreeMap::from([(name, settings)])
+}

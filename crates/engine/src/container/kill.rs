@@ -1,0 +1,54 @@
+//! `kill`: a signal for pid 1 of a container.
+
+use std::sync::Arc;
+
+use onggi_model::Signal;
+
+use super::Container;
+use crate::error::{Error, Result};
+use crate::Engine;
+
+impl Engine {
+    /// Sends `signal` (SIGKILL unless named) to the process of a container.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where it does not run; `InvalidParameter` for no signal.
+    pub async fn container_kill(&self, id: &str, signal: Option<String>) -> Result<()> {
+        let container = self.inner.containers.find(id)?;
+        let name = signal.filter(|signal| !signal.is_empty());
+        let signal = Signal::parse(name.as_deref().unwrap_or("SIGKILL"))
+            .map_err(|fault| Error::of(&fault).context(format!("cannot kill container: {id}")))?;
+        let record = container.record();
+        if !record.state.is_running() {
+            return Err(Error::conflict(format!(
+                "cannot kill container: {id}: container {} is not running",
+                container.id
+            )));
+        }
+        let stop_signal = self.stop_signal(&record.config);
+        if signal.number() == Signal::KILL.number() || signal.number() == stop_signal.number() {
+            self.mark_stopped(&container).await?;
+        }
+        self.signal(&container, signal).await?;
+        let attributes = [("signal".to_owned(), signal.number().to_string())];
+        self.container_event(&container.record(), "kill", attributes);
+        Ok(())
+    }
+
+    /// Hands `signal` to the monitor; a container that just ended has had it.
+    pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<()> {
+        match container.task() {
+            Some(task) => task.signal(signal.number()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// From here on no restart policy brings the container back.
+    pub(crate) async fn mark_stopped(&self, container: &Arc<Container>) -> Result<()> {
+        let _writer = container.writer.lock().await;
+        if container.record().stopped_by_user {
+            return Ok(());
+        }
+        self.commit(container, |record| record.stopped_by_user = true).await
+    }
+}

@@ -1,0 +1,217 @@
+//! `ps`: the containers that fit, newest first.
+
+use onggi_api::container::{
+    ListOptions, NetworkSettingsSummary, PortSummary, Summary, SummaryHostConfig,
+};
+use onggi_model::units::human_duration;
+use onggi_model::{Digest, Filters, Timestamp};
+
+use super::inspect::{networks, ports};
+use super::{Record, Status};
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// The filters that `ps` knows.
+const FILTERS: [&str; 16] = [
+    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
+    "name", "network", "publish", "since", "status", "volume", "label!",
+];
+
+impl Engine {
+    /// The containers that fit: those that run, unless the options say more.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a filter that does not exist; `NotFound` for a container that a filter names.
+    pub async fn container_list(&self, options: ListOptions) -> Result<Vec<Summary>> {
+        let filters = &options.filters;
+        filters.check(&FILTERS).map_err(|fault| Error::of(&fault))?;
+        let chosen = Chosen::read(self, filters)?;
+        let everything = options.all
+            || options.limit.is_some()
+            || ["status", "exited", "before", "since"].iter().any(|name| filters.contains(name));
+        let mut list = Vec::new();
+        for container in self.inner.containers.all() {
+            if options.limit.is_some_and(|limit| list.len() >= limit) {
+                break;
+            }
+            let record = container.record();
+            if (everything || record.state.is_active()) && chosen.fits(&record) {
+                list.push(self.summary(&record, options.size).await?);
+            }
+        }
+        Ok(list)
+    }
+
+    async fn summary(&self, record: &Record, size: bool) -> Result<Summary> {
+        let sizes = if size { self.sizes(record).await? } else { (0, 0) };
+        Ok(Summary {
+            id: record.id.to_string(),
+            names: vec![format!("/{}", record.name)],
+            image: self.image_name(record),
+            image_id: record.image.to_string(),
+            image_manifest_descriptor: self.manifest_descriptor(&record.image),
+            command: command(record),
+            created: record.created.seconds(),
+            ports: port_list(record),
+            size_rw: sizes.0,
+            size_root_fs: sizes.1,
+            labels: record.config.labels.clone().unwrap_or_default(),
+            state: record.state.status.name().to_owned(),
+            status: status(record, Timestamp::now()),
+            host_config: SummaryHostConfig {
+                network_mode: record.host_config.network_mode.clone(),
+                annotations: record.host_config.annotations.clone(),
+            },
+            health: None,
+            network_settings: NetworkSettingsSummary { networks: networks(record) },
+            mounts: record.mounts.clone(),
+        })
+    }
+
+    /// The name it was made from, while that still means the same image; else the image's id.
+    fn image_name(&self, record: &Record) -> String {
+        let name = &record.config.image;
+        match self.inner.images.get(name) {
+            Ok(image) if *image.id() == record.image => name.clone(),
+            _ => record.image.to_string(),
+        }
+    }
+}
+
+/// The filters, read once.
+struct Chosen<'a> {
+    filters: &'a Filters,
+    before: Option<Timestamp>,
+    since: Option<Timestamp>,
+    ancestors: Option<Vec<Digest>>,
+    exited: Vec<i32>,
+}
+
+impl<'a> Chosen<'a> {
+    fn read(engine: &Engine, filters: &'a Filters) -> Result<Self> {
+        let created = |name: &str| match filters.values(name).next() {
+            Some(other) => {
+                Ok(Some(engine.inner.containers.find(other)?.record().created))
+            }
+            None => Ok::<_, Error>(None),
+        };
+        for status in filters.values("status") {
+            const STATES: [&str; 7] =
+                ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+            if !STATES.contains(&status) {
+                return Err(Error::invalid(format!("invalid filter 'status={status}'")));
+            }
+        }
+        let exited = filters.values("exited").map(|code| {
+            code.parse().map_err(|_| Error::invalid(format!("invalid filter 'exited={code}'")))
+        });
+        let ancestors = filters.contains("ancestor").then(|| {
+            let images = filters.values("ancestor").filter_map(|n| engine.inner.images.get(n).ok());
+            images.map(|image| image.id().clone()).collect()
+        });
+        Ok(Self {
+            before: created("before")?,
+            since: created("since")?,
+            ancestors,
+            exited: exited.collect::<Result<_>>()?,
+            filters,
+        })
+    }
+
+    fn fits(&self, record: &Record) -> bool {
+        let filters = self.filters;
+        let any = |name: &str, fits: &dyn Fn(&str) -> bool| {
+            !filters.contains(name) || filters.values(name).any(fits)
+        };
+        let labels = record.config.labels.as_ref();
+        let name = format!("/{}", record.name);
+        filters.prefix("id", record.id.as_str())
+            && (filters.pattern("name", &record.name) || filters.pattern("name", &name))
+            && filters.labels("label", |key| labels?.get(key).map(String::as_str))
+            && (!filters.contains("label!")
+                || !filters.labels("label!", |key| labels?.get(key).map(String::as_str)))
+            && any("status", &|status| record.state.status.name() == status)
+            && any("health", &|health| health == "none")
+            && any("is-task", &|task| matches!(task, "false" | "0"))
+            && any("isolation", &|isolation| isolation == "default")
+            && any("network", &|network| {
+                networks(record).iter().any(|(n, e)| {
+                    n == network || (!e.network_id.is_empty() && e.network_id.starts_with(network))
+                })
+            })
+            && any("volume", &|volume| {
+                record.mounts.iter().any(|m| [&m.name, &m.source, &m.destination].iter().any(|v| *v == volume))
+            })
+            && any("expose", &|wanted| {
+                let ports = record.config.exposed_ports.iter().flatten();
+                ports.into_iter().any(|(port, _)| port_fits(port, wanted))
+            })
+            && any("publish", &|wanted| {
+                ports(record).iter().any(|(port, at)| at.is_some() && port_fits(port, wanted))
+            })
+            && (self.exited.is_empty()
+                || (record.state.status == Status::Exited
+                    && self.exited.contains(&record.state.exit_code)))
+            && self.before.is_none_or(|before| record.created < before)
+            && self.since.is_none_or(|since| record.created > since)
+            && self.ancestors.as_ref().is_none_or(|images| images.contains(&record.image))
+    }
+}
+
+/// `80`, `80/tcp`, `80-90/tcp` against `80/tcp`.
+fn port_fits(port: &str, wanted: &str) -> bool {
+    match onggi_model::Port::parse_range(wanted) {
+        Ok(range) => range.iter().any(|one| one.to_string() == port),
+        Err(_) => false,
+    }
+}
+
+/// The command as `ps` shows it: words with blanks are quoted.
+fn command(record: &Record) -> String {
+    let quoted = |word: &String| match word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    };
+    let args: Vec<_> = record.args.iter().map(quoted).collect();
+    match args.is_empty() {
+        true => record.path.clone(),
+        false => format!("{} {}", record.path, args.join(" ")),
+    }
+}
+
+/// `Up 3 minutes`, `Exited (0) 2 hours ago`, as Docker says it.
+fn status(record: &Record, now: Timestamp) -> String {
+    let state = &record.state;
+    let ago = |then: Timestamp| human_duration(now.since(then));
+    match state.status {
+        Status::Running => format!("Up {}", ago(state.started_at)),
+        Status::Paused => format!("Up {} (Paused)", ago(state.started_at)),
+        Status::Restarting => {
+            format!("Restarting ({}) {} ago", state.exit_code, ago(state.finished_at))
+        }
+        Status::Removing | Status::Removed => "Removal In Progress".to_owned(),
+        Status::Dead => "Dead".to_owned(),
+        Status::Created => "Created".to_owned(),
+        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, ago(state.finished_at)),
+    }
+}
+
+fn port_list(record: &Record) -> Vec<PortSummary> {
+    let mut list = Vec::new();
+    for (port, bindings) in ports(record) {
+        let Ok(port) = onggi_model::Port::parse(&port) else { continue };
+        let kind = port.protocol.as_str().to_owned();
+        for binding in bindings.iter().flatten() {
+            list.push(PortSummary {
+                ip: binding.host_ip.clone(),
+                private_port: port.number,
+                public_port: binding.host_port.parse().unwrap_or_default(),
+                kind: kind.clone(),
+            });
+        }
+        if bindings.is_none() {
+            list.push(PortSummary { private_port: port.number, kind, ..PortSummary::default() });
+        }
+    }
+    list
+}

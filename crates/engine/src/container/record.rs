@@ -1,0 +1,108 @@
+//! What the catalogue keeps of a container, and what readers see: one immutable document.
+//!
+//! The record is replaced, never changed in place: whoever holds one holds a consistent picture.
+
+use onggi_api::container::{Config, HostConfig, MountPoint, NetworkingConfig};
+use onggi_model::{ContainerId, Digest, Timestamp};
+use onggi_network::Endpoint;
+use onggi_store::Record as Stored;
+use serde::{Deserialize, Serialize};
+
+/// A container as it was created, and where it stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: ContainerId,
+    /// Without the leading slash.
+    pub(crate) name: String,
+    pub(crate) created: Timestamp,
+    /// What runs: entrypoint and command, merged with the image's.
+    pub(crate) path: String,
+    pub(crate) args: Vec<String>,
+    /// Merged with the image's configuration.
+    pub(crate) config: Config,
+    pub(crate) host_config: HostConfig,
+    pub(crate) networking: NetworkingConfig,
+    pub(crate) image: Digest,
+    pub(crate) mounts: Vec<MountPoint>,
+    /// Kept from start to exit.
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) state: State,
+    pub(crate) restart_count: u32,
+    /// How often it has exited: what `wait` for the next exit counts.
+    pub(crate) exits: u64,
+    /// Set by stop, kill and removal: a restart policy must not bring it back.
+    pub(crate) stopped_by_user: bool,
+    /// The kernel's boot it last ran in: a pid of another boot says nothing.
+    pub(crate) boot_id: String,
+}
+
+/// Where a container stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) status: Status,
+    pub(crate) pid: u32,
+    pub(crate) exit_code: i32,
+    pub(crate) error: String,
+    pub(crate) oom_killed: bool,
+    pub(crate) started_at: Timestamp,
+    pub(crate) finished_at: Timestamp,
+}
+
+/// Docker's states of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Status {
+    Created,
+    Running,
+    Paused,
+    Restarting,
+    Removing,
+    Exited,
+    Dead,
+    /// Gone; only readers that still hold the record see this.
+    Removed,
+}
+
+impl Status {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Removing | Self::Removed => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            status: Status::Created,
+            pid: 0,
+            exit_code: 0,
+            error: String::new(),
+            oom_killed: false,
+            started_at: Timestamp::ZERO,
+            finished_at: Timestamp::ZERO,
+        }
+    }
+}
+
+impl State {
+    /// Docker's `Running`: there is a process, frozen or not.
+    pub(crate) fn is_running(&self) -> bool {
+        matches!(self.status, Status::Running | Status::Paused)
+    }
+
+    /// Running, or about to be again.
+    pub(crate) fn is_active(&self) -> bool {
+        self.is_running() || self.status == Status::Restarting
+    }
+}
+
+impl Stored for Record {
+    const TABLE: &'static str = "containers";
+}

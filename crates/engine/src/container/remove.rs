@@ -1,0 +1,106 @@
+//! `rm`: a container and all that is its own.
+
+use std::sync::Arc;
+
+use onggi_api::container::RemoveOptions;
+use tracing::{info, warn};
+
+use super::record::Status;
+use super::Container;
+use crate::error::{Error, Result};
+use crate::Engine;
+
+impl Engine {
+    /// Removes a container.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where it runs and `force` is not given, or its removal is under way.
+    pub async fn container_remove(&self, id: &str, options: RemoveOptions) -> Result<()> {
+        if options.link {
+            return Err(Error::not_implemented(
+                "links between containers are not there yet: there is none to remove",
+            ));
+        }
+        let container = self.inner.containers.find(id)?;
+        let status = container.record().state.status;
+        if matches!(status, Status::Removing | Status::Removed) {
+            return Err(Error::conflict(format!(
+                "removal of container {id} is already in progress"
+            )));
+        }
+        if container.record().state.is_active() {
+            self.make_removable(&container, status, options).await?;
+        }
+        self.remove(&container, options).await
+    }
+
+    async fn make_removable(
+        &self,
+        container: &Arc<Container>,
+        status: Status,
+        options: RemoveOptions,
+    ) -> Result<()> {
+        let id = &container.id;
+        if !options.force {
+            let (is, what) = match status {
+                Status::Paused => ("paused", "stop the container before removing or force remove"),
+                Status::Restarting => {
+                    ("restarting", "stop the container before removing or force remove")
+                }
+                _ => ("running", "stop the container before removing or force remove"),
+            };
+            return Err(Error::conflict(format!(
+                "cannot remove container \"{id}\": container is {is}: {what}"
+            )));
+        }
+        self.stop(container, Some(onggi_model::Signal::KILL), Some(0)).await
+    }
+
+    /// Removes a container that does not run. What is on disk is renamed away and freed behind the answer.
+    pub(crate) async fn remove(
+        &self,
+        container: &Arc<Container>,
+        _options: RemoveOptions,
+    ) -> Result<()> {
+        let _writer = container.writer.lock().await;
+        let record = container.record();
+        let id = container.id.clone();
+        match record.state.status {
+            // `--rm` was faster.
+            Status::Removed => return Ok(()),
+            _ if record.state.is_active() => {
+                return Err(Error::conflict(format!(
+                    "cannot remove container \"{id}\": container is running: stop the container \
+                     before removing or force remove"
+                )));
+            }
+            _ => {}
+        }
+        self.release_network(container).await;
+        self.commit(container, |record| record.state.status = Status::Removing).await?;
+        let inner = self.inner.clone();
+        let gone = id.clone();
+        onggi_rt::blocking("remove a container", move || -> Result<()> {
+            inner.snapshots.remove(&gone)?;
+            inner.store.write(|tx| tx.delete::<super::Record>(gone.as_str()))?;
+            Ok(())
+        })
+        .await??;
+        let _ = std::fs::remove_dir_all(self.exec_directory(&id));
+        self.execs_ended(&id);
+        self.inner.containers.remove(&id);
+        let mut last = (*container.record()).clone();
+        last.state.status = Status::Removed;
+        container.publish(last);
+        info!(container = %id, "removed");
+        self.container_event(&container.record(), "destroy", []);
+        let snapshots = self.inner.snapshots.clone();
+        tokio::spawn(async move {
+            let swept = onggi_rt::blocking("free a container's files", move || snapshots.sweep());
+            if let Ok(Err(fault)) = swept.await {
+                warn!("{}", onggi_model::chain(&fault));
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! `start`: from a record to a running process.
+//!
+//! Catalogue first, kernel second, reply third: the address is on record before a link exists, and the process
+//! runs before anyone is told. If the daemon dies on the way, the monitor destroys what was not started, and the
+//! next daemon gives the address back.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use onggi_api::container::AttachOptions;
+use onggi_logs::LogSpec;
+use onggi_model::ErrorKind;
+use onggi_monitor::protocol::{
+    FailureKind, FromMonitor, Launch, RootfsSpec, StdinMode, ToMonitor,
+};
+use onggi_network::Endpoint;
+use onggi_snapshot::Rootfs;
+use tracing::{info, warn};
+
+use super::record::{Record, Status};
+use super::{Changed, Container, Waiting, log_options, mounts};
+use crate::error::{Error, Result};
+use crate::task::{self, Task, TaskEvents};
+use crate::{Engine, spec};
+
+/// Who starts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// A client.
+    User,
+    /// The restart policy.
+    Policy,
+}
+
+/// A process that runs.
+struct Launched {
+    task: Arc<Task>,
+    events: TaskEvents,
+    child: tokio::process::Child,
+    pid: u32,
+    started_at: onggi_model::Timestamp,
+}
+
+impl Engine {
+    /// Starts a container that does not run.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` for a paused or vanishing one; `InvalidParameter` where its command cannot be run, in
+    /// runc's words; what network, storage and kernel refuse.
+    pub async fn container_start(&self, id: &str, detach_keys: Option<&str>) -> Result<Changed> {
+        if let Some(keys) = detach_keys {
+            crate::detach::Keys::parse(keys)?;
+        }
+        let container = self.inner.containers.find(id)?;
+        let _writer = container.writer.lock().await;
+        let record = container.record();
+        match record.state.status {
+            Status::Running => return Ok(Changed::No),
+            Status::Paused => {
+                return Err(Error::conflict(
+                    "cannot start a paused container, try unpause instead",
+                ));
+            }
+            Status::Removing | Status::Dead | Status::Removed => {
+                return Err(Error::conflict(
+                    "container is marked for removal and cannot be started",
+                ));
+            }
+            Status::Created | Status::Exited | Status::Restarting => {}
+        }
+        self.launch(&container, Cause::User).await?;
+        Ok(Changed::Yes)
+    }
+
+    /// Brings the process up and its record to `running`. The writer is held by the caller.
+    pub(crate) async fn launch(&self, container: &Arc<Container>, cause: Cause) -> Result<()> {
+        let waiting = container.take_waiting();
+        let launched = match self.try_launch(container, waiting).await {
+            Ok(launched) => launched,
+            Err((code, fault)) => {
+                self.not_started(container, code, &fault).await;
+                return Err(fault);
+            }
+        };
+        let boot_id = self.inner.boot_id.clone();
+        let recorded = self.commit(container, |record| {
+            let state = &mut record.state;
+            state.status = Status::Running;
+            state.pid = launched.pid;
+            state.exit_code = 0;
+            state.error.clear();
+            state.oom_killed = false;
+            state.started_at = launched.started_at;
+            record.stopped_by_user = false;
+            record.boot_id = boot_id;
+            record.restart_count = match cause {
+                Cause::User => 0,
+                Cause::Policy => record.restart_count + 1,
+            };
+        });
+        let recorded = recorded.await;
+        if let Err(fault) = recorded {
+            // What is not on record must not run.
+            let _ = launched.task.signal(9).await;
+            self.not_started(container, 128, &fault).await;
+            return Err(fault);
+        }
+        container.set_task(Some(launched.task.clone()));
+        info!(container = %container.id, pid = launched.pid, "started");
+        self.container_event(&container.record(), "start", []);
+        let Launched { task, events, child, .. } = launched;
+        super::watch_exit(self.clone(), container.clone(), task, events, Some(child));
+        Ok(())
+    }
+
+    async fn try_launch(
+        &self,
+        container: &Arc<Container>,
+        waiting: Vec<Waiting>,
+    ) -> Result<Launched, (i32, Error)> {
+        let general = |fault: Error| (128, fault);
+        let endpoint = self.allocate_network(container).await.map_err(general)?;
+        let record = container.record();
+        self.write_files(&record, endpoint.as_ref()).map_err(general)?;
+        for mount in mounts::of(&record).map_err(general)? {
+            mount.prepare().map_err(general)?;
+        }
+        let launch = self.launch_document(&record).map_err(general)?;
+        let directory = self.exec_directory(&record.id);
+        let program = self.inner.programs.monitor.as_fd();
+        let child = task::spawn(program, &directory).map_err(general)?;
+        let (task, mut events) = Task::open(&directory).await.map_err(general)?;
+        expect_state(&mut events).await.map_err(general)?;
+        let mut descriptors = Vec::new();
+        if launch.init {
+            let init = self.inner.programs.init.try_clone();
+            descriptors.push(init.map_err(|e| general(Error::io("share onggi-init", e)))?);
+        }
+        task.send(&ToMonitor::Create(Box::new(launch)), descriptors).await.map_err(general)?;
+        let netns = expect_created(&mut events).await?;
+        let held = self.attach_network(endpoint.as_ref(), netns).await.map_err(general)?;
+        for Waiting { options, stream } in waiting {
+            let AttachOptions { stdin, stdout, stderr, .. } = options;
+            let attached = task.attach(stdin, stdout, stderr).await.map_err(general)?;
+            // A client that left meanwhile needs none.
+            let _ = stream.send(attached);
+        }
+        task.send(&ToMonitor::Start, held).await.map_err(general)?;
+        let (pid, started_at) = expect_started(&mut events).await?;
+        Ok(Launched { task, events, child, pid, started_at })
+    }
+
+    /// Everything the monitor needs to know.
+    fn launch_document(&self, record: &Record) -> Result<Launch> {
+        let volatile = record.host_config.auto_remove;
+        let rootfs = match self.inner.snapshots.rootfs(&record.id)? {
+            Rootfs::Directory(directory) => RootfsSpec::Directory(directory),
+            Rootfs::Overlay { lower, upper, work } => {
+                RootfsSpec::Overlay { lower, upper, work, volatile }
+            }
+        };
+        let config = &record.config;
+        let stdin = match (config.open_stdin, config.stdin_once) {
+            (false, _) => StdinMode::Closed,
+            (true, false) => StdinMode::Open,
+            (true, true) => StdinMode::Once,
+        };
+        Ok(Launch {
+            id: record.id.to_string(),
+            spec: spec::build(self, record)?,
+            rootfs,
+            user: Some(spec::user(record)),
+            tty: config.tty,
+            console_size: window(record.host_config.console_size),
+            stdin,
+            init: record.host_config.init.unwrap_or(false),
+            log: self.log_spec(record)?,
+            exit_file: self.exit_file(&record.id),
+            monitor_cgroup: Some(crate::MONITORS_CGROUP.to_owned()),
+            runtime: None,
+        })
+    }
+
+    /// Where and how the container's output is logged.
+    pub(crate) fn log_spec(&self, record: &Record) -> Result<LogSpec> {
+        let labels = record.config.labels.clone().unwrap_or_default();
+        let env = record.config.env.as_deref().unwrap_or_default();
+        let labels = labels.into_iter().collect();
+        log_options::spec(&record.host_config.log_config, self.log_path(&record.id), env, &labels)
+    }
+
+    /// The start failed: the record says why, the address is given back, nothing is left.
+    async fn not_started(&self, container: &Arc<Container>, code: i32, fault: &Error) {
+        self.release_network(container).await;
+        let _ = std::fs::remove_dir_all(self.exec_directory(&container.id));
+        let _ = std::fs::remove_file(self.exit_file(&container.id));
+        let committed = self
+            .commit(container, |record| {
+                record.state.exit_code = code;
+                record.state.error = fault.to_string();
+                if record.state.status == Status::Restarting {
+                    record.state.status = Status::Exited;
+                }
+            })
+            .await;
+        if let Err(fault) = committed {
+            warn!(container = %container.id, "{fault}");
+        }
+        if container.record().host_config.auto_remove {
+            let engine = self.clone();
+            let container = container.clone();
+            // The caller holds the writer; removal takes it.
+            tokio::spawn(async move {
+                if let Err(fault) = engine.remove(&container, Default::default()).await {
+                    warn!(container = %container.id, "automatic removal failed: {fault}");
+                }
+            });
+        }
+    }
+
+    /// An address and ports, on record before anything exists in the kernel.
+    async fn allocate_network(&self, container: &Arc<Container>) -> Result<Option<Endpoint>> {
+        let record = container.record();
+        let Some(request) = spec::network::request(&record)? else { return Ok(None) };
+        let endpoint = self.inner.networks.allocate(&record.id, request).await.map_err(|fault| {
+            Error::of(&fault).context("failed to set up container networking")
+        })?;
+        self.commit(container, |record| record.endpoint = Some(endpoint.clone())).await?;
+        Ok(Some(endpoint))
+    }
+
+    async fn attach_network(
+        &self,
+        endpoint: Option<&Endpoint>,
+        netns: Option<OwnedFd>,
+    ) -> Result<Vec<OwnedFd>> {
+        let Some(netns) = netns else { return Ok(Vec::new()) };
+        let Some(endpoint) = endpoint else {
+            self.inner.networks.loopback(netns).await?;
+            return Ok(Vec::new());
+        };
+        self.inner.networks.attach(endpoint, netns).await.map_err(|fault| {
+            Error::of(&fault).context("failed to set up container networking")
+        })
+    }
+
+    /// Rules, ports and address of a container that ended or was not started.
+    pub(crate) async fn release_network(&self, container: &Arc<Container>) {
+        if container.record().endpoint.is_none() {
+            return;
+        }
+        if let Err(fault) = self.inner.networks.release(&container.id).await {
+            warn!(container = %container.id, "{}", onggi_model::chain(&fault));
+            return;
+        }
+        if let Err(fault) = self.commit(container, |record| record.endpoint = None).await {
+            warn!(container = %container.id, "{fault}");
+        }
+    }
+}
+
+async fn next(events: &mut TaskEvents) -> Result<task::Event> {
+    match events.next().await? {
+        Some(event) => Ok(event),
+        None => Err(Error::internal("the monitor ended while it started the container")),
+    }
+}
+
+async fn expect_state(events: &mut TaskEvents) -> Result<()> {
+    match next(events).await?.message {
+        FromMonitor::State { .. } => Ok(()),
+        other => Err(Error::internal(format!("the monitor answered {other:?}"))),
+    }
+}
+
+async fn expect_created(events: &mut TaskEvents) -> Result<Option<OwnedFd>, (i32, Error)> {
+    let mut event = next(events).await.map_err(|fault| (128, fault))?;
+    match event.message {
+        FromMonitor::Created { .. } => Ok(event.descriptors.pop()),
+        FromMonitor::Failed { kind, message } => Err(failure(kind, &message)),
+        other => Err((128, Error::internal(format!("the monitor answered {other:?}")))),
+    }
+}
+
+async fn expect_started(
+    events: &mut TaskEvents,
+) -> Result<(u32, onggi_model::Timestamp), (i32, Error)> {
+    match next(events).await.map_err(|fault| (128, fault))?.message {
+        FromMonitor::Started { pid, started_at } => Ok((pid, started_at.into())),
+        FromMonitor::Failed { kind, message } => Err(failure(kind, &message)),
+        other => Err((128, Error::internal(format!("the monitor answered {other:?}")))),
+    }
+}
+
+/// Rows and columns of a terminal; none where a client left them open.
+pub(crate) fn window([rows, cols]: [u32; 2]) -> Option<(u16, u16)> {
+    let size = (u16::try_from(rows).ok()?, u16::try_from(cols).ok()?);
+    (size.0 > 0 && size.1 > 0).then_some(size)
+}
+
+/// Exit code and error of a process that could not be started; the texts are runc's and containerd's, because
+/// clients read 126 and 127 out of them.
+pub(crate) fn failure(kind: FailureKind, message: &str) -> (i32, Error) {
+    let (code, kind) = match kind {
+        FailureKind::CommandNotFound => (127, ErrorKind::InvalidParameter),
+        FailureKind::NotExecutable => (126, ErrorKind::InvalidParameter),
+        FailureKind::InvalidUser | FailureKind::MissingSource => (128, ErrorKind::InvalidParameter),
+        FailureKind::Other => (128, ErrorKind::Internal),
+    };
+    let text = format!(
+        "failed to create task for container: failed to create shim task: OCI runtime create failed: \
+         onggi-runtime create failed: unable to start container process: error during container init: {message}"
+    );
+    (code, Error::new(kind, text))
+}

@@ -1,0 +1,132 @@
+//! `stop` and `restart`: ask, wait, insist.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use onggi_api::container::Config;
+use onggi_model::Signal;
+
+use super::record::Status;
+use super::{Changed, Container};
+use crate::error::{Error, Result};
+use crate::Engine;
+
+/// Seconds between the stop signal and SIGKILL, unless the container or the client says otherwise.
+const STOP_TIMEOUT: i64 = 10;
+/// How long a killed process may take to go before the cgroup is killed as well.
+const KILL_PATIENCE: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Stops a container: its stop signal, `timeout` seconds (negative: for ever), then SIGKILL.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidParameter` for no signal; `Internal` where the process will not go.
+    pub async fn container_stop(
+        &self,
+        id: &str,
+        signal: Option<String>,
+        timeout: Option<i64>,
+    ) -> Result<Changed> {
+        let container = self.inner.containers.find(id)?;
+        let signal = match signal.filter(|s| !s.is_empty()) {
+            Some(name) => Some(Signal::parse(&name).map_err(|fault| Error::of(&fault))?),
+            None => None,
+        };
+        if !container.record().state.is_active() {
+            return Ok(Changed::No);
+        }
+        self.stop(&container, signal, timeout).await?;
+        self.container_event(&container.record(), "stop", []);
+        Ok(Changed::Yes)
+    }
+
+    /// Stops it if it runs, and starts it.
+    ///
+    /// # Errors
+    /// As of `container_stop` and `container_start`.
+    pub async fn container_restart(
+        &self,
+        id: &str,
+        signal: Option<String>,
+        timeout: Option<i64>,
+    ) -> Result<()> {
+        let container = self.inner.containers.find(id)?;
+        self.container_stop(container.id.as_str(), signal, timeout).await?;
+        // With --rm the container goes at its end, as everywhere.
+        self.container_start(container.id.as_str(), None).await?;
+        self.container_event(&container.record(), "restart", []);
+        Ok(())
+    }
+
+    pub(crate) async fn stop(
+        &self,
+        container: &Arc<Container>,
+        signal: Option<Signal>,
+        timeout: Option<i64>,
+    ) -> Result<()> {
+        self.mark_stopped(container).await?;
+        if self.cancel_restart(container).await? {
+            return Ok(());
+        }
+        let record = container.record();
+        let signal = signal.unwrap_or_else(|| self.stop_signal(&record.config));
+        let timeout =
+            timeout.or(record.config.stop_timeout).unwrap_or(STOP_TIMEOUT);
+        if timeout != 0 || signal.number() != Signal::KILL.number() {
+            self.signal(container, signal).await?;
+            let patience = match u64::try_from(timeout) {
+                Ok(seconds) => Some(Duration::from_secs(seconds)),
+                Err(_) => None,
+            };
+            if self.wait_until_stopped(container, patience).await {
+                return Ok(());
+            }
+        }
+        self.kill_for_good(container).await
+    }
+
+    /// SIGKILL, and if pid 1 does not go, everything in its cgroup.
+    pub(crate) async fn kill_for_good(&self, container: &Arc<Container>) -> Result<()> {
+        self.signal(container, Signal::KILL).await?;
+        if self.wait_until_stopped(container, Some(KILL_PATIENCE)).await {
+            return Ok(());
+        }
+        self.kill_cgroup(&container.record()).await?;
+        if self.wait_until_stopped(container, Some(KILL_PATIENCE)).await {
+            return Ok(());
+        }
+        Err(Error::internal(format!(
+            "cannot stop container: {}: tried to kill container, but did not receive an exit event",
+            container.id
+        )))
+    }
+
+    /// Whether it stopped before `patience` ran out; `None` waits for ever.
+    pub(crate) async fn wait_until_stopped(
+        &self,
+        container: &Arc<Container>,
+        patience: Option<Duration>,
+    ) -> bool {
+        let mut records = container.subscribe();
+        let stopped = records.wait_for(|record| !record.state.is_running());
+        match patience {
+            None => stopped.await.is_ok(),
+            Some(patience) => matches!(tokio::time::timeout(patience, stopped).await, Ok(Ok(_))),
+        }
+    }
+
+    /// A container between two runs stays down. Says whether it was one.
+    async fn cancel_restart(&self, container: &Arc<Container>) -> Result<bool> {
+        let _writer = container.writer.lock().await;
+        if container.record().state.status != Status::Restarting {
+            return Ok(false);
+        }
+        self.commit(container, |record| record.state.status = Status::Exited).await?;
+        Ok(true)
+    }
+
+    /// The container's own stop signal, else SIGTERM.
+    pub(crate) fn stop_signal(&self, config: &Config) -> Signal {
+        Signal::parse(&config.stop_signal).unwrap_or(Signal::TERM)
+    }
+}

@@ -1,0 +1,194 @@
+//! The handle, what it holds, and the one way a record changes.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use onggi_cgroup::{Cgroups, Layout};
+use onggi_image::Images;
+use onggi_model::ContainerId;
+use onggi_monitor::protocol::Exit;
+use onggi_network::Networks;
+use onggi_snapshot::Snapshots;
+use onggi_store::Store;
+
+use crate::container::{Container, Containers, Record};
+use crate::error::{Error, Result};
+use crate::events::Bus;
+use crate::exec::Execs;
+use crate::spec;
+
+/// The control group that containers are made in, unless they name another.
+pub const CGROUP_PARENT: &str = "/onggi";
+/// The control group of the monitors.
+pub const MONITORS_CGROUP: &str = "/onggi/monitors";
+
+/// What the engine is told.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Root of persistent state.
+    pub data_root: PathBuf,
+    /// Root of run-time state.
+    pub exec_root: PathBuf,
+    /// Resolvers for containers, instead of the host's.
+    pub dns: Vec<String>,
+    /// Resolver options for containers.
+    pub dns_options: Vec<String>,
+    /// Search domains for containers.
+    pub dns_search: Vec<String>,
+    /// Labels of the daemon, for `info`.
+    pub labels: Vec<String>,
+    /// Mirrors of docker.io, for `info`.
+    pub registry_mirrors: Vec<String>,
+    /// Registries without TLS, for `info`.
+    pub insecure_registries: Vec<String>,
+    /// Whether containers outlive the daemon's stop, for `info`.
+    pub live_restore: bool,
+    /// Debug mode, for `info`.
+    pub debug: bool,
+}
+
+/// The programs that stand beside and inside containers: sealed copies in memory, so that no file of the host is
+/// what a container could reach and change (S4), and all containers share their pages.
+#[derive(Debug)]
+pub struct Programs {
+    /// `onggi-monitor`.
+    pub monitor: OwnedFd,
+    /// `onggi-init`.
+    pub init: OwnedFd,
+}
+
+/// The engine: cheap to clone, one for all requests.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the engine holds.
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) programs: Programs,
+    pub(crate) store: Store,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) images: Images,
+    pub(crate) networks: Arc<Networks>,
+    pub(crate) cgroups: Cgroups,
+    pub(crate) containers: Containers,
+    pub(crate) execs: Execs,
+    pub(crate) events: Bus,
+    /// The kernel's boot: pids of another one say nothing.
+    pub(crate) boot_id: String,
+    /// This installation, for `info`.
+    pub(crate) id: String,
+}
+
+impl Engine {
+    /// Changes the record of a container: in the catalogue first, for readers second. The caller holds its writer.
+    pub(crate) async fn commit(
+        &self,
+        container: &Arc<Container>,
+        change: impl FnOnce(&mut Record),
+    ) -> Result<()> {
+        let mut record = (*container.record()).clone();
+        change(&mut record);
+        let store = self.inner.store.clone();
+        let record = onggi_rt::blocking("commit a container", move || {
+            store.write(|tx| tx.put(record.id.as_str(), &record))?;
+            Ok::<_, onggi_store::Error>(record)
+        })
+        .await??;
+        container.publish(record);
+        Ok(())
+    }
+
+    /// Tells listeners that `action` happened to a container.
+    pub(crate) fn container_event(
+        &self,
+        record: &Record,
+        action: &str,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) {
+        let mut attributes: BTreeMap<String, String> =
+            record.config.labels.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        attributes.insert("image".to_owned(), record.config.image.clone());
+        attributes.insert("name".to_owned(), record.name.clone());
+        attributes.extend(more);
+        self.inner.events.publish("container", action, record.id.as_str(), attributes);
+    }
+
+    /// Whether all controllers are in one hierarchy.
+    pub(crate) fn is_v2(&self) -> bool {
+        self.inner.cgroups.layout() == Layout::V2
+    }
+
+    /// Where a container's own files are kept.
+    pub(crate) fn container_directory(&self, id: &ContainerId) -> PathBuf {
+        self.inner.config.data_root.join("containers").join(id.as_str())
+    }
+
+    /// Where a running container's socket is.
+    pub(crate) fn exec_directory(&self, id: &ContainerId) -> PathBuf {
+        self.inner.config.exec_root.join("containers").join(id.as_str())
+    }
+
+    /// The log, where the driver keeps one.
+    pub(crate) fn log_path(&self, id: &ContainerId) -> PathBuf {
+        self.container_directory(id).join(format!("{id}-json.log"))
+    }
+
+    /// Where the monitor leaves the exit status.
+    pub(crate) fn exit_file(&self, id: &ContainerId) -> PathBuf {
+        self.container_directory(id).join("exit.json")
+    }
+
+    /// The exit status that a monitor left for us.
+    pub(crate) fn read_exit_file(&self, id: &ContainerId) -> Option<Exit> {
+        let text = std::fs::read(self.exit_file(id)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Kills everything in the control group of a container and removes it.
+    pub(crate) async fn kill_cgroup(&self, record: &Record) -> Result<()> {
+        let inner = self.inner.clone();
+        let path = spec::cgroup_path(record);
+        onggi_rt::blocking("kill a control group", move || match inner.cgroups.open(&path) {
+            Ok(group) => group.kill().and_then(|()| group.remove()),
+            Err(onggi_cgroup::Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        })
+        .await?
+        .map_err(|error| Error::internal(onggi_model::chain(&error)))
+    }
+
+    /// The daemon goes. Where nothing runs, nothing of ours stays in the kernel; else all stays for the next daemon.
+    pub async fn close(&self) {
+        let active = self.inner.containers.all().iter().any(|c| c.record().state.is_active());
+        if let Err(fault) = self.inner.networks.shutdown(!active).await {
+            tracing::warn!("{}", onggi_model::chain(&fault));
+        }
+        for path in [MONITORS_CGROUP, CGROUP_PARENT] {
+            // Groups that others of us use stay.
+            if let Ok(group) = self.inner.cgroups.open(path) {
+                let _ = group.remove_if_empty();
+            }
+        }
+    }
+
+    /// Stops all containers, each by its own timeout but all within `limit`: what a stop without live-restore does.
+    pub async fn stop_all(&self, limit: std::time::Duration) {
+        let stops = self.inner.containers.all().into_iter().filter(|c| c.record().state.is_active());
+        let stops = stops.map(|container| {
+            let engine = self.clone();
+            async move {
+                if let Err(fault) = engine.stop(&container, None, None).await {
+                    tracing::warn!(container = %container.id, "{fault}");
+                }
+            }
+        });
+        let all = futures_util::future::join_all(stops);
+        if tokio::time::timeout(limit, all).await.is_err() {
+            tracing::warn!("containers that would not stop in time go on running");
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the daemon does, without HTTP: containers, processes beside them, images, events, and the boot that
+//! finds all of them again.
+//!
+//! [`Engine`] is the way in; its methods are spread over one file a verb. The engine speaks the API documents
+//! of the newest version and knows nothing of requests: a caller that must not be stopped half-way runs them as
+//! tasks of their own. Not here: routes and versions (`server`), configuration (`daemon`), the process beside a
+//! container (`monitor`).
+
+mod container; // containers: record, life, streams
+mod detach; // the keys that leave a terminal
+mod engine; // the handle, what it holds, how records are committed
+mod error; // the engine's error
+mod events; // what happened
+mod exec; // processes beside a container's own
+mod image; // images, as the API speaks of them
+mod network; // networks, as the API speaks of them
+mod reconcile; // boot: what the catalogue says against what runs
+mod spec; // record to OCI document
+mod system; // info, version
+mod task; // the conversation with a monitor
+
+pub use container::{Attach, Changed, LogStream, Waiter};
+pub use engine::{CGROUP_PARENT, Config, Engine, MONITORS_CGROUP, Programs};
+pub use error::{Error, Result};
+pub use events::EventsOptions;
+pub use exec::ExecSession;
+pub use reconcile::Parts;

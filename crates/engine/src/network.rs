@@ -1,0 +1,87 @@
+//! Networks, as the API speaks of them: the three there are.
+
+use std::collections::BTreeMap;
+
+use onggi_api::network::{EndpointResource, Inspect, Ipam, IpamConfig, Network, Summary};
+use onggi_model::Filters;
+
+use crate::Engine;
+use crate::container::Record;
+use crate::error::{Error, Result};
+
+/// The filters that `network ls` knows.
+const FILTERS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
+
+impl Engine {
+    /// The networks that fit.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a filter that does not exist.
+    pub async fn network_list(&self, filters: Filters) -> Result<Vec<Summary>> {
+        filters.check(&FILTERS).map_err(|fault| Error::of(&fault))?;
+        let dangling = filters.boolean("dangling").map_err(|fault| Error::of(&fault))?;
+        let fits = |network: &onggi_network::Network| {
+            let custom = !["bridge", "host", "none"].contains(&network.name.as_str());
+            let kind = if custom { "custom" } else { "builtin" };
+            filters.pattern("name", &network.name)
+                && filters.prefix("id", &network.id)
+                && filters.exact("driver", &network.driver)
+                && filters.exact("scope", &network.scope)
+                && filters.exact("type", kind)
+                && filters.labels("label", |key| network.labels.get(key).map(String::as_str))
+                // A built-in network is never dangling.
+                && dangling.is_none_or(|wanted| !wanted || custom)
+        };
+        let networks = self.inner.networks.list();
+        Ok(networks.iter().filter(|n| fits(n)).map(|n| Summary { network: document(n) }).collect())
+    }
+
+    /// One network with the containers in it.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub async fn network_inspect(&self, name: &str) -> Result<Inspect> {
+        let network = self.inner.networks.get(name)?;
+        let records = self.inner.containers.all().into_iter().map(|container| container.record());
+        let containers = records.filter_map(|record| endpoint(&record, &network.id)).collect();
+        Ok(Inspect { network: document(&network), containers, status: None })
+    }
+}
+
+fn endpoint(record: &Record, network: &str) -> Option<(String, EndpointResource)> {
+    let endpoint = record.endpoint.as_ref().filter(|endpoint| endpoint.network_id == network)?;
+    let resource = EndpointResource {
+        name: record.name.clone(),
+        endpoint_id: endpoint.endpoint_id.clone(),
+        mac_address: endpoint.mac.to_string(),
+        ipv4_address: format!("{}/{}", endpoint.ipv4, endpoint.prefix),
+        ipv6_address: String::new(),
+    };
+    Some((record.id.to_string(), resource))
+}
+
+fn document(network: &onggi_network::Network) -> Network {
+    let pool = |config: &onggi_network::IpamConfig| IpamConfig {
+        subnet: config.subnet.to_string(),
+        gateway: config.gateway.to_string(),
+        ..IpamConfig::default()
+    };
+    Network {
+        name: network.name.clone(),
+        id: network.id.clone(),
+        created: network.created.to_string(),
+        scope: network.scope.clone(),
+        driver: network.driver.clone(),
+        enable_ipv4: network.enable_ipv4,
+        enable_ipv6: network.enable_ipv6,
+        ipam: Ipam {
+            driver: network.ipam.driver.clone(),
+            options: None,
+            config: Some(network.ipam.config.iter().map(pool).collect()),
+        },
+        internal: network.internal,
+        options: network.options.clone(),
+        labels: BTreeMap::from_iter(network.labels.clone()),
+        ..Network::default()
+    }
+}

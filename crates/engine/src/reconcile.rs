@@ -1,0 +1,234 @@
+//! Boot: observe what is, compare with what the catalogue says, and make both agree.
+//!
+//! A container that runs is taken up where it is; one that ended while no daemon was there gets the end its
+//! monitor left on disk; one whose monitor is gone is killed. Then come `--rm`, restart policies and the addresses
+//! that nobody holds any more.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use onggi_api::container::RestartPolicyMode;
+use onggi_model::Timestamp;
+use onggi_monitor::protocol::{Exit, FromMonitor, Phase, ToMonitor};
+use tracing::{info, warn};
+
+use crate::Engine;
+use crate::container::{self, Container, Record, Status};
+use crate::engine::{Config, Inner, Programs};
+use crate::error::{Error, Result};
+use crate::events::Bus;
+use crate::task::{Task, TaskEvents};
+
+/// The parts that the engine stands on.
+pub struct Parts {
+    /// The catalogue.
+    pub store: onggi_store::Store,
+    /// Root file systems.
+    pub snapshots: onggi_snapshot::Snapshots,
+    /// Images.
+    pub images: onggi_image::Images,
+    /// Networks.
+    pub networks: Arc<onggi_network::Networks>,
+    /// Control groups.
+    pub cgroups: onggi_cgroup::Cgroups,
+}
+
+/// What became of a container while no daemon was there.
+enum Found {
+    Running(Arc<Task>, TaskEvents),
+    Ended(Exit),
+    /// It ended, and its monitor waits to hear that we know.
+    Reported(Exit, Arc<Task>),
+}
+
+impl Engine {
+    /// Takes up everything that the catalogue knows, and serves.
+    ///
+    /// # Errors
+    /// What the catalogue says when it cannot be read.
+    pub async fn open(config: Config, programs: Programs, parts: Parts) -> Result<Self> {
+        let Parts { store, snapshots, images, networks, cgroups } = parts;
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_err(|e| Error::io("read boot_id", e))?;
+        let records = store.read(|tx| tx.list::<Record>())?;
+        let id = installation(&config.data_root)?;
+        let inner = Inner {
+            boot_id: boot_id.trim().to_owned(),
+            containers: Default::default(),
+            execs: Default::default(),
+            events: Bus::new(),
+            config,
+            programs,
+            store,
+            snapshots,
+            images,
+            networks,
+            cgroups,
+            id,
+        };
+        let engine = Self { inner: Arc::new(inner) };
+        for (_, record) in records {
+            engine.inner.containers.reserve(&record.name.clone(), &record.id.clone())?;
+            engine.inner.containers.insert(Container::new(record));
+        }
+        engine.reconcile().await?;
+        Ok(engine)
+    }
+
+    async fn reconcile(&self) -> Result<()> {
+        let all = self.inner.containers.all();
+        let holding: Vec<_> = all
+            .iter()
+            .filter(|container| container.record().endpoint.is_some())
+            .map(|container| container.id.clone())
+            .collect();
+        self.inner.networks.reconcile(&holding).await?;
+        for container in all {
+            if let Err(fault) = self.take_up(&container).await {
+                warn!(container = %container.id, "could not be taken up: {fault}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_up(&self, container: &Arc<Container>) -> Result<()> {
+        let record = container.record();
+        match record.state.status {
+            Status::Running | Status::Paused => self.take_up_running(container, &record).await,
+            Status::Restarting => {
+                self.restart_later(container.clone(), &record);
+                Ok(())
+            }
+            Status::Removing | Status::Dead | Status::Removed => {
+                self.commit(container, |record| record.state.status = Status::Exited).await?;
+                self.remove(container, Default::default()).await
+            }
+            Status::Created | Status::Exited => self.take_up_stopped(container, &record).await,
+        }
+    }
+
+    /// Nothing should run. A monitor that a dead daemon left behind half-way destroys what it made by itself, unless it
+    /// got as far as running: then the container runs without being on record, and goes.
+    async fn take_up_stopped(&self, container: &Arc<Container>, record: &Record) -> Result<()> {
+        let directory = self.exec_directory(&record.id);
+        if directory.exists() {
+            self.kill_cgroup(record).await?;
+            let _ = std::fs::remove_dir_all(&directory);
+        }
+        self.release_network(container).await;
+        let _ = std::fs::remove_file(self.exit_file(&record.id));
+        if record.state.status == Status::Exited {
+            if record.host_config.auto_remove {
+                return self.remove(container, Default::default()).await;
+            }
+            self.start_by_policy(container.clone(), record);
+        }
+        Ok(())
+    }
+
+    async fn take_up_running(&self, container: &Arc<Container>, record: &Record) -> Result<()> {
+        match self.observe(container, record).await {
+            Found::Running(task, events) => {
+                container.set_task(Some(task.clone()));
+                info!(container = %container.id, "runs on");
+                container::watch_exit(self.clone(), container.clone(), task, events, None);
+            }
+            Found::Ended(exit) => self.end_and_follow(container, &exit).await?,
+            Found::Reported(exit, task) => {
+                self.end_and_follow(container, &exit).await?;
+                let _ = task.send(&ToMonitor::Acknowledge, Vec::new()).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_and_follow(&self, container: &Arc<Container>, exit: &Exit) -> Result<()> {
+        let writer = container.writer.lock().await;
+        self.ended(container, exit).await?;
+        drop(writer);
+        self.after_exit(container).await;
+        let record = container.record();
+        if record.state.status == Status::Exited {
+            self.start_by_policy(container.clone(), &record);
+        }
+        Ok(())
+    }
+
+    /// What the monitor says, else what it left on disk, else the worst.
+    async fn observe(&self, container: &Arc<Container>, record: &Record) -> Found {
+        if record.boot_id == self.inner.boot_id
+            && let Some((task, events, state)) = self.ask_monitor(container).await
+        {
+            match state {
+                (Phase::Running, _) => return Found::Running(task, events),
+                (_, Some(exit)) => return Found::Reported(exit, task),
+                // It ended and drains: the report comes as an event.
+                (Phase::Exited, None) => return Found::Running(task, events),
+                (phase, None) => warn!(container = %container.id, ?phase, "is on record as running"),
+            }
+        }
+        if let Some(exit) = self.read_exit_file(&record.id) {
+            return Found::Ended(exit);
+        }
+        if record.boot_id == self.inner.boot_id
+            && let Err(fault) = self.kill_cgroup(record).await
+        {
+            warn!(container = %container.id, "{fault}");
+        }
+        Found::Ended(Exit {
+            code: 137,
+            signal: Some(9),
+            oom_killed: false,
+            finished_at: Timestamp::now().inner(),
+            error: Some(match record.boot_id == self.inner.boot_id {
+                true => "the monitor of the container was killed".to_owned(),
+                false => "the machine stopped while the container ran".to_owned(),
+            }),
+        })
+    }
+
+    async fn ask_monitor(
+        &self,
+        container: &Arc<Container>,
+    ) -> Option<(Arc<Task>, TaskEvents, (Phase, Option<Exit>))> {
+        let directory = self.exec_directory(&container.id);
+        let (task, mut events) = Task::open(&directory).await.ok()?;
+        let event = events.next().await.ok()??;
+        let FromMonitor::State { phase, exit, execs, .. } = event.message else { return None };
+        self.execs_found(&container.id, &execs);
+        Some((task, events, (phase, exit)))
+    }
+
+    /// `always` starts with the daemon; `unless-stopped` unless a user stopped it.
+    fn start_by_policy(&self, container: Arc<Container>, record: &Record) {
+        let wanted = match record.host_config.restart_policy.name {
+            RestartPolicyMode::Always => true,
+            RestartPolicyMode::UnlessStopped => !record.stopped_by_user,
+            RestartPolicyMode::OnFailure => !record.stopped_by_user && record.state.exit_code != 0,
+            RestartPolicyMode::No => false,
+        };
+        if !wanted || record.exits == 0 {
+            return;
+        }
+        let engine = self.clone();
+        tokio::spawn(async move {
+            if let Err(fault) = engine.container_start(container.id.as_str(), None).await {
+                warn!(container = %container.id, "start at boot failed: {fault}");
+            }
+        });
+    }
+}
+
+/// The id of this installation, made once.
+fn installation(data_root: &Path) -> Result<String> {
+    let path = data_root.join("engine-id");
+    if let Ok(id) = std::fs::read_to_string(&path)
+        && !id.trim().is_empty()
+    {
+        return Ok(id.trim().to_owned());
+    }
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")
+        .map_err(|e| Error::io("make an id", e))?;
+    std::fs::write(&path, &id).map_err(|e| Error::io("write the engine's id", e))?;
+    Ok(id.trim().to_owned())
+}

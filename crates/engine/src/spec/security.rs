@@ -1,0 +1,197 @@
+//! What a process may do: capabilities, seccomp, masked and read-only paths.
+
+use onggi_api::container::HostConfig;
+use onggi_oci::runtime::{Capabilities, Seccomp};
+use onggi_runtime::{defaults, seccomp};
+
+use crate::container::Record;
+use crate::error::{Error, Result};
+
+/// `--security-opt`, read.
+#[derive(Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) no_new_privileges: bool,
+    seccomp: Profile,
+}
+
+#[derive(Debug, Default)]
+enum Profile {
+    #[default]
+    Default,
+    Unconfined,
+    Own(Box<Seccomp>),
+}
+
+/// Reads `--security-opt`.
+pub(crate) fn options(host: &HostConfig) -> Result<Options> {
+    let mut options = Options::default();
+    for option in host.security_opt.iter().flatten() {
+        let (name, value) = match option.split_once('=').or_else(|| option.split_once(':')) {
+            Some((name, value)) => (name, Some(value)),
+            None => (option.as_str(), None),
+        };
+        match (name, value) {
+            ("no-new-privileges", None | Some("true")) => options.no_new_privileges = true,
+            ("no-new-privileges", Some("false")) => options.no_new_privileges = false,
+            ("seccomp", Some("unconfined")) => options.seccomp = Profile::Unconfined,
+            ("seccomp", Some("builtin" | "")) => options.seccomp = Profile::Default,
+            ("seccomp", Some(profile)) => {
+                let profile = seccomp::parse_profile(profile, &capabilities_of(host)?)
+                    .map_err(|fault| Error::of(&fault).context("decoding seccomp profile failed"))?;
+                options.seccomp = Profile::Own(Box::new(profile));
+            }
+            // Nothing of these confines on a machine without the module; asking for no confinement is fulfilled.
+            ("apparmor", Some("unconfined")) | ("label", Some("disable")) => {}
+            ("apparmor", Some(profile)) => {
+                return Err(Error::not_implemented(format!(
+                    "--security-opt apparmor={profile}: AppArmor profiles are not there yet; \
+                     leave the option away or use apparmor=unconfined"
+                )));
+            }
+            ("label", _) => {
+                return Err(Error::not_implemented(format!(
+                    "--security-opt {option}: SELinux labels are not there yet; leave the option away"
+                )));
+            }
+            ("writable-cgroups", Some("false")) => {}
+            ("writable-cgroups", _) => {
+                return Err(Error::not_implemented(
+                    "--security-opt writable-cgroups: not there yet; --privileged mounts them writable",
+                ));
+            }
+            _ => {
+                return Err(Error::invalid(format!("invalid --security-opt 2: \"{option}\"")));
+            }
+        }
+    }
+    Ok(options)
+}
+
+/// Refuses what cannot be.
+pub(crate) fn check(record: &Record) -> Result<()> {
+    options(&record.host_config)?;
+    capabilities_of(&record.host_config)?;
+    Ok(())
+}
+
+/// The sets of the process. Inheritable stays empty (CVE-2022-24769); the runtime clears effective and permitted for users
+/// other than root, as execve(2) would.
+pub(crate) fn capabilities(host: &HostConfig) -> Result<Capabilities> {
+    let all = capabilities_of(host)?;
+    Ok(Capabilities {
+        bounding: all.clone(),
+        effective: all.clone(),
+        permitted: all,
+        ..Capabilities::default()
+    })
+}
+
+/// The default set, changed by `--cap-drop` and `--cap-add`, or everything for a privileged container.
+fn capabilities_of(host: &HostConfig) -> Result<Vec<String>> {
+    let known = defaults::all_capabilities();
+    let named = |list: &Option<Vec<String>>, field: &str| -> Result<Vec<String>> {
+        let normal = |name: &String| {
+            let name = name.to_uppercase();
+            if name == "ALL" {
+                return Ok(name);
+            }
+            let name = if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
+            if known.contains(&name.as_str()) {
+                return Ok(name);
+            }
+            Err(Error::invalid(format!("invalid {field}: unknown capability: \"{name}\"")))
+        };
+        list.iter().flatten().map(normal).collect()
+    };
+    let add = named(&host.cap_add, "CapAdd")?;
+    let drop = named(&host.cap_drop, "CapDrop")?;
+    let everything = || known.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    if host.privileged {
+        return Ok(everything());
+    }
+    let mut set: Vec<String> = match (add.iter().any(is_all), drop.iter().any(is_all)) {
+        (true, _) => everything(),
+        (false, true) => Vec::new(),
+        (false, false) => defaults::CAPABILITIES.iter().map(|&name| name.to_owned()).collect(),
+    };
+    set.retain(|name| !drop.contains(name));
+    for name in add {
+        if !is_all(&name) && !set.contains(&name) {
+            set.push(name);
+        }
+    }
+    Ok(set)
+}
+
+fn is_all(name: &String) -> bool {
+    name == "ALL"
+}
+
+/// The filter of system calls; none for privileged containers.
+pub(crate) fn seccomp(record: &Record) -> Result<Option<Seccomp>> {
+    let host = &record.host_config;
+    if host.privileged {
+        return Ok(None);
+    }
+    Ok(match options(host)?.seccomp {
+        Profile::Unconfined => None,
+        Profile::Own(profile) => Some(*profile),
+        Profile::Default => Some(seccomp::default_profile(&capabilities_of(host)?)),
+    })
+}
+
+/// What cannot be read; a client's own list takes the place of the default.
+pub(crate) fn masked_paths(host: &HostConfig) -> Vec<String> {
+    if host.privileged {
+        return Vec::new();
+    }
+    let default = || defaults::MASKED_PATHS.iter().map(|&path| path.to_owned()).collect();
+    host.masked_paths.clone().unwrap_or_else(default)
+}
+
+/// What cannot be written; a client's own list takes the place of the default.
+pub(crate) fn readonly_paths(host: &HostConfig) -> Vec<String> {
+    if host.privileged {
+        return Vec::new();
+    }
+    let default = || defaults::READONLY_PATHS.iter().map(|&path| path.to_owned()).collect();
+    host.readonly_paths.clone().unwrap_or_else(default)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(add: &[&str], drop: &[&str]) -> HostConfig {
+        let list = |names: &[&str]| Some(names.iter().map(|&n| n.to_owned()).collect());
+        HostConfig { cap_add: list(add), cap_drop: list(drop), ..HostConfig::default() }
+    }
+
+    #[test]
+    fn capabilities_are_added_and_dropped_as_docker_does() {
+        let set = |add: &[&str], drop: &[&str]| {
+            capabilities_of(&host(add, drop)).expect("known capabilities")
+        };
+        assert_eq!(set(&[], &[]), defaults::CAPABILITIES);
+        assert_eq!(set(&["net_admin"], &["ALL"]), ["CAP_NET_ADMIN"]);
+        assert!(!set(&["ALL"], &["CAP_CHOWN"]).contains(&"CAP_CHOWN".to_owned()));
+        assert!(set(&["SYS_TIME"], &["chown"]).contains(&"CAP_SYS_TIME".to_owned()));
+        let error = capabilities_of(&host(&["NOPE"], &[])).expect_err("unknown");
+        assert_eq!(error.to_string(), "invalid CapAdd: unknown capability: \"CAP_NOPE\"");
+    }
+
+    #[test]
+    fn inheritable_is_always_empty() {
+        let privileged = HostConfig { privileged: true, ..HostConfig::default() };
+        assert!(capabilities(&privileged).expect("privileged").inheritable.is_empty());
+    }
+
+    #[test]
+    fn unknown_options_are_refused() {
+        for option in ["nonsense", "seccomp={", "label=type:x", "apparmor=mine"] {
+            let opt = Some(vec![option.to_owned()]);
+            let host = HostConfig { security_opt: opt, ..HostConfig::default() };
+            assert!(options(&host).is_err(), "{option}");
+        }
+    }
+}
