@@ -1,0 +1,60 @@
+//! Containers: the list is the documentation, the coverage and the router.
+
+mod attach;
+pub(crate) mod compat; // before 1.55
+mod create;
+mod inspect;
+mod kill;
+mod list;
+mod logs;
+mod remove;
+mod rename;
+mod resize;
+mod restart;
+mod start;
+mod stop;
+mod wait;
+
+use http::StatusCode;
+use onggi_engine::Changed;
+use onggi_http::{Route, delete, get, post};
+
+use crate::call::{Call, Reply, status};
+
+pub(crate) use resize::size;
+
+pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
+    get("containers/json", &list::handle),
+    post("containers/create", &create::handle),
+    get("containers/{id}/json", &inspect::handle),
+    get("containers/{id}/logs", &logs::handle),
+    post("containers/{id}/start", &start::handle),
+    post("containers/{id}/stop", &stop::handle),
+    post("containers/{id}/restart", &restart::handle),
+    post("containers/{id}/kill", &kill::handle),
+    post("containers/{id}/resize", &resize::handle),
+    post("containers/{id}/rename", &rename::handle),
+    post("containers/{id}/wait", &wait::handle),
+    post("containers/{id}/attach", &attach::handle),
+    delete("containers/{id}", &remove::handle),
+];
+
+/// 204 for a change, 304 for none.
+fn changed(changed: Changed) -> Reply {
+    match changed {
+        Changed::Yes => status(StatusCode::NO_CONTENT),
+        Changed::No => status(StatusCode::NOT_MODIFIED),
+    }
+}
+
+/// The type of a stream that a client reads raw: frames are named since 1.42.
+pub(crate) fn stream_type(tty: bool, call_before_1_42: bool) -> &'static str {
+    if tty || call_before_1_42 {
+        RAW
+    } else {
+        "application/vnd.docker.multiplexed-stream"
+    }
+}
+
+/// Bytes as the process wrote them, or frames that nobody announced.
+pub(crate) const RAW: &str = "application/vnd.docker.raw-stream";

@@ -1,0 +1,7 @@
+//! `GET /networks`.
+
+use crate::call::{Call, Reply, json};
+
+pub(crate) async fn handle(call: Call) -> Reply {
+    json(&call.engine.network_list(call.filters()?).await?)
+}

@@ -1,0 +1,114 @@
+//! `info` and events before 1.55. What changed when is in the version history of the Engine API; the
+//! recordings of moby at 1.44, 1.47 and 1.51 hold us to it.
+
+use onggi_api::ApiVersion;
+use onggi_api::event::Message;
+use onggi_api::system::Info;
+use serde_json::{Value, json};
+
+/// `info` as a client of `version` knows it.
+pub(crate) fn info(info: &Info, version: ApiVersion) -> Value {
+    let mut value = serde_json::to_value(info).unwrap_or_default();
+    let before = |minor| version < ApiVersion::new(1, minor);
+    let Some(fields) = value.as_object_mut() else {
+        return value;
+    };
+    if before(46) {
+        fields.shift_remove("Containerd");
+    }
+    if before(47)
+        && let Some(registries) = fields
+            .get_mut("RegistryConfig")
+            .and_then(Value::as_object_mut)
+    {
+        registries.insert(
+            "AllowNondistributableArtifactsCIDRs".to_owned(),
+            Value::Null,
+        );
+        registries.insert(
+            "AllowNondistributableArtifactsHostnames".to_owned(),
+            Value::Null,
+        );
+    }
+    if before(49) {
+        fields.shift_remove("FirewallBackend");
+        for commit in ["ContainerdCommit", "InitCommit", "RuncCommit"] {
+            if let Some(commit) = fields.get_mut(commit).and_then(Value::as_object_mut) {
+                commit.insert("Expected".to_owned(), json!(""));
+            }
+        }
+    }
+    if before(50) {
+        fields.insert("BridgeNfIptables".to_owned(), json!(false));
+        fields.insert("BridgeNfIp6tables".to_owned(), json!(false));
+    }
+    value
+}
+
+/// An event as a client of `version` knows it: before 1.52 with `status`, `id` and `from` for containers and
+/// images.
+pub(crate) fn event(message: &Message, version: ApiVersion) -> Message {
+    let mut message = message.clone();
+    if version >= ApiVersion::new(1, 52) {
+        (message.status, message.id, message.from) = (None, None, None);
+        return message;
+    }
+    if message.kind == "container" || message.kind == "image" {
+        message.status = Some(message.action.clone());
+        message.id = Some(message.actor.id.clone());
+        if message.kind == "container" {
+            message.from = message.actor.attributes.get("image").cloned();
+        }
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::compat::tests::recorded;
+
+    #[test]
+    fn info_is_as_recorded() {
+        let newest: Info = serde_json::from_value(recorded("1.55", "/info")[0].1.clone()).unwrap();
+        for minor in [44, 47, 51, 52] {
+            let (_, expected) = &recorded(&format!("1.{minor}"), "/info")[0];
+            let mut ours = info(&newest, ApiVersion::new(1, minor));
+            for moving in [
+                "SystemTime",
+                "NFd",
+                "NGoroutines",
+                "Images",
+                "Containers",
+                "ContainersStopped",
+            ] {
+                ours[moving] = expected[moving].clone();
+            }
+            assert_eq!(ours, *expected, "1.{minor}");
+        }
+    }
+
+    #[test]
+    fn events_are_as_recorded() {
+        let newest: Vec<Message> =
+            serde_json::from_value(recorded("1.55", "/events")[0].1.clone()).unwrap();
+        for minor in [44, 51, 52] {
+            let (_, expected) = &recorded(&format!("1.{minor}"), "/events")[0];
+            let ours: Vec<Message> = newest
+                .iter()
+                .map(|m| event(m, ApiVersion::new(1, minor)))
+                .collect();
+            let mut ours = serde_json::to_value(ours).unwrap();
+            for (ours, expected) in ours
+                .as_array_mut()
+                .unwrap()
+                .iter_mut()
+                .zip(expected.as_array().unwrap())
+            {
+                // moby's old versions pass the nanoseconds through a float and round them; ours do not.
+                ours["timeNano"] = expected["timeNano"].clone();
+            }
+            assert_eq!(ours, *expected, "1.{minor}");
+        }
+    }
+}

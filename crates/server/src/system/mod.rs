@@ -1,0 +1,19 @@
+//! The daemon itself: `_ping`, `version`, `info`, `events`.
+
+pub(crate) mod compat; // before 1.55
+mod events; // GET /events
+mod info; // GET /info
+mod ping; // GET and HEAD /_ping
+mod version; // GET /version
+
+use onggi_http::{Route, get, head};
+
+use crate::call::{Call, Reply};
+
+pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
+    get("_ping", &ping::handle),
+    head("_ping", &ping::handle),
+    get("version", &version::handle),
+    get("info", &info::handle),
+    get("events", &events::handle),
+];

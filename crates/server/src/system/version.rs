@@ -1,0 +1,7 @@
+//! `GET /version`.
+
+use crate::call::{Call, Reply, json};
+
+pub(crate) async fn handle(call: Call) -> Reply {
+    json(&call.engine.version().await)
+}
