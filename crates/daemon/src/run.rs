@@ -1,0 +1,235 @@
+//! From a configuration to a daemon that serves, and down again.
+//!
+//! The order is the message: lock the data root, look at the machine, take up what runs, and only then listen. A
+//! client that connects meets an engine that knows everything.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use onggi_cgroup::{Cgroups, Which};
+use onggi_engine::{CGROUP_PARENT, Engine, MONITORS_CGROUP, Parts};
+use onggi_http::{Listener, ServerTls};
+use onggi_image::Images;
+use onggi_model::chain;
+use onggi_network::Networks;
+use onggi_rt::Shutdown;
+use onggi_snapshot::Snapshots;
+use onggi_store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::config::{Config, Host};
+use crate::pidfile::PidFile;
+use crate::{docker_socket, logging, programs};
+
+/// How long requests may take to end once we were told to stop.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What socket files allow: owner and group.
+const SOCKET_MODE: u32 = 0o660;
+
+/// Runs until a signal says stop. Errors are texts for the person who started us.
+pub(crate) fn run(config: Config) -> Result<(), String> {
+    logging::begin(&config.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("onggid")
+        .thread_keep_alive(Duration::from_secs(2))
+        .build()
+        .map_err(|e| format!("start threads: {e}"))?;
+    let served = runtime.block_on(serve(config));
+    // Threads that follow a log or wait for a kernel are not waited for: nothing of theirs needs an end.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(config: Config) -> Result<(), String> {
+    directory(&config.data_root, 0o700)?;
+    directory(&config.exec_root, 0o711)?;
+    let store = Store::open(&config.data_root).map_err(|fault| chain(&fault))?;
+    let _pidfile = PidFile::claim(&config.pidfile)
+        .map_err(|e| format!("pid file {}: {e}", config.pidfile.display()))?;
+    let engine = engine(&config, store).await?;
+    let shutdown = Shutdown::new();
+    let servers = listen(&config, &engine, &shutdown).await?;
+    notify("READY=1");
+    info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    wait_for_stop().await?;
+    notify("STOPPING=1");
+    info!("stopping");
+    shutdown.trigger();
+    if !config.live_restore {
+        engine.stop_all(Duration::from_secs(config.shutdown_timeout)).await;
+    }
+    for server in servers {
+        // A server that panicked is gone, which is what we want of it.
+        let _ = server.await;
+    }
+    engine.close().await;
+    Ok(())
+}
+
+/// The engine on its parts, everything that ran before taken up.
+async fn engine(config: &Config, store: Store) -> Result<Engine, String> {
+    let cgroups = Cgroups::probe().map_err(|error| chain(&error))?;
+    cgroups.ensure(CGROUP_PARENT, Which::All).map_err(|error| chain(&error))?;
+    cgroups.ensure(MONITORS_CGROUP, Which::All).map_err(|error| chain(&error))?;
+    let programs = programs::load()?;
+    let registry = onggi_registry::Client::new(onggi_registry::Config {
+        mirrors: config.registry_mirrors.clone(),
+        insecure: config.insecure_registries.clone(),
+        ..onggi_registry::Config::default()
+    });
+    let registry = registry.map_err(|fault| chain(&fault))?;
+    let snapshots = Snapshots::open(&store, onggi_snapshot::Driver::default());
+    let images = Images::open(store.clone(), snapshots.clone(), registry);
+    let networks = Networks::open(networks(config)?, Arc::new(store.clone())).await;
+    let parts = Parts {
+        images,
+        networks: Arc::new(networks.map_err(|fault| chain(&fault))?),
+        store,
+        snapshots,
+        cgroups,
+    };
+    let settings = onggi_engine::Config {
+        data_root: config.data_root.clone(),
+        exec_root: config.exec_root.clone(),
+        dns: config.dns.clone(),
+        dns_options: config.dns_opts.clone(),
+        dns_search: config.dns_search.clone(),
+        labels: config.labels.clone(),
+        registry_mirrors: config.registry_mirrors.clone(),
+        insecure_registries: config.insecure_registries.clone(),
+        live_restore: config.live_restore,
+        debug: config.debug,
+    };
+    Engine::open(settings, programs, parts).await.map_err(|fault| chain(&fault))
+}
+
+fn networks(config: &Config) -> Result<onggi_network::Config, String> {
+    let bip = match &config.bip {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| format!("invalid --bip: {text}"))?),
+    };
+    Ok(onggi_network::Config {
+        bridge: config.bridge.clone(),
+        bip,
+        mtu: config.mtu,
+        icc: config.icc,
+        ..onggi_network::Config::default()
+    })
+}
+
+/// A server for each address, running.
+async fn listen(
+    config: &Config,
+    engine: &Engine,
+    shutdown: &Shutdown,
+) -> Result<Vec<tokio::task::JoinHandle<()>>, String> {
+    let tls = match &config.tls {
+        None => None,
+        Some(tls) => {
+            let tls = ServerTls::new(Some(&tls.ca), &tls.cert, &tls.key);
+            Some(tls.map_err(|fault| chain(&fault))?)
+        }
+    };
+    let group = match &config.group {
+        Some(name) => Some(group_id(name).ok_or_else(|| format!("group {name} not found"))?),
+        // The default group is used where it exists; without it only root comes in.
+        None => group_id("onggi"),
+    };
+    let mut listeners = Vec::new();
+    for host in &config.hosts {
+        match host {
+            Host::Unix(path) => {
+                listeners.push(Listener::unix(path, SOCKET_MODE, group).map_err(|e| chain(&e))?);
+            }
+            Host::Fd => {
+                let sockets = systemd_sockets();
+                if sockets.is_empty() {
+                    return Err("fd://: no sockets were handed over by systemd".to_owned());
+                }
+                for socket in sockets {
+                    let listener = Listener::from_fd(socket, tls.as_ref());
+                    listeners.push(listener.map_err(|e| chain(&e))?);
+                }
+            }
+            Host::Tcp(address) => listeners.push(match &tls {
+                Some(tls) => Listener::tls(address, tls).await.map_err(|e| chain(&e))?,
+                None => {
+                    warn!(%address, "serving without TLS: whoever reaches it is root on this machine");
+                    Listener::tcp(address).await.map_err(|e| chain(&e))?
+                }
+            }),
+        }
+    }
+    let docker_socket = Path::new(docker_socket::PATH);
+    let asked_for = config.hosts.contains(&Host::Unix(docker_socket.to_owned()));
+    if config.docker_socket && !asked_for && docker_socket::is_free(docker_socket) {
+        match Listener::unix(docker_socket, SOCKET_MODE, group) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => warn!("{}", chain(&error)),
+        }
+    }
+    let api = onggi_server::Server::new(engine.clone());
+    Ok(listeners
+        .into_iter()
+        .map(|listener| {
+            let (api, shutdown) = (api.clone(), shutdown.clone());
+            tokio::spawn(async move { api.serve(listener, shutdown, PATIENCE).await })
+        })
+        .collect())
+}
+
+/// Returns when SIGTERM or SIGINT came. SIGHUP says what cannot be reloaded.
+async fn wait_for_stop() -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|e| format!("listen to signals: {e}"));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => warn!("nothing is reloaded on SIGHUP yet: restart onggid, containers run on"),
+        }
+    }
+}
+
+/// Makes a directory of ours, closed to others.
+fn directory(path: &Path, mode: u32) -> Result<(), String> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(|e| format!("create {}: {e}", path.display()))
+}
+
+/// The id of a group, from `/etc/group` (group(5)); no name service is asked.
+fn group_id(name: &str) -> Option<u32> {
+    if let Ok(id) = name.parse() {
+        return Some(id);
+    }
+    let text = std::fs::read_to_string("/etc/group").ok()?;
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+    })
+}
+
+/// The sockets that systemd opened for us (sd_listen_fds(3)).
+fn systemd_sockets() -> Vec<OwnedFd> {
+    onggi_sys::listen_fds::take()
+}
+
+/// Tells systemd how we stand (sd_notify(3)); nobody else listens.
+fn notify(state: &str) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let sent = std::os::unix::net::UnixDatagram::unbound()
+        .and_then(|socket| socket.send_to(state.as_bytes(), Path::new(&path)));
+    if let Err(error) = sent {
+        warn!("tell systemd {state}: {error}");
+    }
+}
