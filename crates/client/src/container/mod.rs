@@ -1,0 +1,21 @@
+//! Containers, one file a verb.
+
+mod attach;
+mod create;
+mod inspect;
+mod kill;
+mod list;
+mod logs;
+mod remove;
+mod rename;
+mod resize;
+mod restart;
+mod start;
+mod stop;
+mod wait;
+
+pub use attach::Attach;
+pub use create::Create;
+pub use list::List;
+pub use logs::Logs;
+pub use remove::Remove;

@@ -1,0 +1,6 @@
+//! Processes started in running containers, one file a verb.
+
+mod create;
+mod inspect;
+mod resize;
+mod start;

@@ -1,0 +1,14 @@
+//! Images, one file a verb.
+
+mod history;
+mod import;
+mod inspect;
+mod list;
+mod load;
+mod pull;
+mod remove;
+mod tag;
+
+pub use import::Import;
+pub use pull::Pull;
+pub use remove::Remove;

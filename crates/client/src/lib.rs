@@ -1,0 +1,20 @@
+//! The client of the Docker Engine API: works with onggid and with dockerd, over a unix socket or TCP.
+
+mod body; // answers: whole, in pieces, as a stream of JSON values
+mod client; // the client, and the making of requests
+mod connection; // one connection
+pub mod container; // containers
+mod endpoint; // where the daemon listens
+mod error; // failures, in Docker's words
+mod exec; // processes in containers
+mod hijack; // connections taken over for attach and exec
+pub mod image; // images
+pub mod system; // the daemon itself
+mod version; // API versions
+
+pub use body::{Response, Values};
+pub use client::{Client, Ping, Request};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{Error, Result};
+pub use hijack::{Hijacked, Input, Output};
+pub use version::{NEWEST, Version};
