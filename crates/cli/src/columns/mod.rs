@@ -1,0 +1,6 @@
+//! Columns of lists, one file a kind of object.
+
+pub(crate) mod container;
+pub(crate) mod history;
+pub(crate) mod image;
+pub(crate) mod ports; // ports for people

@@ -1,0 +1,234 @@
+//! Completion: scripts for shells that ask this program, and the answers, from the same table as everything else.
+
+mod scripts; // the scripts
+
+use crate::Cli;
+use crate::args::flag::{Complete, Kind};
+use crate::args::{Flag, Matches, Positionals};
+use crate::command::{Arity, Command, Found, Group, command, find, top_level};
+use crate::error::Result;
+
+/// `completion bash|fish|zsh`.
+pub(crate) const GROUP: Group = Group {
+    name: "completion",
+    about: "Print the completion script for a shell",
+    commands: &[&BASH, &FISH, &ZSH],
+};
+
+const BASH: Command = Command {
+    about: "Print the completion script for bash: source <(onggi completion bash)",
+    ..command(&["completion bash"], |cli, _| print(cli, scripts::BASH))
+};
+const FISH: Command = Command {
+    about: "Print the completion script for fish: onggi completion fish | source",
+    ..command(&["completion fish"], |cli, _| print(cli, scripts::FISH))
+};
+const ZSH: Command = Command {
+    about: "Print the completion script for zsh: source <(onggi completion zsh)",
+    ..command(&["completion zsh"], |cli, _| print(cli, scripts::ZSH))
+};
+
+fn print(cli: &mut Cli, script: &str) -> Result<u8> {
+    let text = script.replace("PROGRAM", &cli.program);
+    cli.print(&text)?;
+    Ok(0)
+}
+
+/// `__complete WORD...`: what can stand in the place of the last word, one a line, with a tab before what it means.
+pub(crate) const COMPLETE: Command = Command {
+    positionals: Positionals::Last,
+    arity: Arity::AtLeast(0),
+    hidden: true,
+    ..command(&["__complete"], run)
+};
+
+fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    // The word to complete may begin with a dash; the script puts `--` before all words.
+    let words = match matches.args.split_first() {
+        Some((first, rest)) if first == "--" => rest,
+        _ => &matches.args[..],
+    };
+    let (typed, before) = match words.split_last() {
+        Some((typed, before)) => (typed.as_str(), before),
+        None => ("", &[][..]),
+    };
+    let mut lines = String::new();
+    for (word, about) in candidates(cli, before, typed) {
+        if word.starts_with(typed) {
+            lines.push_str(&word);
+            if !about.is_empty() {
+                lines.push('\t');
+                lines.push_str(about.lines().next().unwrap_or_default());
+            }
+            lines.push('\n');
+        }
+    }
+    cli.print(&lines)?;
+    Ok(0)
+}
+
+type Candidates = Vec<(String, &'static str)>;
+
+fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
+    let globals = skip_globals(before);
+    let (flags, rest, arguments): (Vec<&'static Flag>, &[String], &[Complete]) =
+        match find(&before[globals..]) {
+            Found::Command(command, _, used) => (
+                command.flags.iter().flat_map(|table| table.iter()).collect(),
+                &before[globals + used..],
+                command.complete,
+            ),
+            Found::Group(group) if before.len() == globals + 1 => {
+                return group
+                    .commands
+                    .iter()
+                    .map(|command| (command.name_in(group.name).to_owned(), command.about))
+                    .collect();
+            }
+            Found::Unknown("") => {
+                if typed.starts_with('-') {
+                    return flag_words(&crate::program::GLOBALS.iter().collect::<Vec<_>>());
+                }
+                return top_level().map(|(name, about)| (name.to_owned(), about)).collect();
+            }
+            _ => return Vec::new(),
+        };
+    if let Some((name, _)) = typed.strip_prefix("--").and_then(|rest| rest.split_once('=')) {
+        let values = flags.iter().find(|flag| flag.long == name).map(|flag| flag.complete);
+        return values
+            .map(|values| answer(cli, values))
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(word, about)| (format!("--{name}={word}"), about))
+            .collect();
+    }
+    let (position, waiting) = position(&flags, rest);
+    if let Some(flag) = waiting {
+        return answer(cli, flag.complete);
+    }
+    if typed.starts_with('-') {
+        return flag_words(&flags);
+    }
+    match arguments.get(position).or(arguments.last()) {
+        Some(complete) => answer(cli, *complete),
+        None => Vec::new(),
+    }
+}
+
+/// How many words at the beginning are global options with their values.
+fn skip_globals(words: &[String]) -> usize {
+    let mut index = 0;
+    while let Some(word) = words.get(index).filter(|word| word.starts_with('-')) {
+        let takes = crate::program::GLOBALS.iter().any(|flag| {
+            flag.kind != Kind::Bool
+                && (*word == format!("--{}", flag.long)
+                    || flag.short.is_some_and(|short| *word == format!("-{short}")))
+        });
+        index += if takes { 2 } else { 1 };
+    }
+    index.min(words.len())
+}
+
+/// How many arguments were typed, and the flag that waits for its value.
+fn position(flags: &[&'static Flag], words: &[String]) -> (usize, Option<&'static Flag>) {
+    let mut arguments = 0;
+    let mut waiting: Option<&'static Flag> = None;
+    for word in words {
+        if waiting.take().is_some() {
+            continue;
+        }
+        if let Some(name) = word.strip_prefix("--") {
+            waiting =
+                flags.iter().find(|flag| flag.long == name && flag.kind != Kind::Bool).copied();
+        } else if word.len() > 1 && word.starts_with('-') {
+            let last = word.chars().last();
+            waiting = flags
+                .iter()
+                .find(|flag| flag.short == last && flag.kind != Kind::Bool)
+                .copied();
+        } else {
+            arguments += 1;
+        }
+    }
+    (arguments, waiting)
+}
+
+fn flag_words(flags: &[&'static Flag]) -> Candidates {
+    flags
+        .iter()
+        .filter(|flag| !flag.hidden)
+        .map(|flag| (format!("--{}", flag.long), flag.about))
+        .collect()
+}
+
+/// Words of a kind; those of the daemon only when it runs already.
+fn answer(cli: &mut Cli, complete: Complete) -> Candidates {
+    match complete {
+        Complete::Nothing => Vec::new(),
+        // The script completes files itself.
+        Complete::Files => vec![("\u{1}files".to_owned(), "")],
+        Complete::Words(words) => words.iter().map(|word| ((*word).to_owned(), "")).collect(),
+        Complete::Containers => names(cli, true),
+        Complete::Running => names(cli, false),
+        Complete::Images => images(cli),
+        Complete::Networks => ["bridge", "host", "none"].map(|name| (name.to_owned(), "")).into(),
+    }
+}
+
+fn names(cli: &mut Cli, all: bool) -> Candidates {
+    let list = onggi_client::container::List { all, limit: -1, ..Default::default() };
+    let Some(client) = running(cli) else { return Vec::new() };
+    match cli.block_on(client.container_list(&list)) {
+        Ok(Ok(containers)) => containers
+            .into_iter()
+            .flat_map(|container| container.names)
+            .map(|name| (name.trim_start_matches('/').to_owned(), ""))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn images(cli: &mut Cli) -> Candidates {
+    let Some(client) = running(cli) else { return Vec::new() };
+    match cli.block_on(client.image_list(false, &onggi_model::Filters::default())) {
+        Ok(Ok(images)) => images
+            .into_iter()
+            .flat_map(|image| image.repo_tags)
+            .filter(|name| name != "<none>:<none>")
+            .map(|name| (name, ""))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The client, if a daemon runs: pressing Tab starts none.
+fn running(cli: &mut Cli) -> Option<onggi_client::Client> {
+    cli.settings.on_demand = false;
+    cli.client().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete(words: &[&str]) -> Vec<String> {
+        let mut cli = Cli::new("onggi".to_owned(), Default::default());
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let (typed, before) = words.split_last().unwrap();
+        let all = candidates(&mut cli, before, typed);
+        all.into_iter().map(|(word, _)| word).filter(|word| word.starts_with(typed.as_str())).collect()
+    }
+
+    #[test]
+    fn words_come_from_the_table() {
+        assert_eq!(complete(&["ru"]), ["run"]);
+        assert_eq!(complete(&["container", "re"]), ["rename", "restart"]);
+        assert_eq!(complete(&["-H", "unix:///x", "imag"]), ["images", "image"]);
+        assert!(complete(&["run", "--cpu-sh"]).contains(&"--cpu-shares".to_owned()));
+        assert_eq!(complete(&["run", "--pull", "a"]), ["always"]);
+        assert_eq!(complete(&["run", "--pull=a"]), ["--pull=always"]);
+        assert_eq!(complete(&["kill", "-s", "HU"]), ["HUP"]);
+        assert_eq!(complete(&["load", "-i", ""]), ["\u{1}files"]);
+        assert!(complete(&["nonsense", ""]).is_empty());
+    }
+}

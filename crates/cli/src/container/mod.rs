@@ -1,0 +1,69 @@
+//! Commands on containers, one file a verb.
+
+pub(crate) mod attach;
+pub(crate) mod create;
+pub(crate) mod exec;
+pub(crate) mod flags; // the flags of run and create
+pub(crate) mod inspect;
+pub(crate) mod kill;
+pub(crate) mod logs;
+pub(crate) mod ls;
+pub(crate) mod port;
+pub(crate) mod rename;
+pub(crate) mod request; // from flags to the API's create request
+pub(crate) mod restart;
+pub(crate) mod rm;
+pub(crate) mod run;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod wait;
+pub(crate) mod words; // words for completion
+
+use crate::Cli;
+use crate::command::{Command, Group};
+use crate::error::{Error, Result};
+
+/// `container`.
+pub(crate) const GROUP: Group = Group {
+    name: "container",
+    about: "Manage containers",
+    commands: &COMMANDS,
+};
+
+const COMMANDS: [&Command; 15] = [
+    &attach::COMMAND,
+    &create::COMMAND,
+    &exec::COMMAND,
+    &inspect::COMMAND,
+    &kill::COMMAND,
+    &logs::COMMAND,
+    &ls::COMMAND,
+    &port::COMMAND,
+    &rename::COMMAND,
+    &restart::COMMAND,
+    &rm::COMMAND,
+    &run::COMMAND,
+    &start::COMMAND,
+    &stop::COMMAND,
+    &wait::COMMAND,
+];
+
+/// Does one thing to each of several: prints what succeeded, then tells every error at once.
+pub(crate) fn each(
+    cli: &mut Cli,
+    names: &[String],
+    mut act: impl FnMut(&mut Cli, &str) -> Result<Option<String>>,
+) -> Result<u8> {
+    let mut errors = Vec::new();
+    for name in names {
+        match act(cli, name) {
+            Ok(Some(line)) => {
+                cli.line(&line)?;
+                cli.flush()?;
+            }
+            Ok(None) => {}
+            Err(error) => errors.push(error.message),
+        }
+    }
+    if errors.is_empty() { Ok(0) } else { Err(Error::new(errors.join("\n"))) }
+}

@@ -1,0 +1,54 @@
+//! `port`: where a container's ports are published.
+
+use onggi_api::container::PortMap;
+use serde::Deserialize as _;
+
+use crate::Cli;
+use crate::args::Matches;
+use crate::args::check::parse_uint;
+use crate::args::flag::Complete;
+use crate::columns::ports::address;
+use crate::command::{Arity, Command, command};
+use crate::error::{Error, Result};
+
+pub(crate) const COMMAND: Command = Command {
+    usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
+    about: "Show where the ports of a container are published",
+    arity: Arity::Between(1, 2),
+    complete: &[Complete::Containers, Complete::Nothing],
+    ..command(&["container port", "port"], run)
+};
+
+fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    let client = cli.client()?;
+    let name = &matches.args[0];
+    let container = cli.block_on(client.container_inspect(name, false))??;
+    let ports = PortMap::deserialize(&container["NetworkSettings"]["Ports"]).unwrap_or_default();
+    let mut lines: Vec<(u16, String)> = Vec::new();
+    if let Some(port) = matches.args.get(1) {
+        let (number, protocol) = port.split_once('/').unwrap_or((port, ""));
+        let protocol = if protocol.is_empty() { "tcp" } else { protocol };
+        parse_uint(number, 16)
+            .map_err(|error| Error::new(format!("Error: invalid port ({number}): {error}")))?;
+        let bindings = ports.get(&format!("{number}/{protocol}")).cloned().flatten();
+        let bindings = bindings.filter(|bindings| !bindings.is_empty()).ok_or_else(|| {
+            Error::new(format!("Error: No public port '{port}' published for {name}"))
+        })?;
+        for binding in bindings {
+            lines.push((0, address(&binding.host_ip, &binding.host_port)));
+        }
+    } else {
+        for (port, bindings) in &ports {
+            let number = port.split('/').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            for binding in bindings.iter().flatten() {
+                let host = address(&binding.host_ip, &binding.host_port);
+                lines.push((number, format!("{port} -> {host}")));
+            }
+        }
+    }
+    lines.sort();
+    for (_, line) in lines {
+        cli.line(&line)?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,40 @@
+//! Commands on images, one file a verb.
+
+pub(crate) mod history;
+pub(crate) mod import;
+pub(crate) mod inspect;
+pub(crate) mod load;
+pub(crate) mod ls;
+pub(crate) mod pull;
+pub(crate) mod rm;
+pub(crate) mod tag;
+
+use crate::command::{Command, Group};
+use crate::error::{Error, Result};
+
+/// `image`.
+pub(crate) const GROUP: Group =
+    Group { name: "image", about: "Manage images", commands: &COMMANDS };
+
+const COMMANDS: [&Command; 8] = [
+    &history::COMMAND,
+    &import::COMMAND,
+    &inspect::COMMAND,
+    &load::COMMAND,
+    &ls::COMMAND,
+    &pull::COMMAND,
+    &rm::COMMAND,
+    &tag::COMMAND,
+];
+
+/// `linux/arm64/v8` as the JSON that queries of the API take; empty stays empty.
+pub(crate) fn platform(text: &str) -> Result<String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let platform = onggi_model::Platform::parse(text).map_err(|error| {
+        Error::new(format!("invalid platform: {}", onggi_model::chain(&error)))
+    })?;
+    let document = onggi_api::image::Platform::from(&platform);
+    serde_json::to_string(&document).map_err(|error| Error::new(error.to_string()))
+}

@@ -1,0 +1,34 @@
+//! The docker-compatible command line: Docker's grammar, output and exit codes, over the Engine API.
+
+mod args; // grammar: flags, parsing, help pages
+mod cli; // what a command works with
+mod columns; // columns of lists: header, field, how to get it
+mod command; // the table of commands
+mod completion; // completion for shells
+mod container; // commands on containers
+mod daemon; // starting onggid on demand
+mod error; // failures and exit codes
+mod format; // --format: tables, JSON, templates
+mod help; // the help command
+mod image; // commands on images
+mod program; // from arguments to an exit code
+mod settings; // environment, config.json, the endpoint
+mod stream; // terminals, streams, signals, progress
+mod system; // commands on the system, and inspect
+mod text; // Go's quoting, ids, times for people
+mod times; // times on the command line
+
+pub use program::main;
+pub use settings::Environment;
+
+pub(crate) use cli::Cli;
+pub(crate) use text::quote;
+
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit this program was built from, if the build told.
+pub const BUILD: &str = match option_env!("ONGGI_BUILD") {
+    Some(commit) => commit,
+    None => "unknown",
+};

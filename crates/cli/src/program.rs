@@ -1,0 +1,222 @@
+//! From arguments to an exit code: global options, the command, its errors.
+
+use std::process::ExitCode;
+
+use crate::args::{Flag, Positionals, flag::Complete, help, list, parse, suggest, switch, value};
+use crate::cli::Cli;
+use crate::command::{Command, Found, find, top_level};
+use crate::error::{Error, Result};
+use crate::settings::{Environment, Settings};
+
+/// The options before the command.
+pub(crate) const GLOBALS: &[Flag] = &[
+    value(None, "config", "string", "Directory of the client's configuration")
+        .completed(Complete::Files),
+    value(Some('c'), "context", "string", "Context to use; only \"default\" exists here"),
+    switch(Some('D'), "debug", "Tell more about what happens"),
+    list(Some('H'), "host", "list", "Where the daemon listens (unix:///PATH or tcp://HOST:PORT)"),
+    value(
+        Some('l'),
+        "log-level",
+        "string",
+        "How much is logged (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
+    )
+    .default("\"info\"")
+    .completed(Complete::Words(&["debug", "info", "warn", "error", "fatal"])),
+    switch(None, "tls", "Use TLS (not supported yet: refused)"),
+    value(None, "tlscacert", "string", "Trust certificates signed by this authority only"),
+    value(None, "tlscert", "string", "Path of the TLS certificate"),
+    value(None, "tlskey", "string", "Path of the TLS key"),
+    switch(None, "tlsverify", "Use TLS and verify the daemon (not supported yet: refused)"),
+    switch(Some('v'), "version", "Print the version and quit"),
+];
+
+/// Runs the command line `args` (the first is the program) in `environment`.
+pub fn main(args: impl IntoIterator<Item = String>, environment: Environment) -> ExitCode {
+    let mut args = args.into_iter();
+    let program = args
+        .next()
+        .as_deref()
+        .and_then(|path| path.rsplit('/').next())
+        .filter(|name| *name == "docker")
+        .unwrap_or("onggi")
+        .to_owned();
+    let args: Vec<String> = args.collect();
+    let mut cli = Cli::new(program, environment);
+    let code = match run(&mut cli, &args).and_then(|code| cli.flush().map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing more can be done when stdout and stderr are gone as well.
+            let _ = cli.flush();
+            if !error.message.is_empty() {
+                let _ = cli.complain(&error.message);
+            }
+            error.code
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
+    if let [word, daemon] = args
+        && word == crate::daemon::DETACH
+    {
+        return Err(crate::daemon::detach(daemon));
+    }
+    let program = cli.program.clone();
+    let globals = parse::parse(&[GLOBALS], Positionals::Last, args);
+    let globals = match globals {
+        Err(parse::ParseError::UnknownShort { short: 'h', .. }) => {
+            cli.complain("Flag shorthand -h has been deprecated, use --help")?;
+            cli.print(&crate::help::page(&program, &[]).unwrap_or_default())?;
+            return Ok(0);
+        }
+        other => other.map_err(|error| {
+            Error::new(format!(
+                "{error}\n\nUsage:  {program} [OPTIONS] COMMAND [ARG...]\n\nRun '{program} --help' for more information"
+            ))
+            .with_code(125)
+        })?,
+    };
+    if globals.on("version") {
+        cli.print(&format!(
+            "{} version {}, build {}\n",
+            if program == "docker" { "Docker" } else { "onggi" },
+            crate::VERSION,
+            crate::BUILD,
+        ))?;
+        return Ok(0);
+    }
+    if globals.on("help") {
+        let page = crate::help::page(&program, &globals.args)
+            .or_else(|| crate::help::page(&program, &[]));
+        cli.print(&page.unwrap_or_default())?;
+        return Ok(0);
+    }
+    let Some(first) = globals.args.first() else {
+        cli.complain(crate::help::page(&program, &[]).unwrap_or_default().trim_end_matches('\n'))?;
+        return Ok(0);
+    };
+    match find(&globals.args) {
+        Found::Unknown(word) => Err(unknown(&program, word)),
+        Found::Group(group) => match globals.args.get(1).map(String::as_str) {
+            None => {
+                cli.complain(help::group(&program, group).trim_end_matches('\n'))?;
+                Ok(0)
+            }
+            Some("--help") => {
+                cli.print(&help::group(&program, group))?;
+                Ok(0)
+            }
+            Some(option) if option.starts_with('-') && option.len() > 1 => {
+                let error = parse::parse(&[], Positionals::Last, &globals.args[1..]).err();
+                let error = error.map(|error| error.to_string()).unwrap_or_default();
+                Err(Error::new(format!(
+                    "{error}\n\nUsage:  {program} {first} COMMAND\n\nRun '{program} {first} --help' for more information"
+                ))
+                .with_code(125))
+            }
+            Some(word) => {
+                let near = suggest::suggest(
+                    word,
+                    group.commands.iter().map(|command| command.name_in(group.name)),
+                );
+                Err(Error::new(format!(
+                    "{program}: unknown command: {program} {first} {word}\n\nUsage:  {program} {first}\n\n{}Run '{program} {first} --help' for more information",
+                    meant(&near)
+                )))
+            }
+        },
+        Found::Command(command, path, used) => {
+            cli.settings = Settings::new(&cli.environment, &globals)?;
+            dispatch(cli, command, &path, &globals.args[used..])
+        }
+    }
+}
+
+/// Parses the arguments of a command and runs it.
+fn dispatch(cli: &mut Cli, command: &'static Command, path: &str, args: &[String]) -> Result<u8> {
+    let program = cli.program.clone();
+    let matches = parse::parse(command.flags, command.positionals, args);
+    let short_help = matches!(&matches, Err(parse::ParseError::UnknownShort { short: 'h', .. }));
+    if short_help {
+        cli.complain("Flag shorthand -h has been deprecated, use --help")?;
+    }
+    if short_help || matches.as_ref().is_ok_and(|matches| matches.on("help")) {
+        cli.print(&help::command(&program, path, command, help::width()))?;
+        return Ok(0);
+    }
+    let matches = matches.map_err(|error| {
+        let usage = if command.usage.is_empty() { "" } else { " " };
+        Error::new(format!(
+            "{error}\n\nUsage:  {program} {path}{usage}{}\n\nRun '{program} {path} --help' for more information",
+            command.usage
+        ))
+        .with_code(125)
+    })?;
+    command.check(&program, path, matches.args.len())?;
+    check_versions(cli, command, &matches)?;
+    (command.run)(cli, &matches)
+}
+
+/// Refuses flags that the daemon is too old for, or of the wrong system; asks it only when such a flag was given.
+fn check_versions(
+    cli: &mut Cli,
+    command: &'static Command,
+    matches: &parse::Matches,
+) -> Result<()> {
+    let special: Vec<&Flag> = command
+        .flags
+        .iter()
+        .flat_map(|table| table.iter())
+        .filter(|flag| (flag.since.is_some() || flag.windows) && matches.given(flag.long))
+        .collect();
+    if special.is_empty() {
+        return Ok(());
+    }
+    let client = cli.client()?;
+    let spoken = cli.block_on(client.version())??;
+    let refused: Vec<String> = special
+        .iter()
+        .filter_map(|flag| {
+            let long = flag.long;
+            if flag.windows {
+                return Some(format!(
+                    "\"--{long}\" is only supported on a Docker daemon running on windows, but the Docker daemon is running on linux"
+                ));
+            }
+            let (major, minor) = flag.since?;
+            let since = onggi_client::Version(major, minor);
+            (since > spoken).then(|| {
+                format!(
+                    "\"--{long}\" requires API version {since}, but the Docker daemon API version is {spoken}"
+                )
+            })
+        })
+        .collect();
+    if refused.is_empty() { Ok(()) } else { Err(Error::new(refused.join("\n"))) }
+}
+
+fn unknown(program: &str, word: &str) -> Error {
+    let near = suggest::suggest(word, top_level().map(|(name, _)| name));
+    Error::new(format!(
+        "{program}: unknown command: {program} {word}\n\n{}Run '{program} --help' for more information",
+        meant(&near)
+    ))
+}
+
+fn meant(near: &[&str]) -> String {
+    if near.is_empty() {
+        return String::new();
+    }
+    let lines: String = near.iter().map(|name| format!("  {name}\n")).collect();
+    format!("Did you mean this?\n{lines}\n")
+}
+
+/// Levels of `--log-level`, checked where the settings are made.
+pub(crate) fn check_log_level(level: &str) -> Result<()> {
+    match level {
+        "" | "debug" | "info" | "warn" | "warning" | "error" | "fatal" | "panic" | "trace" => Ok(()),
+        other => Err(Error::new(format!("Unable to parse logging level: {other}"))),
+    }
+}

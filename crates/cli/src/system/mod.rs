@@ -1,0 +1,15 @@
+//! Commands on the system, one file a verb.
+
+pub(crate) mod events;
+pub(crate) mod info;
+pub(crate) mod inspect;
+mod kinds; // what inspected documents were in Go
+pub(crate) mod version;
+
+use crate::command::{Command, Group};
+
+/// `system`.
+pub(crate) const GROUP: Group =
+    Group { name: "system", about: "Manage the engine", commands: &COMMANDS };
+
+const COMMANDS: [&Command; 2] = [&events::COMMAND, &info::COMMAND];

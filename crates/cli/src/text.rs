@@ -1,0 +1,103 @@
+//! Go's quoting, for the texts that quote as Go does.
+
+/// Go's `%q`: double quotes, with escapes for what does not print.
+pub(crate) fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
+                out.push_str(&format!("\\x{:02x}", c as u32));
+            }
+            c if (0x80..0xa0).contains(&(c as u32)) => {
+                out.push_str(&format!("\\u{:04x}", c as u32));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// The first twelve digits of an id, without its algorithm.
+pub(crate) fn short_id(id: &str) -> &str {
+    let digits = id.split_once(':').map_or(id, |(_, digits)| digits);
+    digits.get(..12).unwrap_or(digits)
+}
+
+/// At most `room` characters; what is left out shows as an ellipsis, which is one of them.
+pub(crate) fn ellipsis(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
+    short.push('\u{2026}');
+    short
+}
+
+/// `3 minutes ago`.
+pub(crate) fn ago(seconds: i64) -> String {
+    let now = jiff::Timestamp::now().as_second();
+    // Clocks differ: what is not made yet was made just now.
+    let since = now.saturating_sub(seconds).max(0).unsigned_abs();
+    format!("{} ago", onggi_model::units::human_duration(std::time::Duration::from_secs(since)))
+}
+
+/// `2026-11-21 03:56:14 +0000 UTC`, in the zone of this machine.
+pub(crate) fn local_time(seconds: i64) -> String {
+    let timestamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    timestamp.to_zoned(zone()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
+}
+
+/// `2026-11-21T03:56:14Z`, in the zone of this machine.
+pub(crate) fn rfc3339(seconds: i64) -> String {
+    let timestamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    with_zone(&timestamp.to_zoned(zone()), "%Y-%m-%dT%H:%M:%S")
+}
+
+/// `2026-11-21T03:56:14.123456789Z`, always with nine digits, in the zone of this machine.
+pub(crate) fn rfc3339_nano(nanoseconds: i64) -> String {
+    let timestamp =
+        jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or_default();
+    with_zone(&timestamp.to_zoned(zone()), "%Y-%m-%dT%H:%M:%S.%9f")
+}
+
+fn with_zone(time: &jiff::Zoned, format: &str) -> String {
+    if time.offset().is_zero() {
+        return format!("{}Z", time.strftime(format));
+    }
+    time.strftime(&format!("{format}%:z")).to_string()
+}
+
+/// The zone of this machine; one without a name is UTC, as for Go.
+fn zone() -> jiff::tz::TimeZone {
+    let zone = jiff::tz::TimeZone::system();
+    if zone.is_unknown() { jiff::tz::TimeZone::UTC } else { zone }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_quoted_as_in_go() {
+        assert_eq!(quote("sh -c 'a\"b\\c\u{2026}\u{1}\n'"), "\"sh -c 'a\\\"b\\\\c\u{2026}\\x01\\n'\"");
+    }
+
+    #[test]
+    fn texts_are_shortened() {
+        assert_eq!(short_id("sha256:9597bd77e3a77461"), "9597bd77e3a7");
+        assert_eq!(short_id("busybox"), "busybox");
+        assert_eq!(ellipsis("sh -c 'echo out; echo err'", 20), "sh -c 'echo out; ec\u{2026}");
+        assert_eq!(ellipsis("short", 20), "short");
+    }
+}
