@@ -1,0 +1,117 @@
+//! Debian's `docker-registry` on loopback of a namespace, with its storage in a private folder.
+
+use crate::http::{Request, Response};
+use crate::image::{Distribution, Image, MANIFEST};
+use crate::namespace::Namespace;
+use crate::wait::{LIMIT, wait_until};
+use anyhow::{Context, Result, bail};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+/// A registry without authentication. Dropping it ends it.
+#[derive(Debug)]
+pub struct Registry<'a> {
+    namespace: &'a Namespace,
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl<'a> Registry<'a> {
+    /// Starts one on a port of the namespace's loopback.
+    ///
+    /// # Errors
+    /// When `docker-registry` is not installed or does not answer.
+    pub fn start(namespace: &'a Namespace, port: u16) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = folder.path().join("config.yml");
+        std::fs::write(
+            &config,
+            format!(
+                "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n",
+                folder.path().join("data").display()
+            ),
+        )?;
+        let mut command = Command::new("docker-registry");
+        command
+            .arg("serve")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = namespace.spawn(&mut command)?;
+        let registry = Self {
+            namespace,
+            child,
+            port,
+            _folder: folder,
+        };
+        wait_until("the registry to answer", LIMIT, || {
+            registry
+                .send(&Request::new("GET", "/v2/"))
+                .is_ok_and(|r| r.status == 200)
+                .then_some(())
+        })?;
+        Ok(registry)
+    }
+
+    /// `127.0.0.1:port`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// When the registry does not answer.
+    pub fn send(&self, request: &Request<'_>) -> Result<Response> {
+        let connect = || TcpStream::connect(self.address());
+        let stream = self
+            .namespace
+            .run(connect)?
+            .context("connect to the registry")?;
+        stream.set_read_timeout(Some(LIMIT))?;
+        request.send(stream)
+    }
+
+    /// Stores an image as `name:tag`; returns the digest of its manifest.
+    ///
+    /// # Errors
+    /// When the registry refuses something.
+    pub fn push(&self, image: &Image, name: &str, tag: &str) -> Result<String> {
+        let Distribution { manifest, blobs } = image.distribution()?;
+        for (digest, data) in blobs {
+            let begun = self
+                .send(&Request::new("POST", &format!("/v2/{name}/blobs/uploads/")))?
+                .ok()?;
+            let location = begun.header("location").context("no location")?.to_owned();
+            let path = match location
+                .split_once("://")
+                .and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..]))
+            {
+                Some(path) => path.to_owned(),
+                None => location,
+            };
+            let separator = if path.contains('?') { '&' } else { '?' };
+            let path = format!("{path}{separator}digest={digest}");
+            self.send(&Request::new("PUT", &path).body("application/octet-stream", data))?
+                .ok()?;
+        }
+        let path = format!("/v2/{name}/manifests/{tag}");
+        let stored = self
+            .send(&Request::new("PUT", &path).body(MANIFEST, manifest))?
+            .ok()?;
+        match stored.header("docker-content-digest") {
+            Some(digest) => Ok(digest.to_owned()),
+            None => bail!("the registry did not name a digest"),
+        }
+    }
+}
+
+impl Drop for Registry<'_> {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
