@@ -1,0 +1,24 @@
+//! What CI runs: the gates, and with `--full` what takes longer or needs more packages.
+
+use crate::{demo, packages, test, vm};
+use anyhow::Result;
+
+/// Runs it.
+pub(crate) fn run(full: bool) -> Result<()> {
+    if full {
+        // Before the tests: those that compare with the oracle run only where it is installed.
+        packages::install(&[packages::ORACLE, packages::GUEST])?;
+    }
+    test::run(&[])?;
+    if full {
+        demo::run()?;
+        vm::run(&vm::Job {
+            packages: vec!["onggi-cgroup".to_owned(), "onggi-runtime".to_owned()],
+            filter: None,
+            programs: Vec::new(),
+            limit: 1800,
+            command: Vec::new(),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! `cargo xtask`: build, check, show. Everything CI does can be done here by hand, with the same commands.
+//!
+//! Printing is this program's trade, so the lints against it are off here.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for the terminal"
+)]
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+mod bench; // benchmarks of the crates
+mod ci; // what CI runs
+mod dag; // the table of crates: its edges, its fences
+mod demo; // containers on this machine, in a minute
+mod documents; // generated parts and checked paths of the documents
+mod install; // programs to their places
+mod packages; // Debian packages, in one list
+mod programs; // cargo, and the programs it builds
+mod test; // all gates
+mod vm; // a guest with cgroup v2
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, check and show onggi")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build, start an engine of its own, run containers, clean up
+    Demo,
+    /// Run all gates: format, lints, crate table, documents, tests
+    Test {
+        /// Only tests whose name contains one of these
+        filters: Vec<String>,
+    },
+    /// Hold the crates to the table in the root manifest, write the map into ARCHITECTURE.md
+    Dag {
+        /// Write nothing, fail if something is stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// Write the generated parts of the documents
+    Gen {
+        /// Write nothing, fail if something is stale
+        #[arg(long)]
+        check: bool,
+    },
+    /// What CI runs
+    Ci {
+        /// Also the oracle, the guest with cgroup v2, and the demo
+        #[arg(long)]
+        full: bool,
+    },
+    /// Run the benchmarks of the crates
+    Bench {
+        /// Given to `cargo bench`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Run tests or a command in a guest with cgroup v2 (QEMU, no KVM needed)
+    Vm {
+        /// Run the tests of this package (several)
+        #[arg(long = "tests", value_name = "PACKAGE")]
+        packages: Vec<String>,
+        /// Only tests whose name contains this
+        #[arg(long)]
+        filter: Option<String>,
+        /// Copy this program into the guest's /bin, with its libraries (several)
+        #[arg(long = "program", value_name = "PATH")]
+        programs: Vec<PathBuf>,
+        /// Seconds until the guest is given up
+        #[arg(long, default_value_t = 900)]
+        limit: u64,
+        /// A shell command for the guest, after the tests
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Build for use and copy the programs below a prefix
+    Install {
+        /// Where to
+        #[arg(long, default_value = "/usr/local")]
+        prefix: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nfailed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    std::env::set_current_dir(programs::root())?;
+    match command {
+        Command::Demo => demo::run(),
+        Command::Test { filters } => test::run(&filters),
+        Command::Dag { check } => dag::run(check.into()),
+        Command::Gen { check } => documents::run(check.into()),
+        Command::Ci { full } => ci::run(full),
+        Command::Bench { arguments } => bench::run(&arguments),
+        Command::Vm {
+            packages,
+            filter,
+            programs,
+            limit,
+            command,
+        } => vm::run(&vm::Job {
+            packages,
+            filter,
+            programs,
+            limit,
+            command,
+        }),
+        Command::Install { prefix } => install::run(&prefix),
+    }
+}
