@@ -1,0 +1,98 @@
+//! The list of everyday commands, by clients and daemons that others wrote: the real docker CLI on our daemon, and our
+//! CLI on the real dockerd. One body, two pairs of subjects.
+
+mod everyday; // what is done
+mod inside; // the client in a container, with the socket
+
+use anyhow::Result;
+use onggi_testkit::{Client, Daemon, DaemonOptions, Subject, Terminal};
+use std::path::Path;
+use std::process::Command;
+
+/// The docker CLI, where there is one.
+fn docker() -> Option<Client> {
+    ["/usr/local/bin/docker", "/usr/bin/docker"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .map(|path| Client::Docker(path.into()))
+}
+
+/// What is missing for a pair of subjects.
+fn missing(subject: Subject, client: Option<&Client>) -> Option<&'static str> {
+    if client.is_none() {
+        return Some("no docker CLI is installed");
+    }
+    if subject == Subject::Dockerd && !Path::new("/usr/sbin/dockerd").exists() {
+        return Some("no dockerd is installed");
+    }
+    if !Terminal::is_possible() {
+        return Some("tmux is not installed");
+    }
+    let registry = Command::new("docker-registry").arg("--version").output();
+    registry
+        .is_err()
+        .then_some("no docker-registry is installed")
+}
+
+/// Does a test with a daemon and a client, or says why not.
+fn with(
+    subject: Subject,
+    client: Option<Client>,
+    test: impl FnOnce(&Daemon) -> Result<()>,
+) -> Result<()> {
+    if let Some(reason) = missing(subject, client.as_ref()) {
+        eprintln!("skipped: {reason}");
+        return Ok(());
+    }
+    let daemon = Daemon::start_with(DaemonOptions {
+        subject: Some(subject),
+        client,
+        // Both know it; the registry comes up later.
+        arguments: vec!["--registry-mirror=http://127.0.0.1:5000".to_owned()],
+        ..DaemonOptions::default()
+    })?;
+    test(&daemon)?;
+    daemon.clean()
+}
+
+macro_rules! pairs {
+    ($($name:ident),*) => {
+        mod docker_on_onggid {
+            use onggi_testkit::Subject;
+            $(#[test] fn $name() -> anyhow::Result<()> {
+                super::with(Subject::Onggi, super::docker(), super::everyday::$name)
+            })*
+        }
+        mod onggi_on_dockerd {
+            use onggi_testkit::{Client, Subject};
+            $(#[test] fn $name() -> anyhow::Result<()> {
+                super::with(Subject::Dockerd, Some(Client::Onggi), super::everyday::$name)
+            })*
+        }
+        mod onggi_on_onggid {
+            use onggi_testkit::{Client, Subject};
+            $(#[test] fn $name() -> anyhow::Result<()> {
+                super::with(Subject::Onggi, Some(Client::Onggi), super::everyday::$name)
+            })*
+        }
+    };
+}
+
+pairs!(
+    images_come_from_the_mirror_and_go,
+    streams_of_a_run,
+    a_terminal_follows_the_size_of_the_window,
+    a_server_is_published_inspected_and_stopped,
+    logs_are_followed_to_the_end,
+    exec_has_a_terminal,
+    detach_keys_leave_the_container_running
+);
+
+#[test]
+fn the_client_in_a_container_starts_a_container() -> Result<()> {
+    with(
+        Subject::Onggi,
+        docker(),
+        inside::the_client_in_a_container_starts_a_container,
+    )
+}
