@@ -110,7 +110,10 @@ impl Frames {
     ///
     /// # Errors
     /// [`FrameError`] when the bytes are not frames.
-    #[expect(clippy::should_implement_trait, reason = "an iterator would end at the first pause")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an iterator would end at the first pause"
+    )]
     pub fn next(&mut self) -> Result<Option<(Stream, Bytes)>, FrameError> {
         loop {
             if let Some((stream, left)) = self.open {

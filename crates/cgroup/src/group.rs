@@ -154,7 +154,9 @@ impl Group {
     /// Whether the kernel can limit the swap that the group takes.
     pub fn limits_swap(&self) -> bool {
         let files = ["memory.memsw.limit_in_bytes", "memory.swap.max"];
-        files.iter().any(|file| self.places.iter().any(|place| place.dir.has(file)))
+        files
+            .iter()
+            .any(|file| self.places.iter().any(|place| place.dir.has(file)))
     }
 
     /// How many processes the kernel has killed in the group, and in the groups below it, for want of memory.

@@ -54,7 +54,10 @@ impl Cli {
         }
         let out = std::mem::take(&mut self.out);
         let mut stdout = io::stdout().lock();
-        stdout.write_all(&out).and_then(|()| stdout.flush()).map_err(|error| pipe(&error))
+        stdout
+            .write_all(&out)
+            .and_then(|()| stdout.flush())
+            .map_err(|error| pipe(&error))
     }
 
     /// Writes a line to stderr at once, after what stdout has buffered.
@@ -69,7 +72,11 @@ impl Cli {
     /// Runs async code; the runtime is made when the first needs it.
     pub(crate) fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output> {
         if self.runtime.is_none() {
-            self.runtime = Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?);
+            self.runtime = Some(
+                tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?,
+            );
         }
         match &self.runtime {
             Some(runtime) => Ok(runtime.block_on(future)),
@@ -96,7 +103,11 @@ impl Cli {
 
     /// The detach keys of the command line, else those of the configuration.
     pub(crate) fn detach_keys(&self, given: &str) -> String {
-        if given.is_empty() { self.settings.file.detach_keys.clone() } else { given.to_owned() }
+        if given.is_empty() {
+            self.settings.file.detach_keys.clone()
+        } else {
+            given.to_owned()
+        }
     }
 }
 

@@ -95,7 +95,10 @@ impl Command {
             }
             Arity::AtMost(n) if given > n => (format!("requires at most {n} {}", plural(n)), "Run"),
             Arity::Between(low, high) if given < low || given > high => (
-                format!("requires at least {low} and at most {high} {}", plural(high)),
+                format!(
+                    "requires at least {low} and at most {high} {}",
+                    plural(high)
+                ),
                 "Run",
             ),
             _ => return Ok(()),
@@ -155,16 +158,24 @@ pub(crate) enum Found<'a> {
 
 /// Finds the command that `args` begin with.
 pub(crate) fn find(args: &[String]) -> Found<'_> {
-    let Some(first) = args.first() else { return Found::Unknown("") };
+    let Some(first) = args.first() else {
+        return Found::Unknown("");
+    };
     for node in TABLE {
         match node {
             Node::Command(command) if command.names.contains(&first.as_str()) => {
                 return Found::Command(command, first.clone(), 1);
             }
             Node::Group(group) if group.name == first => {
-                let Some(second) = args.get(1) else { return Found::Group(group) };
+                let Some(second) = args.get(1) else {
+                    return Found::Group(group);
+                };
                 let path = format!("{first} {second}");
-                return match group.commands.iter().find(|c| c.names.contains(&path.as_str())) {
+                return match group
+                    .commands
+                    .iter()
+                    .find(|c| c.names.contains(&path.as_str()))
+                {
                     Some(command) => {
                         let canonical = format!("{first} {}", command.name_in(first));
                         Found::Command(command, canonical, 2)
@@ -224,7 +235,12 @@ mod tests {
                 let mut long = std::collections::BTreeSet::new();
                 let mut short = std::collections::BTreeSet::new();
                 for flag in command.flags.iter().flat_map(|table| table.iter()) {
-                    assert!(long.insert(flag.long), "{}: --{}", command.names[0], flag.long);
+                    assert!(
+                        long.insert(flag.long),
+                        "{}: --{}",
+                        command.names[0],
+                        flag.long
+                    );
                     if let Some(c) = flag.short {
                         assert!(short.insert(c), "{}: -{c}", command.names[0]);
                     }

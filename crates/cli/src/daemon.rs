@@ -21,7 +21,9 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Makes sure that somebody listens at `endpoint`; starts onggid when nobody does.
 pub(crate) fn ensure(endpoint: &Endpoint, environment: &Environment) -> Result<()> {
-    let Endpoint::Unix(socket) = endpoint else { return Ok(()) };
+    let Endpoint::Unix(socket) = endpoint else {
+        return Ok(());
+    };
     if answers(socket) {
         return Ok(());
     }
@@ -46,7 +48,11 @@ pub(crate) fn ensure(endpoint: &Endpoint, environment: &Environment) -> Result<(
             Ok(()) => break,
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
             Err(error) => {
-                return Err(path_error("flock", &lock.display().to_string(), &error.into()));
+                return Err(path_error(
+                    "flock",
+                    &lock.display().to_string(),
+                    &error.into(),
+                ));
             }
         }
         if answers(socket) {

@@ -14,7 +14,10 @@ pub(crate) type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// A failure with exit code 1.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Error { message: message.into(), code: 1 }
+        Error {
+            message: message.into(),
+            code: 1,
+        }
     }
 
     /// The same with another exit code.
@@ -25,7 +28,10 @@ impl Error {
 
     /// An exit code without a word.
     pub(crate) fn silent(code: u8) -> Self {
-        Error { message: String::new(), code }
+        Error {
+            message: String::new(),
+            code,
+        }
     }
 }
 

@@ -10,11 +10,26 @@ use crate::settings::{Environment, Settings};
 
 /// The options before the command.
 pub(crate) const GLOBALS: &[Flag] = &[
-    value(None, "config", "string", "Directory of the client's configuration")
-        .completed(Complete::Files),
-    value(Some('c'), "context", "string", "Context to use; only \"default\" exists here"),
+    value(
+        None,
+        "config",
+        "string",
+        "Directory of the client's configuration",
+    )
+    .completed(Complete::Files),
+    value(
+        Some('c'),
+        "context",
+        "string",
+        "Context to use; only \"default\" exists here",
+    ),
     switch(Some('D'), "debug", "Tell more about what happens"),
-    list(Some('H'), "host", "list", "Where the daemon listens (unix:///PATH or tcp://HOST:PORT)"),
+    list(
+        Some('H'),
+        "host",
+        "list",
+        "Where the daemon listens (unix:///PATH or tcp://HOST:PORT)",
+    ),
     value(
         Some('l'),
         "log-level",
@@ -22,12 +37,23 @@ pub(crate) const GLOBALS: &[Flag] = &[
         "How much is logged (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
     )
     .default("\"info\"")
-    .completed(Complete::Words(&["debug", "info", "warn", "error", "fatal"])),
+    .completed(Complete::Words(&[
+        "debug", "info", "warn", "error", "fatal",
+    ])),
     switch(None, "tls", "Use TLS (not supported yet: refused)"),
-    value(None, "tlscacert", "string", "Trust certificates signed by this authority only"),
+    value(
+        None,
+        "tlscacert",
+        "string",
+        "Trust certificates signed by this authority only",
+    ),
     value(None, "tlscert", "string", "Path of the TLS certificate"),
     value(None, "tlskey", "string", "Path of the TLS key"),
-    switch(None, "tlsverify", "Use TLS and verify the daemon (not supported yet: refused)"),
+    switch(
+        None,
+        "tlsverify",
+        "Use TLS and verify the daemon (not supported yet: refused)",
+    ),
     switch(Some('v'), "version", "Print the version and quit"),
 ];
 
@@ -81,20 +107,28 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
     if globals.on("version") {
         cli.print(&format!(
             "{} version {}, build {}\n",
-            if program == "docker" { "Docker" } else { "onggi" },
+            if program == "docker" {
+                "Docker"
+            } else {
+                "onggi"
+            },
             crate::VERSION,
             crate::BUILD,
         ))?;
         return Ok(0);
     }
     if globals.on("help") {
-        let page = crate::help::page(&program, &globals.args)
-            .or_else(|| crate::help::page(&program, &[]));
+        let page =
+            crate::help::page(&program, &globals.args).or_else(|| crate::help::page(&program, &[]));
         cli.print(&page.unwrap_or_default())?;
         return Ok(0);
     }
     let Some(first) = globals.args.first() else {
-        cli.complain(crate::help::page(&program, &[]).unwrap_or_default().trim_end_matches('\n'))?;
+        cli.complain(
+            crate::help::page(&program, &[])
+                .unwrap_or_default()
+                .trim_end_matches('\n'),
+        )?;
         return Ok(0);
     };
     match find(&globals.args) {
@@ -119,7 +153,10 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
             Some(word) => {
                 let near = suggest::suggest(
                     word,
-                    group.commands.iter().map(|command| command.name_in(group.name)),
+                    group
+                        .commands
+                        .iter()
+                        .map(|command| command.name_in(group.name)),
                 );
                 Err(Error::new(format!(
                     "{program}: unknown command: {program} {first} {word}\n\nUsage:  {program} {first}\n\n{}Run '{program} {first} --help' for more information",
@@ -138,7 +175,10 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
 fn dispatch(cli: &mut Cli, command: &'static Command, path: &str, args: &[String]) -> Result<u8> {
     let program = cli.program.clone();
     let matches = parse::parse(command.flags, command.positionals, args);
-    let short_help = matches!(&matches, Err(parse::ParseError::UnknownShort { short: 'h', .. }));
+    let short_help = matches!(
+        &matches,
+        Err(parse::ParseError::UnknownShort { short: 'h', .. })
+    );
     if short_help {
         cli.complain("Flag shorthand -h has been deprecated, use --help")?;
     }
@@ -194,7 +234,11 @@ fn check_versions(
             })
         })
         .collect();
-    if refused.is_empty() { Ok(()) } else { Err(Error::new(refused.join("\n"))) }
+    if refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::new(refused.join("\n")))
+    }
 }
 
 fn unknown(program: &str, word: &str) -> Error {
@@ -216,7 +260,11 @@ fn meant(near: &[&str]) -> String {
 /// Levels of `--log-level`, checked where the settings are made.
 pub(crate) fn check_log_level(level: &str) -> Result<()> {
     match level {
-        "" | "debug" | "info" | "warn" | "warning" | "error" | "fatal" | "panic" | "trace" => Ok(()),
-        other => Err(Error::new(format!("Unable to parse logging level: {other}"))),
+        "" | "debug" | "info" | "warn" | "warning" | "error" | "fatal" | "panic" | "trace" => {
+            Ok(())
+        }
+        other => Err(Error::new(format!(
+            "Unable to parse logging level: {other}"
+        ))),
     }
 }

@@ -53,15 +53,24 @@ pub(crate) struct StoredAuth {
 impl Settings {
     /// Gathers options, environment and file; options win, the file loses.
     pub(crate) fn new(environment: &Environment, globals: &Matches) -> Result<Self> {
-        let var = |name: &str| environment.get(name).map(String::as_str).filter(|v| !v.is_empty());
+        let var = |name: &str| {
+            environment
+                .get(name)
+                .map(String::as_str)
+                .filter(|v| !v.is_empty())
+        };
         crate::program::check_log_level(globals.text("log-level"))?;
         for flag in ["tls", "tlsverify"] {
             if globals.on(flag) {
-                return Err(Error::new(format!("--{flag}: TLS to the daemon is not supported yet")));
+                return Err(Error::new(format!(
+                    "--{flag}: TLS to the daemon is not supported yet"
+                )));
             }
         }
         if var("DOCKER_TLS_VERIFY").is_some() {
-            return Err(Error::new("DOCKER_TLS_VERIFY: TLS to the daemon is not supported yet"));
+            return Err(Error::new(
+                "DOCKER_TLS_VERIFY: TLS to the daemon is not supported yet",
+            ));
         }
         let directory = globals
             .one("config")
@@ -88,12 +97,14 @@ impl Settings {
         }
         let host = hosts.first().copied().or_else(|| var("DOCKER_HOST"));
         let context = var("DOCKER_CONTEXT").unwrap_or(&file.current_context);
-        if host.is_none() && globals.one("context").is_none() && !matches!(context, "" | "default") {
+        if host.is_none() && globals.one("context").is_none() && !matches!(context, "" | "default")
+        {
             return Err(no_context(context));
         }
         let (endpoint, on_demand) = match host {
             Some(host) => {
-                let endpoint = Endpoint::parse(host).map_err(|error| Error::new(error.to_string()))?;
+                let endpoint =
+                    Endpoint::parse(host).map_err(|error| Error::new(error.to_string()))?;
                 (endpoint, false)
             }
             None => (Endpoint::Unix(PathBuf::from(DEFAULT_SOCKET)), true),
@@ -125,7 +136,9 @@ impl ConfigFile {
         let text = match std::fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => return Ok(Self::default()),
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(path_error("open", &path.display().to_string(), &error)),
         };
         serde_json::from_str(&text).map_err(|error| {
@@ -136,7 +149,11 @@ impl ConfigFile {
     /// The login for a registry, by its domain, in the form the API wants; nothing when there is none.
     pub(crate) fn auth(&self, domain: &str) -> Option<serde_json::Value> {
         let keys: &[&str] = if domain == "docker.io" {
-            &["https://index.docker.io/v1/", "docker.io", "index.docker.io"]
+            &[
+                "https://index.docker.io/v1/",
+                "docker.io",
+                "index.docker.io",
+            ]
         } else {
             &[domain]
         };
@@ -191,13 +208,20 @@ impl ConfigFile {
             ("ftpProxy", "FTP_PROXY"),
             ("allProxy", "ALL_PROXY"),
         ];
-        let Some(proxies) = self.proxies.get(host).or_else(|| self.proxies.get("default")) else {
+        let Some(proxies) = self
+            .proxies
+            .get(host)
+            .or_else(|| self.proxies.get("default"))
+        else {
             return Vec::new();
         };
         KEYS.iter()
             .filter_map(|(key, name)| Some((name, proxies.get(*key).filter(|v| !v.is_empty())?)))
             .flat_map(|(name, value)| {
-                [(name.to_string(), value.clone()), (name.to_lowercase(), value.clone())]
+                [
+                    (name.to_string(), value.clone()),
+                    (name.to_lowercase(), value.clone()),
+                ]
             })
             .collect()
     }

@@ -49,13 +49,19 @@ pub(crate) fn ago(seconds: i64) -> String {
     let now = jiff::Timestamp::now().as_second();
     // Clocks differ: what is not made yet was made just now.
     let since = now.saturating_sub(seconds).max(0).unsigned_abs();
-    format!("{} ago", onggi_model::units::human_duration(std::time::Duration::from_secs(since)))
+    format!(
+        "{} ago",
+        onggi_model::units::human_duration(std::time::Duration::from_secs(since))
+    )
 }
 
 /// `2026-11-21 03:56:14 +0000 UTC`, in the zone of this machine.
 pub(crate) fn local_time(seconds: i64) -> String {
     let timestamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();
-    timestamp.to_zoned(zone()).strftime("%Y-%m-%d %H:%M:%S %z %Z").to_string()
+    timestamp
+        .to_zoned(zone())
+        .strftime("%Y-%m-%d %H:%M:%S %z %Z")
+        .to_string()
 }
 
 /// `2026-11-21T03:56:14Z`, in the zone of this machine.
@@ -66,8 +72,7 @@ pub(crate) fn rfc3339(seconds: i64) -> String {
 
 /// `2026-11-21T03:56:14.123456789Z`, always with nine digits, in the zone of this machine.
 pub(crate) fn rfc3339_nano(nanoseconds: i64) -> String {
-    let timestamp =
-        jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or_default();
+    let timestamp = jiff::Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or_default();
     with_zone(&timestamp.to_zoned(zone()), "%Y-%m-%dT%H:%M:%S.%9f")
 }
 
@@ -81,7 +86,11 @@ fn with_zone(time: &jiff::Zoned, format: &str) -> String {
 /// The zone of this machine; one without a name is UTC, as for Go.
 fn zone() -> jiff::tz::TimeZone {
     let zone = jiff::tz::TimeZone::system();
-    if zone.is_unknown() { jiff::tz::TimeZone::UTC } else { zone }
+    if zone.is_unknown() {
+        jiff::tz::TimeZone::UTC
+    } else {
+        zone
+    }
 }
 
 #[cfg(test)]
@@ -90,14 +99,20 @@ mod tests {
 
     #[test]
     fn texts_are_quoted_as_in_go() {
-        assert_eq!(quote("sh -c 'a\"b\\c\u{2026}\u{1}\n'"), "\"sh -c 'a\\\"b\\\\c\u{2026}\\x01\\n'\"");
+        assert_eq!(
+            quote("sh -c 'a\"b\\c\u{2026}\u{1}\n'"),
+            "\"sh -c 'a\\\"b\\\\c\u{2026}\\x01\\n'\""
+        );
     }
 
     #[test]
     fn texts_are_shortened() {
         assert_eq!(short_id("sha256:9597bd77e3a77461"), "9597bd77e3a7");
         assert_eq!(short_id("busybox"), "busybox");
-        assert_eq!(ellipsis("sh -c 'echo out; echo err'", 20), "sh -c 'echo out; ec\u{2026}");
+        assert_eq!(
+            ellipsis("sh -c 'echo out; echo err'", 20),
+            "sh -c 'echo out; ec\u{2026}"
+        );
         assert_eq!(ellipsis("short", 20), "short");
     }
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A time as the API wants it: seconds since the epoch with nine digits after the point, or what the daemon understands.
 pub(crate) fn api(text: &str) -> Result<String, String> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     at(text, now)
 }
 
@@ -13,12 +15,21 @@ fn at(text: &str, now: Duration) -> Result<String, String> {
         let now = i128::try_from(now.as_nanos()).unwrap_or_default();
         return Ok(seconds(now - i128::from(ago)));
     }
-    let bad = || format!("failed to parse value as time or duration: {}", crate::quote(text));
+    let bad = || {
+        format!(
+            "failed to parse value as time or duration: {}",
+            crate::quote(text)
+        )
+    };
     // A number is the epoch's already; so is one with a fraction.
     if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.') {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let whole_fits = whole.parse::<i64>().is_ok();
-        return if whole_fits && !fraction.contains('.') { Ok(text.to_owned()) } else { Err(bad()) };
+        return if whole_fits && !fraction.contains('.') {
+            Ok(text.to_owned())
+        } else {
+            Err(bad())
+        };
     }
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(seconds(time.as_nanosecond()));
@@ -31,7 +42,9 @@ fn at(text: &str, now: Duration) -> Result<String, String> {
         _ => text.to_owned(),
     };
     let civil: jiff::civil::DateTime = normal.parse().map_err(|_| bad())?;
-    let zoned = civil.to_zoned(jiff::tz::TimeZone::system()).map_err(|_| bad())?;
+    let zoned = civil
+        .to_zoned(jiff::tz::TimeZone::system())
+        .map_err(|_| bad())?;
     Ok(seconds(zoned.timestamp().as_nanosecond()))
 }
 
@@ -49,9 +62,18 @@ mod tests {
         let now = Duration::from_secs(1_000_000_000);
         assert_eq!(at("1m30s", now).unwrap(), "999999910.000000000");
         assert_eq!(at("1500000000.5", now).unwrap(), "1500000000.5");
-        assert_eq!(at("2013-01-02T13:23:37Z", now).unwrap(), "1357133017.000000000");
-        assert_eq!(at("2013-01-02T13:23:37.5+01:00", now).unwrap(), "1357129417.500000000");
+        assert_eq!(
+            at("2013-01-02T13:23:37Z", now).unwrap(),
+            "1357133017.000000000"
+        );
+        assert_eq!(
+            at("2013-01-02T13:23:37.5+01:00", now).unwrap(),
+            "1357129417.500000000"
+        );
         assert!(at("2013-01-02", now).is_ok() && at("2013-01-02T13:23", now).is_ok());
-        assert_eq!(at("foo", now).unwrap_err(), r#"failed to parse value as time or duration: "foo""#);
+        assert_eq!(
+            at("foo", now).unwrap_err(),
+            r#"failed to parse value as time or duration: "foo""#
+        );
     }
 }

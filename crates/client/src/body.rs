@@ -80,13 +80,20 @@ impl Response {
     pub async fn json<T: DeserializeOwned>(self) -> Result<T> {
         let (method, path) = (self.method.clone(), self.path.clone());
         let bytes = self.bytes().await?;
-        serde_json::from_slice(&bytes)
-            .map_err(|error| Error::Answer { method, path, reason: error.to_string() })
+        serde_json::from_slice(&bytes).map_err(|error| Error::Answer {
+            method,
+            path,
+            reason: error.to_string(),
+        })
     }
 
     /// The body as a stream of JSON values.
     pub fn values(self) -> Values {
-        Values { response: self, buffer: BytesMut::new(), ended: false }
+        Values {
+            response: self,
+            buffer: BytesMut::new(),
+            ended: false,
+        }
     }
 }
 

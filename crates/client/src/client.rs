@@ -20,12 +20,20 @@ use crate::hijack::Hijacked;
 use crate::version::{NEWEST, OLDEST_SILENT, Version};
 
 /// What may stand in a query unescaped.
-const QUERY: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// What may stand in a segment of the path unescaped. Names of images have slashes, which stay.
-const PATH: &AsciiSet =
-    &QUERY.remove(b'/').remove(b':').remove(b'@').remove(b'+').remove(b'=').remove(b',');
+const PATH: &AsciiSet = &QUERY
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'+')
+    .remove(b'=')
+    .remove(b',');
 
 /// A client of one daemon. Clones share its connections and its version.
 #[derive(Clone)]
@@ -163,7 +171,10 @@ impl Client {
         target: &str,
         headers: &[(&'static str, String)],
         body: Option<RequestBody>,
-    ) -> Result<(SendRequest<RequestBody>, http::Response<hyper::body::Incoming>)> {
+    ) -> Result<(
+        SendRequest<RequestBody>,
+        http::Response<hyper::body::Incoming>,
+    )> {
         let broken = |reason: String| Error::Connection {
             method: method.to_string(),
             path: target.to_owned(),
@@ -181,7 +192,9 @@ impl Client {
             Some(body) => body,
             None => Empty::new().map_err(|never| match never {}).boxed(),
         };
-        let request = builder.body(body).map_err(|error| broken(error.to_string()))?;
+        let request = builder
+            .body(body)
+            .map_err(|error| broken(error.to_string()))?;
         let mut sender = self.sender(method.as_str(), target).await?;
         let response = sender
             .send_request(request)
@@ -288,7 +301,11 @@ impl Request {
 
     /// Sends bytes of a type.
     pub fn bytes(mut self, media_type: &str, bytes: impl Into<Bytes>) -> Self {
-        self.body = Some(Full::new(bytes.into()).map_err(|never| match never {}).boxed());
+        self.body = Some(
+            Full::new(bytes.into())
+                .map_err(|never| match never {})
+                .boxed(),
+        );
         self.header("Content-Type", media_type)
     }
 
@@ -309,7 +326,9 @@ impl Request {
     /// [`Error::Daemon`] for a status of 400 and above, the others when there is no answer.
     pub async fn send(self) -> Result<Response> {
         let target = self.target().await?;
-        self.client.send(self.method, target, &self.headers, self.body).await
+        self.client
+            .send(self.method, target, &self.headers, self.body)
+            .await
     }
 
     /// Asks, and forgets the body of the answer.
@@ -332,11 +351,15 @@ impl Request {
         let mut headers = self.headers.clone();
         headers.push(("Connection", "Upgrade".to_owned()));
         headers.push(("Upgrade", "tcp".to_owned()));
-        let body = Some(
-            self.body
-                .unwrap_or_else(|| Full::new(Bytes::new()).map_err(|never| match never {}).boxed()),
-        );
-        let (sender, response) = self.client.raw(&self.method, &target, &headers, body).await?;
+        let body = Some(self.body.unwrap_or_else(|| {
+            Full::new(Bytes::new())
+                .map_err(|never| match never {})
+                .boxed()
+        }));
+        let (sender, response) = self
+            .client
+            .raw(&self.method, &target, &headers, body)
+            .await?;
         let unexpected = |reason: String| Error::Answer {
             method: self.method.to_string(),
             path: target.clone(),
@@ -377,7 +400,11 @@ impl Request {
         let parts = upgraded
             .downcast::<TokioIo<Stream>>()
             .map_err(|_| unexpected("the connection is of an unknown kind".to_owned()))?;
-        Ok(Hijacked { first: parts.read_buf, stream: parts.io.into_inner(), multiplexed })
+        Ok(Hijacked {
+            first: parts.read_buf,
+            stream: parts.io.into_inner(),
+            multiplexed,
+        })
     }
 
     async fn target(&self) -> Result<String> {
@@ -403,7 +430,9 @@ impl futures_util::Stream for Receiver {
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx).map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+        self.0
+            .poll_recv(cx)
+            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
     }
 }
 

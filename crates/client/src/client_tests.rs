@@ -12,7 +12,8 @@ use crate::{Client, Endpoint, Error, Version};
 
 /// A socket path of its own for each test.
 fn socket(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("onggi-client-{}-{name}.sock", std::process::id()));
+    let path =
+        std::env::temp_dir().join(format!("onggi-client-{}-{name}.sock", std::process::id()));
     // It is there only when an earlier run with this pid was killed.
     let _ = std::fs::remove_file(&path);
     path
@@ -73,7 +74,9 @@ fn serve(
                 let mut stream = BufReader::new(stream);
                 while let Some((head, body)) = request(&mut stream).await {
                     let text = if head.contains("/_ping") {
-                        format!("HTTP/1.1 200 OK\r\nApi-Version: {version}\r\nOstype: linux\r\nContent-Length: 0\r\n\r\n")
+                        format!(
+                            "HTTP/1.1 200 OK\r\nApi-Version: {version}\r\nOstype: linux\r\nContent-Length: 0\r\n\r\n"
+                        )
                     } else {
                         answer(&head, &body)
                     };
@@ -94,7 +97,9 @@ fn json(status: &str, body: &str) -> String {
 #[tokio::test]
 async fn versions_are_negotiated_down() {
     let path = socket("negotiate");
-    serve(&path, "1.41", |head, _| json("200 OK", &format!("{:?}", head.lines().next().unwrap())));
+    serve(&path, "1.41", |head, _| {
+        json("200 OK", &format!("{:?}", head.lines().next().unwrap()))
+    });
     let client = client(&path);
     assert_eq!(client.version().await.unwrap(), Version(1, 41));
     let line: String = client
@@ -108,9 +113,15 @@ async fn versions_are_negotiated_down() {
         .json()
         .await
         .unwrap();
-    assert_eq!(line, "GET /v1.41/images/a/b:c/json?x=a%20b%26c%2Fd&y=1 HTTP/1.1");
+    assert_eq!(
+        line,
+        "GET /v1.41/images/a/b:c/json?x=a%20b%26c%2Fd&y=1 HTTP/1.1"
+    );
     let ping = client.ping().await.unwrap();
-    assert_eq!((ping.os_type.as_str(), ping.api_version), ("linux", Some(Version(1, 41))));
+    assert_eq!(
+        (ping.os_type.as_str(), ping.api_version),
+        ("linux", Some(Version(1, 41)))
+    );
     std::fs::remove_file(path).unwrap();
 }
 
@@ -137,7 +148,10 @@ async fn refusals_come_in_the_daemons_words() {
     let client = client(&path);
     let error = client.get("/json-error").done().await.unwrap_err();
     assert!(error.is_not_found() && !error.is_connection());
-    assert_eq!(error.to_string(), "Error response from daemon: No such container: x");
+    assert_eq!(
+        error.to_string(),
+        "Error response from daemon: No such container: x"
+    );
     let error = client.get("/text-error").done().await.unwrap_err();
     assert_eq!(error.to_string(), "Error response from daemon: broken");
     let error = client.get("/empty-error").done().await.unwrap_err();
@@ -176,7 +190,11 @@ async fn nobody_there_is_told_apart_from_a_broken_daemon() {
 async fn streams_of_json_come_value_by_value_and_may_break() {
     let path = socket("values");
     serve(&path, "1.55", |head, _| {
-        let body = if head.contains("/cut") { "{\"a\":1}\r\n{\"a\":" } else { "{\"a\":1}\r\n{\"a\":2}{\"a\":3}\n" };
+        let body = if head.contains("/cut") {
+            "{\"a\":1}\r\n{\"a\":"
+        } else {
+            "{\"a\":1}\r\n{\"a\":2}{\"a\":3}\n"
+        };
         json("200 OK", body)
     });
     let client = client(&path);
@@ -188,29 +206,44 @@ async fn streams_of_json_come_value_by_value_and_may_break() {
     assert_eq!(found, [1, 2, 3]);
     let mut values = client.get("/cut").send().await.unwrap().values();
     assert!(values.next::<serde_json::Value>().await.unwrap().is_some());
-    assert!(matches!(values.next::<serde_json::Value>().await, Err(Error::Answer { .. })));
+    assert!(matches!(
+        values.next::<serde_json::Value>().await,
+        Err(Error::Answer { .. })
+    ));
     std::fs::remove_file(path).unwrap();
 }
 
 #[tokio::test]
 async fn bodies_can_be_streamed_and_fail_in_the_middle() {
     let path = socket("upload");
-    serve(&path, "1.55", |_, body| json("200 OK", &body.len().to_string()));
+    serve(&path, "1.55", |_, body| {
+        json("200 OK", &body.len().to_string())
+    });
     let client = client(&path);
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
     tokio::spawn(async move {
         for _ in 0..10 {
-            sender.send(Ok(Bytes::from(vec![7; 100_000]))).await.unwrap();
+            sender
+                .send(Ok(Bytes::from(vec![7; 100_000])))
+                .await
+                .unwrap();
         }
     });
-    let request = client.request(Method::POST, "/load").stream("application/x-tar", receiver);
+    let request = client
+        .request(Method::POST, "/load")
+        .stream("application/x-tar", receiver);
     let length: usize = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(length, 1_000_000);
     let (sender, receiver) = tokio::sync::mpsc::channel(2);
     sender.send(Ok(Bytes::from_static(b"begin"))).await.unwrap();
-    sender.send(Err(io::Error::other("disk gone"))).await.unwrap();
+    sender
+        .send(Err(io::Error::other("disk gone")))
+        .await
+        .unwrap();
     drop(sender);
-    let request = client.request(Method::POST, "/load").stream("application/x-tar", receiver);
+    let request = client
+        .request(Method::POST, "/load")
+        .stream("application/x-tar", receiver);
     let error = request.send().await.err().unwrap();
     assert!(error.to_string().contains("disk gone"), "{error}");
     std::fs::remove_file(path).unwrap();
@@ -227,7 +260,8 @@ async fn a_hijacked_connection_is_closed_by_halves() {
                 let mut stream = BufReader::new(stream);
                 while let Some((head, _)) = request(&mut stream).await {
                     if head.contains("/_ping") {
-                        let pong = "HTTP/1.1 200 OK\r\nApi-Version: 1.55\r\nContent-Length: 0\r\n\r\n";
+                        let pong =
+                            "HTTP/1.1 200 OK\r\nApi-Version: 1.55\r\nContent-Length: 0\r\n\r\n";
                         stream.get_mut().write_all(pong.as_bytes()).await.unwrap();
                         continue;
                     }
@@ -250,7 +284,10 @@ async fn a_hijacked_connection_is_closed_by_halves() {
     });
     let client = client(&path);
     let error = client.post("/refuse").hijack().await.err().unwrap();
-    assert_eq!(error.to_string(), "Error response from daemon: is not running");
+    assert_eq!(
+        error.to_string(),
+        "Error response from daemon: is not running"
+    );
     let connection = client.post("/attach").hijack().await.unwrap();
     assert_eq!(connection.multiplexed(), Some(true));
     let (mut output, mut input) = connection.split();

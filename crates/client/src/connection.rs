@@ -70,23 +70,25 @@ pub(crate) async fn connect(
     method: &str,
     path: &str,
 ) -> Result<SendRequest<RequestBody>> {
-    let connected = match endpoint {
-        Endpoint::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-        Endpoint::Tcp { host, port } => {
-            TcpStream::connect((host.as_str(), *port)).await.and_then(|stream| {
-                stream.set_nodelay(true)?;
-                Ok(Stream::Tcp(stream))
-            })
-        }
-    };
+    let connected =
+        match endpoint {
+            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
+            Endpoint::Tcp { host, port } => TcpStream::connect((host.as_str(), *port))
+                .await
+                .and_then(|stream| {
+                    stream.set_nodelay(true)?;
+                    Ok(Stream::Tcp(stream))
+                }),
+        };
     let stream = connected.map_err(|error| explain(endpoint, method, path, &error))?;
     let broken = |error: hyper::Error| Error::Connection {
         method: method.to_owned(),
         path: path.to_owned(),
         reason: onggi_model::chain(&error),
     };
-    let (sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(broken)?;
     tokio::spawn(async move {
         // An error here is the error of a request that waits on it, and told there.
         let _ = connection.with_upgrades().await;
@@ -96,12 +98,13 @@ pub(crate) async fn connect(
 
 fn explain(endpoint: &Endpoint, method: &str, path: &str, error: &io::Error) -> Error {
     match (error.kind(), endpoint) {
-        (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, _) => {
-            Error::Unreachable { endpoint: endpoint.to_string() }
-        }
-        (io::ErrorKind::PermissionDenied, Endpoint::Unix(socket)) => {
-            Error::Denied { endpoint: endpoint.to_string(), group: group_of(socket) }
-        }
+        (io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused, _) => Error::Unreachable {
+            endpoint: endpoint.to_string(),
+        },
+        (io::ErrorKind::PermissionDenied, Endpoint::Unix(socket)) => Error::Denied {
+            endpoint: endpoint.to_string(),
+            group: group_of(socket),
+        },
         _ => Error::Connection {
             method: method.to_owned(),
             path: format!("http://{}{path}", endpoint.authority()),
@@ -113,7 +116,9 @@ fn explain(endpoint: &Endpoint, method: &str, path: &str, error: &io::Error) -> 
 /// The group that owns a socket, by name where /etc/group has one; `onggi` where nothing can be learned.
 fn group_of(socket: &std::path::Path) -> String {
     use std::os::unix::fs::MetadataExt as _;
-    let Ok(metadata) = std::fs::metadata(socket) else { return "onggi".to_owned() };
+    let Ok(metadata) = std::fs::metadata(socket) else {
+        return "onggi".to_owned();
+    };
     let wanted = metadata.gid().to_string();
     if wanted == "0" {
         return "onggi".to_owned();

@@ -64,12 +64,20 @@ impl Endpoint {
                 let host = host.trim_start_matches('[').trim_end_matches(']');
                 let port = match port {
                     "" => 2375,
-                    digits => digits.parse().ok().filter(|port| *port != 0).ok_or_else(|| {
-                        EndpointError::Port { port: digits.to_owned(), host: text.to_owned() }
-                    })?,
+                    digits => digits
+                        .parse()
+                        .ok()
+                        .filter(|port| *port != 0)
+                        .ok_or_else(|| EndpointError::Port {
+                            port: digits.to_owned(),
+                            host: text.to_owned(),
+                        })?,
                 };
                 let host = if host.is_empty() { "localhost" } else { host };
-                Ok(Endpoint::Tcp { host: host.to_owned(), port })
+                Ok(Endpoint::Tcp {
+                    host: host.to_owned(),
+                    port,
+                })
             }
             "fd" | "npipe" | "ssh" | "https" => Err(EndpointError::Unsupported {
                 scheme: scheme.to_owned(),
@@ -118,10 +126,17 @@ mod tests {
         for (text, error) in [
             ("", "unable to parse docker host ``"),
             ("foo://x", "unable to parse docker host `foo://x`"),
-            ("ssh://x", r#"the ssh:// endpoint of "ssh://x" is not supported: use unix:// or tcp://"#),
+            (
+                "ssh://x",
+                r#"the ssh:// endpoint of "ssh://x" is not supported: use unix:// or tcp://"#,
+            ),
             ("tcp://x:y", r#"invalid port "y" in "tcp://x:y""#),
         ] {
-            assert_eq!(Endpoint::parse(text).unwrap_err().to_string(), error, "{text}");
+            assert_eq!(
+                Endpoint::parse(text).unwrap_err().to_string(),
+                error,
+                "{text}"
+            );
         }
     }
 }

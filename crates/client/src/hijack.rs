@@ -24,7 +24,13 @@ impl Hijacked {
     /// The two directions, to be used at the same time.
     pub fn split(self) -> (Output, Input) {
         let (read, write) = tokio::io::split(self.stream);
-        (Output { first: self.first, read }, Input { write })
+        (
+            Output {
+                first: self.first,
+                read,
+            },
+            Input { write },
+        )
     }
 }
 

@@ -47,7 +47,9 @@ pub enum Error {
         keys: String,
     },
     /// Keys given twice.
-    #[error("the following directives are specified both as a flag and in the configuration file: {keys}")]
+    #[error(
+        "the following directives are specified both as a flag and in the configuration file: {keys}"
+    )]
     Both {
         /// The keys, joined with `, `.
         keys: String,
@@ -172,18 +174,28 @@ impl File {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {
                 return Ok(Self::default());
             }
-            Err(source) => return Err(Error::Read { path: path.to_owned(), source }),
+            Err(source) => {
+                return Err(Error::Read {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
         };
         if text.trim().is_empty() {
             return Ok(Self::default());
         }
-        let file: Self = serde_json::from_str(&text)
-            .map_err(|source| Error::Parse { path: path.to_owned(), source })?;
+        let file: Self = serde_json::from_str(&text).map_err(|source| Error::Parse {
+            path: path.to_owned(),
+            source,
+        })?;
         if file.unknown.is_empty() {
             return Ok(file);
         }
         let keys = file.unknown.into_keys().collect::<Vec<_>>().join(", ");
-        Err(Error::Unknown { path: path.to_owned(), keys })
+        Err(Error::Unknown {
+            path: path.to_owned(),
+            keys,
+        })
     }
 }
 
@@ -207,7 +219,8 @@ impl Merge {
         flag: Vec<String>,
         file: Option<Vec<String>>,
     ) -> Vec<String> {
-        self.one(key, Some(flag).filter(|f| !f.is_empty()), file).unwrap_or_default()
+        self.one(key, Some(flag).filter(|f| !f.is_empty()), file)
+            .unwrap_or_default()
     }
 }
 
@@ -233,7 +246,9 @@ impl Config {
         let hosts = m.list("hosts", flags.hosts, file.hosts);
         let debug = m.one("debug", flags.debug, file.debug).unwrap_or(false);
         let level = m.one("log-level", flags.log_level, file.log_level);
-        let verify = m.one("tlsverify", flags.tlsverify, file.tlsverify).unwrap_or(false);
+        let verify = m
+            .one("tlsverify", flags.tlsverify, file.tlsverify)
+            .unwrap_or(false);
         let ca = m.one("tlscacert", flags.tlscacert, file.tlscacert);
         let cert = m.one("tlscert", flags.tlscert, file.tlscert);
         let key = m.one("tlskey", flags.tlskey, file.tlskey);
@@ -258,7 +273,9 @@ impl Config {
                 file.insecure_registries,
             ),
             group: m.one("group", flags.group, file.group),
-            bridge: m.one("bridge", flags.bridge, file.bridge).unwrap_or_else(|| "onggi0".into()),
+            bridge: m
+                .one("bridge", flags.bridge, file.bridge)
+                .unwrap_or_else(|| "onggi0".into()),
             bip: m.one("bip", flags.bip, file.bip),
             mtu: m.one("mtu", flags.mtu, file.mtu).unwrap_or(1500),
             icc: m.one("icc", flags.icc, file.icc).unwrap_or(true),
@@ -272,13 +289,19 @@ impl Config {
                 .one("live-restore", flags.live_restore, file.live_restore)
                 .unwrap_or(true),
             shutdown_timeout: m
-                .one("shutdown-timeout", flags.shutdown_timeout, file.shutdown_timeout)
+                .one(
+                    "shutdown-timeout",
+                    flags.shutdown_timeout,
+                    file.shutdown_timeout,
+                )
                 .unwrap_or(15),
             tls: tls(verify, ca, cert, key)?,
             docker_socket: !(flags.no_docker_socket || file.no_docker_socket.unwrap_or(false)),
         };
         if !m.both.is_empty() {
-            return Err(Error::Both { keys: m.both.join(", ") });
+            return Err(Error::Both {
+                keys: m.both.join(", "),
+            });
         }
         config.check(insecure_tcp)?;
         Ok(config)
@@ -319,7 +342,10 @@ impl Config {
         if !(68..=65_535).contains(&self.mtu) {
             return Err(Error::Invalid(format!("invalid default MTU: {}", self.mtu)));
         }
-        for (name, path) in [("data-root", &self.data_root), ("exec-root", &self.exec_root)] {
+        for (name, path) in [
+            ("data-root", &self.data_root),
+            ("exec-root", &self.exec_root),
+        ] {
             if !path.is_absolute() {
                 return Err(Error::Invalid(format!(
                     "{name} must be an absolute path: {}",
@@ -341,7 +367,9 @@ fn hosts_of(hosts: &[String], exec_root: &Path) -> Result<Vec<Host>, Error> {
 fn parse_host(host: &str) -> Result<Host, Error> {
     if let Some(path) = host.strip_prefix("unix://") {
         if !path.starts_with('/') {
-            return Err(Error::Invalid(format!("invalid host {host}: the path must be absolute")));
+            return Err(Error::Invalid(format!(
+                "invalid host {host}: the path must be absolute"
+            )));
         }
         return Ok(Host::Unix(path.into()));
     }
@@ -349,13 +377,21 @@ fn parse_host(host: &str) -> Result<Host, Error> {
         return Ok(Host::Fd);
     }
     if let Some(address) = host.strip_prefix("tcp://") {
-        let address = if address.is_empty() { "localhost:2375" } else { address };
+        let address = if address.is_empty() {
+            "localhost:2375"
+        } else {
+            address
+        };
         return match address.rsplit_once(':') {
             Some((_, port)) if port.parse::<u16>().is_ok() => Ok(Host::Tcp(address.into())),
-            _ => Err(Error::Invalid(format!("invalid bind address format: {host}"))),
+            _ => Err(Error::Invalid(format!(
+                "invalid bind address format: {host}"
+            ))),
         };
     }
-    Err(Error::Invalid(format!("invalid bind address format: {host}")))
+    Err(Error::Invalid(format!(
+        "invalid bind address format: {host}"
+    )))
 }
 
 /// dockerd's level names in tracing's words.
@@ -365,7 +401,12 @@ fn log_level(level: Option<&str>, debug: bool) -> Result<String, Error> {
         "fatal" | "panic" => "error",
         other => return Err(Error::Invalid(format!("invalid logging level: {other}"))),
     };
-    Ok(if debug && level != "trace" { "debug" } else { level }.to_owned())
+    Ok(if debug && level != "trace" {
+        "debug"
+    } else {
+        level
+    }
+    .to_owned())
 }
 
 fn tls(
@@ -395,7 +436,8 @@ mod tests {
     use super::*;
 
     fn settle(args: &[&str], json: &str) -> Result<Config, String> {
-        let flags = Flags::try_parse_from([&["onggid"], args].concat()).map_err(|e| e.to_string())?;
+        let flags =
+            Flags::try_parse_from([&["onggid"], args].concat()).map_err(|e| e.to_string())?;
         let dir = std::env::temp_dir().join(format!("onggi-config-{}", std::process::id()));
         std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
         let hash = json.len() * 1000 + args.concat().len();
@@ -430,13 +472,29 @@ mod tests {
     #[test]
     fn bad_configurations_are_refused_with_the_reason() {
         for (args, json, text) in [
-            (&[][..], r#"{"foo": 1, "bar": 2}"#, "don't match any configuration option: bar, foo"),
-            (&["-D"], r#"{"debug": true}"#, "both as a flag and in the configuration file: debug"),
+            (
+                &[][..],
+                r#"{"foo": 1, "bar": 2}"#,
+                "don't match any configuration option: bar, foo",
+            ),
+            (
+                &["-D"],
+                r#"{"debug": true}"#,
+                "both as a flag and in the configuration file: debug",
+            ),
             (&["-H", "tcp://0.0.0.0:2375"], "{}", "needs --tlsverify"),
-            (&["-H", "tcp://0.0.0.0"], "{}", "invalid bind address format"),
+            (
+                &["-H", "tcp://0.0.0.0"],
+                "{}",
+                "invalid bind address format",
+            ),
             (&["-H", "npipe://x"], "{}", "invalid bind address format"),
             (&["--dns", "nobody"], "{}", "nobody is not an ip address"),
-            (&["--log-level", "loud"], "{}", "invalid logging level: loud"),
+            (
+                &["--log-level", "loud"],
+                "{}",
+                "invalid logging level: loud",
+            ),
             (&["--registry-mirror", "mirror"], "{}", "is not a valid URI"),
             (&["--label", "x"], "{}", "bad attribute format: x"),
             (&["--tlscert", "/c"], "{}", "need --tlsverify"),
@@ -452,9 +510,15 @@ mod tests {
 
     #[test]
     fn tcp_needs_tls_or_an_explicit_word() {
-        let config = settle(&["-H", "tcp://127.0.0.1:2375", "--insecure-tcp"], "{}").expect("holds");
+        let config =
+            settle(&["-H", "tcp://127.0.0.1:2375", "--insecure-tcp"], "{}").expect("holds");
         assert_eq!(config.hosts, [Host::Tcp("127.0.0.1:2375".into())]);
-        let tls = ["--tlsverify", "--tlscacert=/a", "--tlscert=/b", "--tlskey=/c"];
+        let tls = [
+            "--tlsverify",
+            "--tlscacert=/a",
+            "--tlscert=/b",
+            "--tlskey=/c",
+        ];
         assert!(settle(&[&["-H", "tcp://:2376"], &tls[..]].concat(), "{}").is_ok());
     }
 }

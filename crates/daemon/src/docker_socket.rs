@@ -14,7 +14,10 @@ pub(crate) const PATH: &str = "/run/docker.sock";
 pub(crate) fn is_free(path: &Path) -> bool {
     match UnixStream::connect(path) {
         Ok(_) => false,
-        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused),
+        Err(error) => matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::ConnectionRefused
+        ),
     }
 }
 

@@ -8,7 +8,11 @@ use clap::{ArgAction, Parser};
 
 /// The flags of `onggid`. A flag that was not given is `None` or empty, so that the file can supply it.
 #[derive(Debug, Default, Parser)]
-#[command(name = "onggid", version, about = "A self-sufficient engine for containers")]
+#[command(
+    name = "onggid",
+    version,
+    about = "A self-sufficient engine for containers"
+)]
 pub struct Flags {
     /// Daemon socket(s) to listen on: unix://PATH, fd://, tcp://HOST:PORT
     #[arg(short = 'H', long = "host", value_name = "list")]

@@ -30,7 +30,10 @@ impl PidFile {
         }
         let pid = std::process::id().to_string();
         std::fs::write(path, &pid)?;
-        Ok(Self { path: path.to_owned(), pid })
+        Ok(Self {
+            path: path.to_owned(),
+            pid,
+        })
     }
 }
 

@@ -23,8 +23,15 @@ pub(crate) fn load() -> Result<Programs, String> {
 }
 
 fn sealed(name: &str, places: &[PathBuf]) -> Result<OwnedFd, String> {
-    let Some(path) = places.iter().map(|place| place.join(name)).find(|path| path.exists()) else {
-        let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+    let Some(path) = places
+        .iter()
+        .map(|place| place.join(name))
+        .find(|path| path.exists())
+    else {
+        let places: Vec<_> = places
+            .iter()
+            .map(|place| place.display().to_string())
+            .collect();
         return Err(format!("{name} is not in {}", places.join(" or ")));
     };
     onggi_sys::memfd::sealed_copy(&path).map_err(|e| format!("copy {}: {e}", path.display()))

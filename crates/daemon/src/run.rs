@@ -61,7 +61,9 @@ async fn serve(config: Config) -> Result<(), String> {
     info!("stopping");
     shutdown.trigger();
     if !config.live_restore {
-        engine.stop_all(Duration::from_secs(config.shutdown_timeout)).await;
+        engine
+            .stop_all(Duration::from_secs(config.shutdown_timeout))
+            .await;
     }
     for server in servers {
         // A server that panicked is gone, which is what we want of it.
@@ -74,8 +76,12 @@ async fn serve(config: Config) -> Result<(), String> {
 /// The engine on its parts, everything that ran before taken up.
 async fn engine(config: &Config, store: Store) -> Result<Engine, String> {
     let cgroups = Cgroups::probe().map_err(|error| chain(&error))?;
-    cgroups.ensure(CGROUP_PARENT, Which::All).map_err(|error| chain(&error))?;
-    cgroups.ensure(MONITORS_CGROUP, Which::All).map_err(|error| chain(&error))?;
+    cgroups
+        .ensure(CGROUP_PARENT, Which::All)
+        .map_err(|error| chain(&error))?;
+    cgroups
+        .ensure(MONITORS_CGROUP, Which::All)
+        .map_err(|error| chain(&error))?;
     let programs = programs::load()?;
     let registry = onggi_registry::Client::new(onggi_registry::Config {
         mirrors: config.registry_mirrors.clone(),
@@ -105,7 +111,9 @@ async fn engine(config: &Config, store: Store) -> Result<Engine, String> {
         live_restore: config.live_restore,
         debug: config.debug,
     };
-    Engine::open(settings, programs, parts).await.map_err(|fault| chain(&fault))
+    Engine::open(settings, programs, parts)
+        .await
+        .map_err(|fault| chain(&fault))
 }
 
 fn networks(config: &Config) -> Result<onggi_network::Config, String> {
@@ -215,7 +223,9 @@ fn group_id(name: &str) -> Option<u32> {
     let text = std::fs::read_to_string("/etc/group").ok()?;
     text.lines().find_map(|line| {
         let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok()).flatten()
+        (fields.next() == Some(name))
+            .then(|| fields.nth(1)?.parse().ok())
+            .flatten()
     })
 }
 
@@ -226,7 +236,9 @@ fn systemd_sockets() -> Vec<OwnedFd> {
 
 /// Tells systemd how we stand (sd_notify(3)); nobody else listens.
 fn notify(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
     let sent = std::os::unix::net::UnixDatagram::unbound()
         .and_then(|socket| socket.send_to(state.as_bytes(), Path::new(&path)));
     if let Err(error) = sent {

@@ -15,9 +15,11 @@ impl Keys {
         if text.is_empty() {
             return Ok(Self(DEFAULT.to_vec()));
         }
-        text.split(',').map(key).collect::<Option<_>>().map(Self).ok_or_else(|| {
-            Error::invalid(format!("Invalid detach keys ({text}) provided"))
-        })
+        text.split(',')
+            .map(key)
+            .collect::<Option<_>>()
+            .map(Self)
+            .ok_or_else(|| Error::invalid(format!("Invalid detach keys ({text}) provided")))
     }
 }
 
@@ -57,7 +59,10 @@ pub(crate) enum Typed {
 
 impl Watch {
     pub(crate) fn new(keys: Keys) -> Self {
-        Self { keys: keys.0, held: 0 }
+        Self {
+            keys: keys.0,
+            held: 0,
+        }
     }
 
     /// Looks at the next bytes.
@@ -83,8 +88,10 @@ impl Watch {
     /// Gives up the longest hold for the next shorter one that still fits (as in Knuth-Morris-Pratt).
     fn fall_back(&mut self, pass: &mut Vec<u8>) {
         let seen = &self.keys[..self.held];
-        let shorter =
-            (0..self.held).rev().find(|&n| seen[..n] == seen[self.held - n..]).unwrap_or(0);
+        let shorter = (0..self.held)
+            .rev()
+            .find(|&n| seen[..n] == seen[self.held - n..])
+            .unwrap_or(0);
         pass.extend_from_slice(&seen[..self.held - shorter]);
         self.held = shorter;
     }
@@ -101,7 +108,10 @@ mod tests {
     #[test]
     fn notation() {
         assert_eq!(Keys::parse("").expect("default"), Keys(vec![16, 17]));
-        assert_eq!(Keys::parse("ctrl-a,a,ctrl-@").expect("parses"), Keys(vec![1, b'a', 0]));
+        assert_eq!(
+            Keys::parse("ctrl-a,a,ctrl-@").expect("parses"),
+            Keys(vec![1, b'a', 0])
+        );
         for bad in ["ctrl-", "ctrl-A", "ab", "a,", "ctrl-1"] {
             let text = Keys::parse(bad).expect_err(bad).to_string();
             assert_eq!(text, format!("Invalid detach keys ({bad}) provided"));
@@ -110,7 +120,10 @@ mod tests {
 
     #[test]
     fn the_sequence_detaches_wherever_it_is_cut() {
-        assert_eq!(watch("").push(b"ls\x10\x11rest"), Typed::Detach(b"ls".to_vec()));
+        assert_eq!(
+            watch("").push(b"ls\x10\x11rest"),
+            Typed::Detach(b"ls".to_vec())
+        );
         let mut cut = watch("");
         assert_eq!(cut.push(b"ls\x10"), Typed::Pass(b"ls".to_vec()));
         assert_eq!(cut.push(b"\x11"), Typed::Detach(vec![]));

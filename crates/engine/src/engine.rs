@@ -109,12 +109,19 @@ impl Engine {
         action: &str,
         more: impl IntoIterator<Item = (String, String)>,
     ) {
-        let mut attributes: BTreeMap<String, String> =
-            record.config.labels.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let mut attributes: BTreeMap<String, String> = record
+            .config
+            .labels
+            .iter()
+            .flatten()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         attributes.insert("image".to_owned(), record.config.image.clone());
         attributes.insert("name".to_owned(), record.name.clone());
         attributes.extend(more);
-        self.inner.events.publish("container", action, record.id.as_str(), attributes);
+        self.inner
+            .events
+            .publish("container", action, record.id.as_str(), attributes);
     }
 
     /// Whether all controllers are in one hierarchy.
@@ -124,12 +131,20 @@ impl Engine {
 
     /// Where a container's own files are kept.
     pub(crate) fn container_directory(&self, id: &ContainerId) -> PathBuf {
-        self.inner.config.data_root.join("containers").join(id.as_str())
+        self.inner
+            .config
+            .data_root
+            .join("containers")
+            .join(id.as_str())
     }
 
     /// Where a running container's socket is.
     pub(crate) fn exec_directory(&self, id: &ContainerId) -> PathBuf {
-        self.inner.config.exec_root.join("containers").join(id.as_str())
+        self.inner
+            .config
+            .exec_root
+            .join("containers")
+            .join(id.as_str())
     }
 
     /// The log, where the driver keeps one.
@@ -152,10 +167,12 @@ impl Engine {
     pub(crate) async fn kill_cgroup(&self, record: &Record) -> Result<()> {
         let inner = self.inner.clone();
         let path = spec::cgroup_path(record);
-        onggi_rt::blocking("kill a control group", move || match inner.cgroups.open(&path) {
-            Ok(group) => group.kill().and_then(|()| group.remove()),
-            Err(onggi_cgroup::Error::NotFound(_)) => Ok(()),
-            Err(error) => Err(error),
+        onggi_rt::blocking("kill a control group", move || {
+            match inner.cgroups.open(&path) {
+                Ok(group) => group.kill().and_then(|()| group.remove()),
+                Err(onggi_cgroup::Error::NotFound(_)) => Ok(()),
+                Err(error) => Err(error),
+            }
         })
         .await?
         .map_err(|error| Error::internal(onggi_model::chain(&error)))
@@ -163,7 +180,12 @@ impl Engine {
 
     /// The daemon goes. Where nothing runs, nothing of ours stays in the kernel; else all stays for the next daemon.
     pub async fn close(&self) {
-        let active = self.inner.containers.all().iter().any(|c| c.record().state.is_active());
+        let active = self
+            .inner
+            .containers
+            .all()
+            .iter()
+            .any(|c| c.record().state.is_active());
         if let Err(fault) = self.inner.networks.shutdown(!active).await {
             tracing::warn!("{}", onggi_model::chain(&fault));
         }
@@ -177,7 +199,12 @@ impl Engine {
 
     /// Stops all containers, each by its own timeout but all within `limit`: what a stop without live-restore does.
     pub async fn stop_all(&self, limit: std::time::Duration) {
-        let stops = self.inner.containers.all().into_iter().filter(|c| c.record().state.is_active());
+        let stops = self
+            .inner
+            .containers
+            .all()
+            .into_iter()
+            .filter(|c| c.record().state.is_active());
         let stops = stops.map(|container| {
             let engine = self.clone();
             async move {

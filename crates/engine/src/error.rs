@@ -20,7 +20,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
@@ -46,7 +50,11 @@ impl Error {
 
     /// The error of a part below, in its own words.
     pub(crate) fn of(fault: &dyn Fault) -> Self {
-        Self { kind: fault.kind(), message: chain(fault), hint: fault.hint() }
+        Self {
+            kind: fault.kind(),
+            message: chain(fault),
+            hint: fault.hint(),
+        }
     }
 
     /// What the system said while we did `what`.

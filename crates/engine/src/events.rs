@@ -15,8 +15,20 @@ const HISTORY: usize = 256;
 
 /// The filters that `events` knows.
 pub(crate) const FILTERS: [&str; 14] = [
-    "config", "container", "daemon", "event", "image", "label", "network", "node", "plugin",
-    "scope", "secret", "service", "type", "volume",
+    "config",
+    "container",
+    "daemon",
+    "event",
+    "image",
+    "label",
+    "network",
+    "node",
+    "plugin",
+    "scope",
+    "secret",
+    "service",
+    "type",
+    "volume",
 ];
 
 /// The bus.
@@ -38,7 +50,10 @@ pub struct EventsOptions {
 
 impl Bus {
     pub(crate) fn new() -> Self {
-        Self { past: Mutex::default(), live: broadcast::channel(1024).0 }
+        Self {
+            past: Mutex::default(),
+            live: broadcast::channel(1024).0,
+        }
     }
 
     /// Tells everybody that `action` happened to the thing `id` of `kind`.
@@ -56,7 +71,10 @@ impl Bus {
             from: None,
             kind: kind.to_owned(),
             action: action.to_owned(),
-            actor: Actor { id: id.to_owned(), attributes },
+            actor: Actor {
+                id: id.to_owned(),
+                attributes,
+            },
             scope: "local".to_owned(),
             time: now.seconds(),
             time_nano: now.nanoseconds(),
@@ -80,7 +98,10 @@ impl Bus {
         let (send, receive) = mpsc::channel(64);
         let (past, mut live) = {
             let past = lock(&self.past);
-            let kept = past.iter().filter(|m| wanted_from_past(m, &options)).cloned();
+            let kept = past
+                .iter()
+                .filter(|m| wanted_from_past(m, &options))
+                .cloned();
             (kept.collect::<Vec<_>>(), self.live.subscribe())
         };
         tokio::spawn(async move {
@@ -108,7 +129,9 @@ impl Bus {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Ready at `until`; never without one.
@@ -116,7 +139,9 @@ async fn deadline(until: Option<&Timestamp>) {
     match until {
         None => std::future::pending().await,
         Some(until) => {
-            let left = until.nanoseconds().saturating_sub(Timestamp::now().nanoseconds());
+            let left = until
+                .nanoseconds()
+                .saturating_sub(Timestamp::now().nanoseconds());
             let left = u64::try_from(left).unwrap_or(0);
             tokio::time::sleep(std::time::Duration::from_nanos(left)).await;
         }
@@ -130,7 +155,10 @@ fn wanted_from_past(message: &Message, options: &EventsOptions) -> bool {
         (None, Some(_)) => true,
         (None, None) => false,
     };
-    let before = options.until.as_ref().is_none_or(|until| message.time_nano <= until.nanoseconds());
+    let before = options
+        .until
+        .as_ref()
+        .is_none_or(|until| message.time_nano <= until.nanoseconds());
     after && before && matches(message, &options.filters)
 }
 
@@ -140,14 +168,22 @@ fn matches(message: &Message, filters: &Filters) -> bool {
     filters.0.iter().all(|(key, values)| {
         values.iter().any(|value| {
             let value = value.as_str();
-            let attribute =
-                |name: &str| message.actor.attributes.get(name).map_or("", String::as_str);
+            let attribute = |name: &str| {
+                message
+                    .actor
+                    .attributes
+                    .get(name)
+                    .map_or("", String::as_str)
+            };
             match key.as_str() {
                 "type" => message.kind == value,
                 "event" => {
                     // `exec_start: sh -c ..` is asked for as `exec_start`.
                     message.action == value
-                        || message.action.split_once(':').is_some_and(|(action, _)| action == value)
+                        || message
+                            .action
+                            .split_once(':')
+                            .is_some_and(|(action, _)| action == value)
                 }
                 "scope" => message.scope == value,
                 "label" => match value.split_once('=') {
@@ -155,7 +191,11 @@ fn matches(message: &Message, filters: &Filters) -> bool {
                     None => message.actor.attributes.contains_key(value),
                 },
                 "image" => {
-                    let name = if message.kind == "image" { "name" } else { "image" };
+                    let name = if message.kind == "image" {
+                        "name"
+                    } else {
+                        "image"
+                    };
                     named(&[&message.actor.id, attribute(name)], value)
                         || attribute(name).split(':').next() == Some(value)
                 }
@@ -176,7 +216,11 @@ mod tests {
     use super::*;
 
     fn event(bus: &Bus, action: &str, id: &str) {
-        let attributes = [("name", "web"), ("image", "busybox:latest"), ("tier", "front")];
+        let attributes = [
+            ("name", "web"),
+            ("image", "busybox:latest"),
+            ("tier", "front"),
+        ];
         let attributes = attributes.map(|(k, v)| (k.to_owned(), v.to_owned()));
         bus.publish("container", action, id, attributes.into());
     }
@@ -190,7 +234,10 @@ mod tests {
         let bus = Bus::new();
         event(&bus, "create", "a1");
         let since = Some(Timestamp::ZERO);
-        let mut events = bus.subscribe(EventsOptions { since, ..Default::default() });
+        let mut events = bus.subscribe(EventsOptions {
+            since,
+            ..Default::default()
+        });
         event(&bus, "start", "a1");
         assert_eq!(events.recv().await.expect("past").action, "create");
         assert_eq!(events.recv().await.expect("live").action, "start");
@@ -201,7 +248,10 @@ mod tests {
         let bus = Bus::new();
         event(&bus, "create", "a1");
         let until = Some(Timestamp::now());
-        let mut events = bus.subscribe(EventsOptions { until, ..Default::default() });
+        let mut events = bus.subscribe(EventsOptions {
+            until,
+            ..Default::default()
+        });
         assert_eq!(events.recv().await.expect("past").action, "create");
         assert!(events.recv().await.is_none());
     }

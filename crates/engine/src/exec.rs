@@ -89,14 +89,21 @@ impl Engine {
             return Err(Error::invalid("No exec command specified"));
         }
         Keys::parse(&request.detach_keys)?;
-        let id = ContainerId::random().map_err(|e| Error::io("random bytes", e))?.to_string();
+        let id = ContainerId::random()
+            .map_err(|e| Error::io("random bytes", e))?
+            .to_string();
         let exec = Exec {
             id: id.clone(),
             container: container.id.clone(),
             request,
             progress: watch::Sender::default(),
         };
-        self.exec_event(&container, &exec, &format!("exec_create: {}", words(&exec.request)), []);
+        self.exec_event(
+            &container,
+            &exec,
+            &format!("exec_create: {}", words(&exec.request)),
+            [],
+        );
         self.inner.execs.all().insert(id.clone(), Arc::new(exec));
         Ok(IdResponse { id })
     }
@@ -115,7 +122,9 @@ impl Engine {
             first
         });
         if !claimed {
-            return Err(Error::conflict(format!("exec {id} has already been started")));
+            return Err(Error::conflict(format!(
+                "exec {id} has already been started"
+            )));
         }
         let keys = Keys::parse(&exec.request.detach_keys)?;
         let task = container.task().ok_or_else(|| not_running(&container))?;
@@ -124,7 +133,8 @@ impl Engine {
             Ok(running) => running,
             Err(failure) => {
                 let (code, fault) = container::failure(failure.kind, &failure.message);
-                exec.progress.send_modify(|progress| progress.code = Some(code));
+                exec.progress
+                    .send_modify(|progress| progress.code = Some(code));
                 return Err(fault);
             }
         };
@@ -132,7 +142,12 @@ impl Engine {
             progress.pid = pid;
             progress.running = progress.code.is_none();
         });
-        self.exec_event(&container, &exec, &format!("exec_start: {}", words(&exec.request)), []);
+        self.exec_event(
+            &container,
+            &exec,
+            &format!("exec_start: {}", words(&exec.request)),
+            [],
+        );
         Ok(ExecSession {
             tty: exec.request.tty,
             engine: self.clone(),
@@ -181,7 +196,15 @@ impl Engine {
         let container = self.inner.containers.find(exec.container.as_str())?;
         match container.task() {
             Some(task) if exec.progress.borrow().running => {
-                task.send(&ToMonitor::ExecResize { id: id.to_owned(), rows, cols }, Vec::new()).await
+                task.send(
+                    &ToMonitor::ExecResize {
+                        id: id.to_owned(),
+                        rows,
+                        cols,
+                    },
+                    Vec::new(),
+                )
+                .await
             }
             _ => Err(Error::conflict(format!("exec {id} is not running"))),
         }
@@ -189,13 +212,20 @@ impl Engine {
 
     /// The monitor says that one ended.
     pub(crate) fn exec_exited(&self, id: &str, code: i32) {
-        let Ok(exec) = self.inner.execs.find(id) else { return };
+        let Ok(exec) = self.inner.execs.find(id) else {
+            return;
+        };
         exec.progress.send_modify(|progress| {
             progress.running = false;
             progress.code = Some(code);
         });
         if let Ok(container) = self.inner.containers.find(exec.container.as_str()) {
-            self.exec_event(&container, &exec, "exec_die", [("exitCode", code.to_string())]);
+            self.exec_event(
+                &container,
+                &exec,
+                "exec_die",
+                [("exitCode", code.to_string())],
+            );
         }
     }
 
@@ -214,7 +244,10 @@ impl Engine {
                 request: CreateRequest::default(),
                 progress: watch::Sender::new(progress),
             };
-            self.inner.execs.all().insert(state.id.clone(), Arc::new(exec));
+            self.inner
+                .execs
+                .all()
+                .insert(state.id.clone(), Arc::new(exec));
         }
     }
 
@@ -296,7 +329,9 @@ impl Engine {
         more: [(&str, String); N],
     ) {
         let more = more.map(|(name, value)| (name.to_owned(), value));
-        let attributes = [("execID".to_owned(), exec.id.clone())].into_iter().chain(more);
+        let attributes = [("execID".to_owned(), exec.id.clone())]
+            .into_iter()
+            .chain(more);
         self.container_event(&container.record(), action, attributes);
     }
 }
@@ -316,9 +351,14 @@ impl ExecSession {
         };
         let ended = container::relay(client, stream, watch, settled).await;
         if ended == container::Ended::Detached
-            && let Ok(container) = self.engine.inner.containers.find(self.exec.container.as_str())
+            && let Ok(container) = self
+                .engine
+                .inner
+                .containers
+                .find(self.exec.container.as_str())
         {
-            self.engine.exec_event(&container, &self.exec, "exec_detach", []);
+            self.engine
+                .exec_event(&container, &self.exec, "exec_detach", []);
         }
     }
 

@@ -59,10 +59,7 @@ impl Sink {
 }
 
 /// Runs `work` with a place for its news; when this returns, all of them are with the client.
-async fn reporting<T>(
-    client: mpsc::Sender<Message>,
-    work: impl AsyncFnOnce(Sink) -> T,
-) -> T {
+async fn reporting<T>(client: mpsc::Sender<Message>, work: impl AsyncFnOnce(Sink) -> T) -> T {
     let (sink, relay) = Sink::new(client);
     let result = work(sink).await;
     // The relay panics only where sending does.
@@ -75,9 +72,12 @@ fn message(progress: Progress) -> Message {
     let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     match progress {
         Progress::Status { id, text } => Message::status(id.unwrap_or_default(), text),
-        Progress::Transfer { id, action, current, total } => {
-            Message::progress(id, action, number(current), number(total))
-        }
+        Progress::Transfer {
+            id,
+            action,
+            current,
+            total,
+        } => Message::progress(id, action, number(current), number(total)),
     }
 }
 
@@ -100,7 +100,9 @@ impl Engine {
         let auth = auth_of(auth);
         let images = &self.inner.images;
         let pulled = reporting(client, async |sink| {
-            images.pull(&reference, platform, &auth, move |news| sink.send(news)).await
+            images
+                .pull(&reference, platform, &auth, move |news| sink.send(news))
+                .await
         });
         let pulled = pulled.await?;
         let name = reference.familiar();
@@ -141,7 +143,9 @@ impl Engine {
             comment: entry.comment,
             created: entry.created.seconds(),
             created_by: entry.created_by,
-            id: entry.id.map_or_else(|| "<missing>".to_owned(), |id| id.to_string()),
+            id: entry
+                .id
+                .map_or_else(|| "<missing>".to_owned(), |id| id.to_string()),
             size: i64::try_from(entry.size).unwrap_or(i64::MAX),
             tags: Some(entry.tags).filter(|tags| !tags.is_empty()),
         };
@@ -174,10 +178,16 @@ impl Engine {
         let id = self.inner.images.get(&name)?.id().to_string();
         let removed = onggi_rt::blocking("remove an image", move || {
             let options = RemoveOptions { force, no_prune };
-            engine.inner.images.remove(&name, options, &|image| engine.uses(image))
+            engine
+                .inner
+                .images
+                .remove(&name, options, &|image| engine.uses(image))
         });
         let removed = removed.await??;
-        Ok(removed.into_iter().map(|deleted| self.deleted(&id, deleted)).collect())
+        Ok(removed
+            .into_iter()
+            .map(|deleted| self.deleted(&id, deleted))
+            .collect())
     }
 
     fn deleted(&self, id: &str, deleted: Deleted) -> DeleteItem {
@@ -188,13 +198,19 @@ impl Engine {
         match deleted {
             Deleted::Untagged(name) => {
                 publish("untag");
-                DeleteItem { untagged: name, ..DeleteItem::default() }
+                DeleteItem {
+                    untagged: name,
+                    ..DeleteItem::default()
+                }
             }
             Deleted::Deleted(digest) => {
                 if digest == id {
                     publish("delete");
                 }
-                DeleteItem { deleted: digest, ..DeleteItem::default() }
+                DeleteItem {
+                    deleted: digest,
+                    ..DeleteItem::default()
+                }
             }
         }
     }
@@ -238,11 +254,19 @@ impl Engine {
             self.image_event("load", &id, &image, &id);
             let lines = match names.is_empty() {
                 true => vec![format!("Loaded image ID: {id}\n")],
-                false => names.iter().map(|name| format!("Loaded image: {name}\n")).collect(),
+                false => names
+                    .iter()
+                    .map(|name| format!("Loaded image: {name}\n"))
+                    .collect(),
             };
             for line in lines {
                 // A client that left hears nothing; the images are there.
-                let _ = client.send(Message { stream: line, ..Message::default() }).await;
+                let _ = client
+                    .send(Message {
+                        stream: line,
+                        ..Message::default()
+                    })
+                    .await;
             }
         }
         Ok(())
@@ -252,7 +276,10 @@ impl Engine {
     ///
     /// # Errors
     /// `InvalidParameter` for a bad name, instruction or archive; what the disk says.
-    #[expect(clippy::too_many_arguments, reason = "the parameters of the endpoint, one each")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parameters of the endpoint, one each"
+    )]
     pub async fn image_import(
         &self,
         tar: impl AsyncRead + Send + Unpin + 'static,
@@ -269,7 +296,12 @@ impl Engine {
         };
         let platform = parse_platform(platform)?;
         let message = message.to_owned();
-        let import = Import { reference, message, changes, platform };
+        let import = Import {
+            reference,
+            message,
+            changes,
+            platform,
+        };
         let image = self.inner.images.import(tar, import).await?;
         let id = image.id().to_string();
         self.image_event("import", &id, &image, &id);
@@ -298,13 +330,17 @@ fn reference_of(name: &str, tag: &str) -> Result<ImageRef> {
 fn parse_platform(platform: Option<String>) -> Result<Option<Platform>> {
     match platform.filter(|platform| !platform.is_empty()) {
         None => Ok(None),
-        Some(text) => Platform::parse(&text).map(Some).map_err(|fault| Error::of(&fault)),
+        Some(text) => Platform::parse(&text)
+            .map(Some)
+            .map_err(|fault| Error::of(&fault)),
     }
 }
 
 /// Credentials of the API in the registry client's terms.
 fn auth_of(auth: Option<AuthConfig>) -> Auth {
-    let Some(auth) = auth else { return Auth::anonymous() };
+    let Some(auth) = auth else {
+        return Auth::anonymous();
+    };
     Auth {
         username: auth.username,
         password: auth.password.unwrap_or_default(),
@@ -349,7 +385,11 @@ fn inspect(image: &Image) -> Inspect {
         id: image.id().to_string(),
         repo_tags: image.tags.clone(),
         repo_digests: image.digests.clone(),
-        comment: document.history.last().and_then(|h| h.comment.clone()).unwrap_or_default(),
+        comment: document
+            .history
+            .last()
+            .and_then(|h| h.comment.clone())
+            .unwrap_or_default(),
         created: document.created.clone().unwrap_or_default(),
         author: document.author.clone().unwrap_or_default(),
         config: Some(config(&document.config)),
@@ -360,9 +400,18 @@ fn inspect(image: &Image) -> Inspect {
         size: i64::try_from(image.record.size).unwrap_or(i64::MAX),
         root_fs: RootFs {
             kind: "layers".to_owned(),
-            layers: Some(document.rootfs.diff_ids.iter().map(Digest::to_string).collect()),
+            layers: Some(
+                document
+                    .rootfs
+                    .diff_ids
+                    .iter()
+                    .map(Digest::to_string)
+                    .collect(),
+            ),
         },
-        metadata: Metadata { last_tag_time: image.record.tagged.clone().unwrap_or_default() },
+        metadata: Metadata {
+            last_tag_time: image.record.tagged.clone().unwrap_or_default(),
+        },
         descriptor: Some(manifest(image)),
         ..Inspect::default()
     }
@@ -370,7 +419,10 @@ fn inspect(image: &Image) -> Inspect {
 
 fn config(config: &ContainerConfig) -> api::Config {
     let keys = |map: &BTreeMap<String, onggi_oci::image::Empty>| {
-        let keys: BTreeMap<_, _> = map.keys().map(|key| (key.clone(), Empty::default())).collect();
+        let keys: BTreeMap<_, _> = map
+            .keys()
+            .map(|key| (key.clone(), Empty::default()))
+            .collect();
         (!keys.is_empty()).then_some(keys)
     };
     let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());

@@ -19,7 +19,9 @@ impl Engine {
     /// `InvalidParameter` for a filter that does not exist.
     pub async fn network_list(&self, filters: Filters) -> Result<Vec<Summary>> {
         filters.check(&FILTERS).map_err(|fault| Error::of(&fault))?;
-        let dangling = filters.boolean("dangling").map_err(|fault| Error::of(&fault))?;
+        let dangling = filters
+            .boolean("dangling")
+            .map_err(|fault| Error::of(&fault))?;
         let fits = |network: &onggi_network::Network| {
             let custom = !["bridge", "host", "none"].contains(&network.name.as_str());
             let kind = if custom { "custom" } else { "builtin" };
@@ -33,7 +35,13 @@ impl Engine {
                 && dangling.is_none_or(|wanted| !wanted || custom)
         };
         let networks = self.inner.networks.list();
-        Ok(networks.iter().filter(|n| fits(n)).map(|n| Summary { network: document(n) }).collect())
+        Ok(networks
+            .iter()
+            .filter(|n| fits(n))
+            .map(|n| Summary {
+                network: document(n),
+            })
+            .collect())
     }
 
     /// One network with the containers in it.
@@ -42,14 +50,28 @@ impl Engine {
     /// `NotFound`.
     pub async fn network_inspect(&self, name: &str) -> Result<Inspect> {
         let network = self.inner.networks.get(name)?;
-        let records = self.inner.containers.all().into_iter().map(|container| container.record());
-        let containers = records.filter_map(|record| endpoint(&record, &network.id)).collect();
-        Ok(Inspect { network: document(&network), containers, status: None })
+        let records = self
+            .inner
+            .containers
+            .all()
+            .into_iter()
+            .map(|container| container.record());
+        let containers = records
+            .filter_map(|record| endpoint(&record, &network.id))
+            .collect();
+        Ok(Inspect {
+            network: document(&network),
+            containers,
+            status: None,
+        })
     }
 }
 
 fn endpoint(record: &Record, network: &str) -> Option<(String, EndpointResource)> {
-    let endpoint = record.endpoint.as_ref().filter(|endpoint| endpoint.network_id == network)?;
+    let endpoint = record
+        .endpoint
+        .as_ref()
+        .filter(|endpoint| endpoint.network_id == network)?;
     let resource = EndpointResource {
         name: record.name.clone(),
         endpoint_id: endpoint.endpoint_id.clone(),

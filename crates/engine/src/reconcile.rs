@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onggi_api::container::RestartPolicyMode;
 use onggi_model::Timestamp;
@@ -17,7 +18,7 @@ use crate::container::{self, Container, Record, Status};
 use crate::engine::{Config, Inner, Programs};
 use crate::error::{Error, Result};
 use crate::events::Bus;
-use crate::task::{Task, TaskEvents};
+use crate::task::{self, Task, TaskEvents};
 
 /// The parts that the engine stands on.
 pub struct Parts {
@@ -47,7 +48,13 @@ impl Engine {
     /// # Errors
     /// What the catalogue says when it cannot be read.
     pub async fn open(config: Config, programs: Programs, parts: Parts) -> Result<Self> {
-        let Parts { store, snapshots, images, networks, cgroups } = parts;
+        let Parts {
+            store,
+            snapshots,
+            images,
+            networks,
+            cgroups,
+        } = parts;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_err(|e| Error::io("read boot_id", e))?;
         let records = store.read(|tx| tx.list::<Record>())?;
@@ -66,9 +73,14 @@ impl Engine {
             cgroups,
             id,
         };
-        let engine = Self { inner: Arc::new(inner) };
+        let engine = Self {
+            inner: Arc::new(inner),
+        };
         for (_, record) in records {
-            engine.inner.containers.reserve(&record.name.clone(), &record.id.clone())?;
+            engine
+                .inner
+                .containers
+                .reserve(&record.name.clone(), &record.id.clone())?;
             engine.inner.containers.insert(Container::new(record));
         }
         engine.reconcile().await?;
@@ -100,19 +112,20 @@ impl Engine {
                 Ok(())
             }
             Status::Removing | Status::Dead | Status::Removed => {
-                self.commit(container, |record| record.state.status = Status::Exited).await?;
+                self.commit(container, |record| record.state.status = Status::Exited)
+                    .await?;
                 self.remove(container, Default::default()).await
             }
             Status::Created | Status::Exited => self.take_up_stopped(container, &record).await,
         }
     }
 
-    /// Nothing should run. A monitor that a dead daemon left behind half-way destroys what it made by itself, unless it
-    /// got as far as running: then the container runs without being on record, and goes.
+    /// Nothing should run. A monitor that a dead daemon left behind half-way destroys what it made, unless it got as far
+    /// as running: then the container runs without being on record, and goes.
     async fn take_up_stopped(&self, container: &Arc<Container>, record: &Record) -> Result<()> {
         let directory = self.exec_directory(&record.id);
         if directory.exists() {
-            self.kill_cgroup(record).await?;
+            self.dismiss_monitor(container, record).await?;
             let _ = std::fs::remove_dir_all(&directory);
         }
         self.release_network(container).await;
@@ -122,6 +135,22 @@ impl Engine {
                 return self.remove(container, Default::default()).await;
             }
             self.start_by_policy(container.clone(), record);
+        }
+        Ok(())
+    }
+
+    /// Ends a monitor that has no business any more, and returns when it is gone.
+    async fn dismiss_monitor(&self, container: &Arc<Container>, record: &Record) -> Result<()> {
+        const LIMIT: Duration = Duration::from_secs(10);
+        let gone = task::Witness::of(&self.exec_directory(&record.id)).await;
+        let asked = tokio::time::timeout(LIMIT, self.ask_monitor(container)).await;
+        // It runs: its end is made, on the rest the monitor ends when the control connection closes.
+        self.kill_cgroup(record).await?;
+        drop(asked);
+        if let Some(gone) = gone
+            && tokio::time::timeout(LIMIT, gone.wait()).await.is_err()
+        {
+            warn!(container = %container.id, "a monitor without a container does not end");
         }
         Ok(())
     }
@@ -164,7 +193,9 @@ impl Engine {
                 (_, Some(exit)) => return Found::Reported(exit, task),
                 // It ended and drains: the report comes as an event.
                 (Phase::Exited, None) => return Found::Running(task, events),
-                (phase, None) => warn!(container = %container.id, ?phase, "is on record as running"),
+                (phase, None) => {
+                    warn!(container = %container.id, ?phase, "is on record as running")
+                }
             }
         }
         if let Some(exit) = self.read_exit_file(&record.id) {
@@ -194,7 +225,12 @@ impl Engine {
         let directory = self.exec_directory(&container.id);
         let (task, mut events) = Task::open(&directory).await.ok()?;
         let event = events.next().await.ok()??;
-        let FromMonitor::State { phase, exit, execs, .. } = event.message else { return None };
+        let FromMonitor::State {
+            phase, exit, execs, ..
+        } = event.message
+        else {
+            return None;
+        };
         self.execs_found(&container.id, &execs);
         Some((task, events, (phase, exit)))
     }

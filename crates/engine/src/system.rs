@@ -11,10 +11,10 @@ use onggi_api::version::ApiVersion;
 use onggi_model::{Platform, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::{CGROUP_PARENT, Engine};
 use crate::container::Status;
 use crate::error::{Error, Result};
 use crate::events::{self, EventsOptions};
+use crate::{CGROUP_PARENT, Engine};
 
 /// Our own version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -34,7 +34,9 @@ impl Engine {
         ];
         let details = details.map(|(name, value)| (name.to_owned(), value));
         Version {
-            platform: PlatformInfo { name: "onggi".to_owned() },
+            platform: PlatformInfo {
+                name: "onggi".to_owned(),
+            },
             version: VERSION.to_owned(),
             api_version: ApiVersion::NEWEST.to_string(),
             min_api_version: ApiVersion::OLDEST.to_string(),
@@ -56,8 +58,13 @@ impl Engine {
     /// What the catalogue says when it cannot be read.
     pub async fn info(&self) -> Result<Info> {
         let config = &self.inner.config;
-        let states: Vec<_> =
-            self.inner.containers.all().iter().map(|c| c.record().state.status).collect();
+        let states: Vec<_> = self
+            .inner
+            .containers
+            .all()
+            .iter()
+            .map(|c| c.record().state.status)
+            .collect();
         let count = |fits: &dyn Fn(Status) -> bool| {
             i64::try_from(states.iter().filter(|&&s| fits(s)).count()).unwrap_or(i64::MAX)
         };
@@ -82,7 +89,9 @@ impl Engine {
                 log: Some(["json-file", "local", "none"].map(str::to_owned).to_vec()),
             },
             memory_limit: cgroups.has("memory"),
-            swap_limit: cgroups.open(CGROUP_PARENT).is_ok_and(|group| group.limits_swap()),
+            swap_limit: cgroups
+                .open(CGROUP_PARENT)
+                .is_ok_and(|group| group.limits_swap()),
             cpu_cfs_period: cgroups.has("cpu"),
             cpu_cfs_quota: cgroups.has("cpu"),
             cpu_shares: cgroups.has("cpu"),
@@ -118,11 +127,18 @@ impl Engine {
             server_version: VERSION.to_owned(),
             runtimes: BTreeMap::from([("onggi".to_owned(), Runtime::default())]),
             default_runtime: "onggi".to_owned(),
-            swarm: SwarmInfo { local_node_state: "inactive".to_owned(), ..SwarmInfo::default() },
+            swarm: SwarmInfo {
+                local_node_state: "inactive".to_owned(),
+                ..SwarmInfo::default()
+            },
             live_restore_enabled: config.live_restore,
             init_binary: "onggi-init".to_owned(),
-            runc_commit: Commit { id: VERSION.to_owned() },
-            init_commit: Commit { id: VERSION.to_owned() },
+            runc_commit: Commit {
+                id: VERSION.to_owned(),
+            },
+            init_commit: Commit {
+                id: VERSION.to_owned(),
+            },
             security_options: Some(security_options(v2)),
             warnings: Some(Vec::new()),
             ..Info::default()
@@ -133,14 +149,29 @@ impl Engine {
         let config = &self.inner.config;
         let index = |name: &str, mirrors: &[String], secure, official| {
             let name = name.to_owned();
-            (name.clone(), IndexInfo { name, mirrors: Some(mirrors.to_vec()), secure, official })
+            (
+                name.clone(),
+                IndexInfo {
+                    name,
+                    mirrors: Some(mirrors.to_vec()),
+                    secure,
+                    official,
+                },
+            )
         };
-        let (ranges, names): (Vec<_>, Vec<_>) =
-            config.insecure_registries.iter().partition(|registry| registry.contains('/'));
+        let (ranges, names): (Vec<_>, Vec<_>) = config
+            .insecure_registries
+            .iter()
+            .partition(|registry| registry.contains('/'));
         let loopback = ["::1/128", "127.0.0.0/8"].map(str::to_owned);
         let insecure = names.into_iter().map(|name| index(name, &[], false, false));
         RegistryConfig {
-            insecure_registry_cidrs: Some(loopback.into_iter().chain(ranges.into_iter().cloned()).collect()),
+            insecure_registry_cidrs: Some(
+                loopback
+                    .into_iter()
+                    .chain(ranges.into_iter().cloned())
+                    .collect(),
+            ),
             index_configs: insecure
                 .chain([index("docker.io", &config.registry_mirrors, true, true)])
                 .collect(),
@@ -153,7 +184,10 @@ impl Engine {
     /// # Errors
     /// `InvalidParameter` for a filter that does not exist.
     pub async fn events(&self, options: EventsOptions) -> Result<mpsc::Receiver<Message>> {
-        options.filters.check(&events::FILTERS).map_err(|fault| Error::of(&fault))?;
+        options
+            .filters
+            .check(&events::FILTERS)
+            .map_err(|fault| Error::of(&fault))?;
         Ok(self.inner.events.subscribe(options))
     }
 }
@@ -169,7 +203,10 @@ fn environment(name: &str) -> String {
 
 /// A proxy's password is nobody's business.
 fn without_password(url: &str) -> String {
-    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?))) {
+    match url
+        .split_once("://")
+        .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+    {
         Some((scheme, (_, host))) => format!("{scheme}://xxxxx:xxxxx@{host}"),
         None => url.to_owned(),
     }
@@ -182,8 +219,12 @@ fn os_release() -> (String, String) {
         text => text,
     };
     let value = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-        line.unwrap_or_default().trim_matches(['"', '\'']).to_owned()
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        line.unwrap_or_default()
+            .trim_matches(['"', '\''])
+            .to_owned()
     };
     match value("PRETTY_NAME") {
         name if name.is_empty() => ("Linux".to_owned(), value("VERSION_ID")),
@@ -193,8 +234,12 @@ fn os_release() -> (String, String) {
 
 fn memory_total() -> i64 {
     let text = read("/proc/meminfo");
-    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
-    kib.and_then(|kib| kib.parse::<i64>().ok()).unwrap_or_default() * 1024
+    let kib = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next());
+    kib.and_then(|kib| kib.parse::<i64>().ok())
+        .unwrap_or_default()
+        * 1024
 }
 
 fn open_descriptors() -> i64 {
@@ -220,7 +265,10 @@ mod tests {
 
     #[test]
     fn proxies_keep_their_secrets() {
-        assert_eq!(without_password("http://u:p@proxy:3128"), "http://xxxxx:xxxxx@proxy:3128");
+        assert_eq!(
+            without_password("http://u:p@proxy:3128"),
+            "http://xxxxx:xxxxx@proxy:3128"
+        );
         assert_eq!(without_password("http://proxy:3128"), "http://proxy:3128");
         assert_eq!(without_password(""), "");
     }

@@ -25,6 +25,9 @@ pub(crate) struct Task {
     sending: Mutex<()>,
 }
 
+/// A connection that says nothing and ends with the monitor.
+pub(crate) struct Witness(UnixStream);
+
 /// What the monitor tells us, in order. One reader.
 pub(crate) struct TaskEvents {
     task: Arc<Task>,
@@ -62,11 +65,14 @@ pub(crate) fn spawn(program: BorrowedFd<'_>, directory: &Path) -> Result<tokio::
         }
         _ => {}
     }
-    let listener = bind(&socket)
-        .map_err(|e| Error::io(format_args!("listen on {}", socket.display()), e))?;
+    let listener =
+        bind(&socket).map_err(|e| Error::io(format_args!("listen on {}", socket.display()), e))?;
     let log = std::fs::File::create(directory.join("monitor.log"))
         .map_err(|e| Error::io("create the monitor's log", e))?;
-    let program = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&program));
+    let program = format!(
+        "/proc/self/fd/{}",
+        std::os::fd::AsRawFd::as_raw_fd(&program)
+    );
     tokio::process::Command::new(program)
         .arg0("onggi-monitor")
         .env_clear()
@@ -87,13 +93,12 @@ pub(crate) fn socket_in(directory: &Path) -> PathBuf {
 /// Binds and listens. A path may be longer than `sun_path` has room for (unix(7)): then it goes through the
 /// descriptor of its directory.
 fn bind(socket: &Path) -> std::io::Result<OwnedFd> {
-    short_path(socket, |path| Ok(std::os::unix::net::UnixListener::bind(path)?.into()))
+    short_path(socket, |path| {
+        Ok(std::os::unix::net::UnixListener::bind(path)?.into())
+    })
 }
 
-fn short_path<T>(
-    socket: &Path,
-    f: impl FnOnce(&Path) -> std::io::Result<T>,
-) -> std::io::Result<T> {
+fn short_path<T>(socket: &Path, f: impl FnOnce(&Path) -> std::io::Result<T>) -> std::io::Result<T> {
     const ROOM: usize = 107;
     match (socket.parent(), socket.file_name()) {
         (Some(directory), Some(name)) if socket.as_os_str().len() > ROOM => {
@@ -116,20 +121,30 @@ impl Task {
     /// Opens the control connection; the first event is the monitor's state.
     pub(crate) async fn open(directory: &Path) -> Result<(Arc<Self>, TaskEvents)> {
         let socket = socket_in(directory);
-        let control =
-            connect(&socket).await.map_err(|e| Error::io("connect to the monitor", e))?;
-        let task = Arc::new(Self { socket, control, sending: Mutex::default() });
-        task.send(&ToMonitor::Control { version: protocol::VERSION }, Vec::new()).await?;
-        let events = TaskEvents { task: task.clone(), decoder: Decoder::default() };
+        let control = connect(&socket)
+            .await
+            .map_err(|e| Error::io("connect to the monitor", e))?;
+        let task = Arc::new(Self {
+            socket,
+            control,
+            sending: Mutex::default(),
+        });
+        task.send(
+            &ToMonitor::Control {
+                version: protocol::VERSION,
+            },
+            Vec::new(),
+        )
+        .await?;
+        let events = TaskEvents {
+            task: task.clone(),
+            decoder: Decoder::default(),
+        };
         Ok((task, events))
     }
 
     /// Sends one frame, and descriptors with it.
-    pub(crate) async fn send(
-        &self,
-        message: &ToMonitor,
-        descriptors: Vec<OwnedFd>,
-    ) -> Result<()> {
+    pub(crate) async fn send(&self, message: &ToMonitor, descriptors: Vec<OwnedFd>) -> Result<()> {
         let _turn = self.sending.lock().await;
         send_frame(&self.control, message, descriptors)
             .await
@@ -143,7 +158,11 @@ impl Task {
 
     /// A connection that carries what the process writes, and takes what it reads.
     pub(crate) async fn attach(&self, stdin: bool, stdout: bool, stderr: bool) -> Result<Stream> {
-        let hello = ToMonitor::Attach { stdin, stdout, stderr };
+        let hello = ToMonitor::Attach {
+            stdin,
+            stdout,
+            stderr,
+        };
         match self.stream(&hello).await? {
             (FromMonitor::Attached, stream) => Ok(stream),
             (other, _) => Err(unexpected("attach", &other)),
@@ -166,11 +185,18 @@ impl Task {
             send_frame(&socket, hello, Vec::new()).await?;
             let mut decoder = Decoder::default();
             match receive(&socket, &mut decoder).await? {
-                Some((answer, _)) => Ok((answer, Stream { begin: decoder.into_rest(), socket })),
+                Some((answer, _)) => Ok((
+                    answer,
+                    Stream {
+                        begin: decoder.into_rest(),
+                        socket,
+                    },
+                )),
                 None => Err(std::io::ErrorKind::UnexpectedEof.into()),
             }
         };
-        talk.await.map_err(|e: std::io::Error| Error::io("connect to the monitor", e))
+        talk.await
+            .map_err(|e: std::io::Error| Error::io("connect to the monitor", e))
     }
 }
 
@@ -184,7 +210,10 @@ async fn send_frame(
     descriptors: Vec<OwnedFd>,
 ) -> std::io::Result<()> {
     let mut frame = Outgoing::new(message, descriptors)?;
-    while !stream.async_io(Interest::WRITABLE, || frame.send(stream)).await? {}
+    while !stream
+        .async_io(Interest::WRITABLE, || frame.send(stream))
+        .await?
+    {}
     Ok(())
 }
 
@@ -208,12 +237,37 @@ async fn receive(
     }
 }
 
+impl Witness {
+    /// Of the monitor in this run-time directory; `None` when there is none.
+    pub(crate) async fn of(directory: &Path) -> Option<Self> {
+        connect(&socket_in(directory)).await.ok().map(Self)
+    }
+
+    /// Until the monitor is gone.
+    pub(crate) async fn wait(self) {
+        let mut buffer = [0; 64];
+        loop {
+            if self.0.readable().await.is_err() {
+                return;
+            }
+            match self.0.try_read(&mut buffer) {
+                Ok(1..) => {}
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
+    }
+}
+
 impl TaskEvents {
     /// The next event; `None` when the monitor is gone.
     pub(crate) async fn next(&mut self) -> Result<Option<Event>> {
         let frame = receive(&self.task.control, &mut self.decoder)
             .await
             .map_err(|e| Error::io("read from the monitor", e))?;
-        Ok(frame.map(|(message, descriptors)| Event { message, descriptors }))
+        Ok(frame.map(|(message, descriptors)| Event {
+            message,
+            descriptors,
+        }))
     }
 }

@@ -103,9 +103,18 @@ impl Data {
         let mut shapes = HashMap::new();
         let value = convert(json, "", "", kinds, &mut shapes);
         if let Some(key) = address(&value) {
-            shapes.insert(key, Shape::Row { type_name, json: json.to_string() });
+            shapes.insert(
+                key,
+                Shape::Row {
+                    type_name,
+                    json: json.to_string(),
+                },
+            );
         }
-        Data { value, shapes: Arc::new(shapes) }
+        Data {
+            value,
+            shapes: Arc::new(shapes),
+        }
     }
 
     /// A row of a list command. `type_name` is the Go type that errors name; `json` is what `{{json .}}` prints.
@@ -222,8 +231,11 @@ fn convert_object(
     }
     let value = Value::Map(Arc::new(map));
     if let Some(key) = address(&value) {
-        let shape =
-            if is_map { Shape::Map { order } } else { Shape::Struct { order, absent } };
+        let shape = if is_map {
+            Shape::Map { order }
+        } else {
+            Shape::Struct { order, absent }
+        };
         shapes.insert(key, shape);
     }
     value

@@ -13,7 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use onggi_rt::Shutdown;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -102,6 +102,17 @@ where
     }
 }
 
+/// Ends a connection so that the peer gets the whole answer: while a body that nobody asked for is still coming, closing
+/// would reset it.
+async fn close(mut stream: Stream) {
+    const LONGEST: Duration = Duration::from_millis(500);
+    const MOST: u64 = 256 * 1024;
+    if stream.shutdown().await.is_ok() {
+        let rest = &mut stream.take(MOST);
+        let _ = tokio::time::timeout(LONGEST, tokio::io::copy(rest, &mut tokio::io::sink())).await;
+    }
+}
+
 /// What an answer wants done with the connection: the bytes of its head, and what runs then.
 struct Taken {
     head: Vec<u8>,
@@ -149,8 +160,7 @@ where
             result = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
                 match result {
                     Ok(()) => {
-                        let mut stream = connection.into_parts().io.into_inner();
-                        let _ = stream.shutdown().await;
+                        close(connection.into_parts().io.into_inner()).await;
                     }
                     Err(error) => tracing::debug!(error = onggi_model::chain(&error), "connection"),
                 }

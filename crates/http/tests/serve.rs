@@ -245,6 +245,24 @@ async fn hijacks_plainly_and_after_other_requests() {
     assert_eq!(rest, "AHEAD AFTER");
 }
 
+/// The client sends its body after the answer: it must still be able to, and to read the answer.
+#[tokio::test]
+async fn a_body_that_nobody_reads_does_not_reset_the_connection() {
+    let fixture = Fixture::new().await;
+    let mut stream = fixture.connect().await;
+    stream
+        .write_all(
+            b"POST /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 8\r\n\r\nhalf",
+        )
+        .await
+        .unwrap();
+    stream.read_exact(&mut [0; 4]).await.unwrap();
+    stream.write_all(b"rest").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("}"), "{answer}");
+}
+
 #[tokio::test]
 async fn a_client_that_hangs_up_ends_its_request() {
     let fixture = Fixture::new().await;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use onggi_cgroup::{Cgroups, Group};
+use onggi_cgroup::{Cgroups, Group, Which};
 use onggi_oci::runtime::{NamespaceKind, Seccomp, Spec};
 use onggi_runtime::{Running, Starting, Stdio};
 use onggi_sys::process::{self, Ended};
@@ -101,9 +101,7 @@ impl Container {
         self.exit_file = launch.exit_file;
         let cgroups = Cgroups::probe().map_err(Failure::while_doing("control groups"))?;
         if let Some(path) = &launch.monitor_cgroup {
-            cgroups
-                .open(path)
-                .and_then(|group| group.add(std::process::id()))
+            join(&cgroups, path)
                 .map_err(Failure::while_doing("joining the monitors' control group"))?;
         }
         let log = Log::open(&launch.log)
@@ -145,7 +143,12 @@ impl Container {
         result.map_err(Failure::while_doing("setting up streams"))?;
         let namespace = has_own_network(&launch.spec)
             .then(|| starting.namespace(NamespaceKind::Network))
-            .transpose()?;
+            .transpose();
+        let namespace = match namespace {
+            Ok(namespace) => namespace,
+            // A process that has failed by now has no namespaces any more: why it failed counts.
+            Err(error) => return Err(starting.finish().err().unwrap_or(error).into()),
+        };
         let seccomp = launch
             .spec
             .linux
@@ -358,4 +361,25 @@ fn has_own_network(spec: &Spec) -> bool {
         .unwrap_or_default()
         .iter()
         .any(|namespace| namespace.kind == NamespaceKind::Network && namespace.path.is_none())
+}
+
+/// Moves this process to the monitors' group. Another daemon on this machine may remove the group while it is empty,
+/// between our making and our joining it.
+fn join(cgroups: &Cgroups, path: &str) -> Result<(), onggi_cgroup::Error> {
+    const ATTEMPTS: u32 = 5;
+    let gone = [rustix::io::Errno::NOENT, rustix::io::Errno::NODEV].map(|e| e.raw_os_error());
+    let mut attempt = 1;
+    loop {
+        let joined = cgroups
+            .ensure(path, Which::All)
+            .and_then(|group| group.add(std::process::id()));
+        match joined {
+            Err(error)
+                if attempt < ATTEMPTS && error.errno().is_some_and(|n| gone.contains(&n)) =>
+            {
+                attempt += 1;
+            }
+            result => return result,
+        }
+    }
 }

@@ -7,6 +7,8 @@ use crate::monitor::Monitor;
 /// The whole program: a listening unix socket is its descriptor 0; stdout and stderr are the daemon's log or /dev/null.
 /// Returns when the container is gone and nobody waits for anything any more.
 pub fn main() -> ExitCode {
+    // Executed by descriptor, whose number would be the name.
+    let _ = rustix::thread::set_name(c"onggi-monitor");
     // SIGTERM and its kind are not for us: the container's end is. The runtime gives its children a clean mask.
     onggi_sys::signal::block_all();
     let _ = rustix::process::setsid();

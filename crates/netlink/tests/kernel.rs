@@ -1,5 +1,7 @@
 //! The messages against the real kernel, in network namespaces of their own; `ip` and `nft` are the second opinion.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::os::fd::AsFd;
 use std::process::Command;
 
@@ -475,7 +477,7 @@ fn one_table_with_everything() {
         assert_eq!((table.owner, table.tag.as_deref()), (None, Some("a table")));
         assert_eq!(
             nft::elements(&mut socket, Family::Ip, "t", "publish").unwrap(),
-            [publish.clone()]
+            std::slice::from_ref(&publish)
         );
         assert_eq!(
             nft::elements(&mut socket, Family::Ip, "t", "ranges").unwrap(),

@@ -46,7 +46,7 @@ pub enum Error {
         endpoint: String,
         /// Which port, and why.
         #[source]
-        source: PublishError,
+        source: Box<PublishError>,
     },
     /// The bridge has as many ports as Linux lets it have.
     #[error("network {0} is full: a bridge takes 1023 ports")]
@@ -144,10 +144,9 @@ impl Fault for Error {
             Self::NoNetwork(_) | Self::NoEndpoint(_) => ErrorKind::NotFound,
             Self::Invalid(_) => ErrorKind::InvalidParameter,
             Self::NoEndpoints(_) | Self::AddressInUse | Self::Taken(_) => ErrorKind::Conflict,
-            Self::Publish {
-                source: PublishError::Family { .. },
-                ..
-            } => ErrorKind::InvalidParameter,
+            Self::Publish { source, .. } if matches!(**source, PublishError::Family { .. }) => {
+                ErrorKind::InvalidParameter
+            }
             // Docker answers 500 for ports and addresses that are taken; clients look at the text.
             Self::Publish { .. }
             | Self::NoAddress { .. }
@@ -163,10 +162,12 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoPool => Some("give the bridge an address with --bip".to_owned()),
-            Self::Publish {
-                source: PublishError::Allocated { .. } | PublishError::Bind { .. },
-                ..
-            } => Some("choose another host port, or stop what uses it".to_owned()),
+            Self::Publish { source, .. } => match **source {
+                PublishError::Allocated { .. } | PublishError::Bind { .. } => {
+                    Some("choose another host port, or stop what uses it".to_owned())
+                }
+                _ => None,
+            },
             _ => None,
         }
     }

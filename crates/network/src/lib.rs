@@ -22,6 +22,6 @@ pub mod dns; // resolv.conf of containers
 pub use config::Config;
 pub use document::{Ipam, IpamConfig, Network};
 pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published};
-pub use error::{Error, Result};
+pub use error::{Error, PublishError, Result};
 pub use mac::Mac;
 pub use networks::Networks;

@@ -305,7 +305,7 @@ impl Inner {
                     .map_err(|source| Error::Publish {
                         name: request.name.clone(),
                         endpoint: endpoint_id.clone(),
-                        source,
+                        source: Box::new(source),
                     })?;
             let endpoint = Endpoint {
                 container: container.clone(),

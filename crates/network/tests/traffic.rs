@@ -1,5 +1,7 @@
 //! Who reaches whom, and as whom: publishing, isolation, NAT, on the real kernel.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod machine;
 
 use std::io::Write;

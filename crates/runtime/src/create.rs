@@ -10,12 +10,12 @@ use onggi_sys::namespace::flag;
 use onggi_sys::process::Ended;
 use rustix::io::Errno;
 
+use crate::Error;
 use crate::error::reason;
 use crate::init::{self, Given, Streams};
 use crate::launch::{Gate, Launch, Stdio};
 use crate::plan::Plan;
 use crate::sync::{FromChild, FromParent, Sync};
-use crate::Error;
 
 /// A container whose process exists and is still making its surroundings. Dropped, it is destroyed.
 #[derive(Debug)]
@@ -88,7 +88,15 @@ pub fn begin(launch: Launch<'_>) -> Result<Starting, Error> {
         .iter()
         .map(|(kind, path)| Ok((*kind, open_namespace(path)?)))
         .collect::<Result<Vec<_>, Error>>()?;
-    let group = make_group(launch.cgroups, &plan, launch.spec.linux.as_ref().and_then(|l| l.resources.as_ref()))?;
+    let group = make_group(
+        launch.cgroups,
+        &plan,
+        launch
+            .spec
+            .linux
+            .as_ref()
+            .and_then(|l| l.resources.as_ref()),
+    )?;
     let result = spawn(launch, &plan, &joins, &group);
     match result {
         Ok((child, sync)) => {
@@ -241,13 +249,15 @@ pub(crate) fn spawn_into(
         options.cgroup = None;
         result = onggi_sys::clone::spawn(options, &child);
     }
-    result.map_err(|error| match error.raw_os_error().map(Errno::from_raw_os_error) {
-        // pid_namespaces(7): a PID namespace whose first process has ended takes no more.
-        Some(Errno::NOMEM) if namespaces == 0 => {
-            Error::Gone("the container is not running".to_owned())
-        }
-        _ => Error::namespace("making a process")(error),
-    })
+    result.map_err(
+        |error| match error.raw_os_error().map(Errno::from_raw_os_error) {
+            // pid_namespaces(7): a PID namespace whose first process has ended takes no more.
+            Some(Errno::NOMEM) if namespaces == 0 => {
+                Error::Gone("the container is not running".to_owned())
+            }
+            _ => Error::namespace("making a process")(error),
+        },
+    )
 }
 
 /// Puts the child into its groups (on v2 it is there already, which costs nothing to say again) and tells it.
@@ -309,7 +319,10 @@ pub(crate) fn hear_ready(
     sync: &Sync,
 ) -> Result<(Option<OwnedFd>, Vec<String>), Error> {
     let mut fds = Vec::new();
-    match sync.hear(&mut fds).map_err(Error::internal("hearing the container's process"))? {
+    match sync
+        .hear(&mut fds)
+        .map_err(Error::internal("hearing the container's process"))?
+    {
         Some(FromChild::Ready { warnings }) => Ok((fds.pop(), warnings)),
         Some(FromChild::Failed(error)) => Err(error),
         None => Err(silent(child)),
@@ -320,9 +333,9 @@ pub(crate) fn hear_ready(
 fn silent(child: &Child) -> Error {
     let _ = onggi_sys::signal::send(child.pidfd.as_fd(), 9);
     match onggi_sys::process::wait(child.pidfd.as_fd()) {
-        Ok(Ended::Exited(code)) => {
-            Error::Gone(format!("the container's process ended early with code {code}"))
-        }
+        Ok(Ended::Exited(code)) => Error::Gone(format!(
+            "the container's process ended early with code {code}"
+        )),
         Ok(Ended::Signalled(signal)) => Error::Gone(format!(
             "the container's process was killed by signal {signal} before it ran (a memory limit that is too low does that)"
         )),
@@ -335,7 +348,9 @@ pub(crate) fn let_go(child: &Child, sync: &Sync) -> Result<(), Error> {
     if sync.order(FromParent::Start).is_err() {
         return Err(silent(child));
     }
-    let heard = sync.hear(&mut Vec::new()).map_err(Error::internal("hearing the container's process"))?;
+    let heard = sync
+        .hear(&mut Vec::new())
+        .map_err(Error::internal("hearing the container's process"))?;
     match heard {
         None => Ok(()),
         Some(FromChild::Failed(error)) => Err(error),
@@ -456,7 +471,6 @@ impl Running {
     /// # Errors
     /// [`Error::Gone`] when the caller is not its parent or has reaped it before.
     pub fn wait(&self) -> Result<Ended, Error> {
-        onggi_sys::process::wait(self.pidfd.as_fd())
-            .map_err(|error| Error::Gone(reason(&error)))
+        onggi_sys::process::wait(self.pidfd.as_fd()).map_err(|error| Error::Gone(reason(&error)))
     }
 }

@@ -27,7 +27,9 @@ pub enum Error {
     #[error("{0}")]
     User(String),
     /// The source of a bind mount is not there.
-    #[error("error mounting {path:?} to rootfs at {destination:?}: stat {path}: no such file or directory")]
+    #[error(
+        "error mounting {path:?} to rootfs at {destination:?}: stat {path}: no such file or directory"
+    )]
     MissingMountSource {
         /// On the host.
         path: String,
@@ -128,7 +130,11 @@ pub(crate) fn reason(error: &dyn std::error::Error) -> String {
     let mut letters = text.chars();
     match letters.next() {
         // "No such file": small; "EOF", "I/O": as they are.
-        Some(first) if !letters.as_str().starts_with(|c: char| c.is_uppercase() || c == '/') => {
+        Some(first)
+            if !letters
+                .as_str()
+                .starts_with(|c: char| c.is_uppercase() || c == '/') =>
+        {
             first.to_lowercase().collect::<String>() + letters.as_str()
         }
         _ => text.to_owned(),

@@ -5,11 +5,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use onggi_oci::runtime::{Process, Seccomp};
 use onggi_sys::clone::Child;
 
+use crate::Error;
 use crate::create::{self, Ends, Running};
 use crate::init::{self, Given};
 use crate::launch::{Stdio, UserSpec};
 use crate::plan::{self, ProcessPlan};
-use crate::Error;
 
 /// Everything `exec` needs beside the container.
 #[derive(Debug)]

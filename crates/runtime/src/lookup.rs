@@ -27,7 +27,10 @@ pub(crate) fn find(command: &str, environment: &[String]) -> Result<String, Erro
         .find_map(|entry| entry.strip_prefix("PATH="))
         .unwrap_or(DEFAULT_PATH);
     // An empty or relative entry would run what lies in the working directory: os/exec refuses that as well.
-    for directory in path.split(':').filter(|directory| directory.starts_with('/')) {
+    for directory in path
+        .split(':')
+        .filter(|directory| directory.starts_with('/'))
+    {
         let candidate = format!("{}/{command}", directory.trim_end_matches('/'));
         if executable(&candidate).is_ok() {
             return Ok(candidate);
@@ -116,11 +119,17 @@ mod tests {
             "exec: \"/nope\": stat /nope: no such file or directory"
         );
         assert_eq!(text("/etc"), "exec: \"/etc\": is a directory");
-        assert_eq!(text("/etc/passwd"), "exec: \"/etc/passwd\": permission denied");
+        assert_eq!(
+            text("/etc/passwd"),
+            "exec: \"/etc/passwd\": permission denied"
+        );
         assert_eq!(
             find("/etc/passwd", &[]).map_err(|e| e.exit_code()),
             Err(Some(126))
         );
-        assert_eq!(find("/nope", &[]).map_err(|e| e.exit_code()), Err(Some(127)));
+        assert_eq!(
+            find("/nope", &[]).map_err(|e| e.exit_code()),
+            Err(Some(127))
+        );
     }
 }

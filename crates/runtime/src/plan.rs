@@ -167,9 +167,15 @@ impl Plan {
                 plan.cgroup
             )));
         }
-        if let Some(word) = linux.rootfs_propagation.as_deref().filter(|w| !w.is_empty()) {
+        if let Some(word) = linux
+            .rootfs_propagation
+            .as_deref()
+            .filter(|w| !w.is_empty())
+        {
             let parsed = Propagation::parse(word).ok_or_else(|| {
-                Error::Invalid(format!("rootfsPropagation {word:?} is not a propagation mode"))
+                Error::Invalid(format!(
+                    "rootfsPropagation {word:?} is not a propagation mode"
+                ))
             })?;
             plan.root_propagation = Some(parsed);
             // Only "shared" wants events of the container to reach the host: then the tree is left as it was copied.
@@ -264,7 +270,10 @@ impl Plan {
         for device in wanted {
             let number = |value: i64| {
                 u32::try_from(value).map_err(|_| {
-                    Error::Invalid(format!("device {:?}: number {value} is out of range", device.path))
+                    Error::Invalid(format!(
+                        "device {:?}: number {value} is out of range",
+                        device.path
+                    ))
                 })
             };
             self.devices.push(DevicePlan {
@@ -297,9 +306,15 @@ impl ProcessPlan {
         for (present, what) in [
             (process.scheduler.is_some(), "process.scheduler"),
             (process.io_priority.is_some(), "process.ioPriority"),
-            (process.exec_cpu_affinity.is_some(), "process.execCPUAffinity"),
             (
-                process.selinux_label.as_deref().is_some_and(|l| !l.is_empty()),
+                process.exec_cpu_affinity.is_some(),
+                "process.execCPUAffinity",
+            ),
+            (
+                process
+                    .selinux_label
+                    .as_deref()
+                    .is_some_and(|l| !l.is_empty()),
                 "process.selinuxLabel",
             ),
         ] {
@@ -360,7 +375,10 @@ fn refuse(spec: &Spec) -> Result<(), Error> {
         (linux.intel_rdt.is_some(), "linux.intelRdt"),
         (linux.memory_policy.is_some(), "linux.memoryPolicy"),
         (
-            linux.personality.as_ref().is_some_and(|p| p.domain != "LINUX" || !p.flags.is_empty()),
+            linux
+                .personality
+                .as_ref()
+                .is_some_and(|p| p.domain != "LINUX" || !p.flags.is_empty()),
             "linux.personality",
         ),
         (
@@ -382,7 +400,11 @@ fn unsupported(what: &str) -> Error {
 
 /// Compiles a filter: for callers that give exec the container's.
 pub(crate) fn compile(profile: &Seccomp) -> Result<Filter, Error> {
-    if profile.listener_path.as_deref().is_some_and(|p| !p.is_empty()) {
+    if profile
+        .listener_path
+        .as_deref()
+        .is_some_and(|p| !p.is_empty())
+    {
         return Err(unsupported("linux.seccomp.listenerPath"));
     }
     let mut flags = 0;
@@ -514,7 +536,10 @@ fn rlimits(process: &Process) -> Result<Vec<RlimitPlan>, Error> {
         let resource = limits::rlimit_number(&limit.kind)
             .ok_or_else(|| Error::Invalid(format!("wrong rlimit value: {}", limit.kind)))?;
         if plans.iter().any(|plan| plan.resource == resource) {
-            return Err(Error::Invalid(format!("rlimit {} is given twice", limit.kind)));
+            return Err(Error::Invalid(format!(
+                "rlimit {} is given twice",
+                limit.kind
+            )));
         }
         if limit.soft > limit.hard {
             return Err(Error::Invalid(format!(

@@ -85,9 +85,7 @@ impl Root {
                 }
                 Ok(found)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.walk(path, target, links)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.walk(path, target, links),
             Err(error) => Err(error),
         }
     }
@@ -161,11 +159,7 @@ fn open_or_make(here: BorrowedFd<'_>, name: &OsStr, wanted: Target) -> io::Resul
             Target::File => rustix::fs::openat(
                 here,
                 name,
-                OFlags::WRONLY
-                    | OFlags::CREATE
-                    | OFlags::EXCL
-                    | OFlags::NOFOLLOW
-                    | OFlags::CLOEXEC,
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC,
                 Mode::from_raw_mode(0o644),
             )
             .map(drop),
@@ -196,7 +190,8 @@ mod tests {
 
     impl Tree {
         fn new(name: &str) -> Self {
-            let base = std::env::temp_dir().join(format!("onggi-root-{}-{name}", std::process::id()));
+            let base =
+                std::env::temp_dir().join(format!("onggi-root-{}-{name}", std::process::id()));
             std::fs::create_dir_all(base.join("root")).expect("can make a directory");
             std::fs::create_dir_all(base.join("outside")).expect("can make a directory");
             Self { base }
@@ -259,7 +254,11 @@ mod tests {
     fn a_dangling_link_makes_what_it_points_to() {
         let tree = Tree::new("dangling");
         std::fs::create_dir(tree.inside("etc")).expect("makes");
-        symlink("../run/systemd/resolve/stub", tree.inside("etc/resolv.conf")).expect("links");
+        symlink(
+            "../run/systemd/resolve/stub",
+            tree.inside("etc/resolv.conf"),
+        )
+        .expect("links");
         let root = tree.root();
         root.ensure("/etc/resolv.conf", Target::File, Links::Follow)
             .expect("makes the file");

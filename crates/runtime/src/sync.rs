@@ -53,8 +53,13 @@ pub(crate) fn pair() -> io::Result<(Sync, Sync)> {
 
 impl Sync {
     /// The same end under another number.
-    pub(crate) fn map(self, change: impl FnOnce(OwnedFd) -> io::Result<OwnedFd>) -> io::Result<Self> {
-        Ok(Self { socket: change(self.socket)? })
+    pub(crate) fn map(
+        self,
+        change: impl FnOnce(OwnedFd) -> io::Result<OwnedFd>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            socket: change(self.socket)?,
+        })
     }
 
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
@@ -181,7 +186,9 @@ mod tests {
         let text = "ö".repeat(100_000);
         child.tell(FromChild::Failed(Error::Rootfs(text)), &[])?;
         let heard = parent.hear(&mut Vec::new())?;
-        assert!(matches!(heard, Some(FromChild::Failed(Error::Internal(text))) if text.len() < 8192));
+        assert!(
+            matches!(heard, Some(FromChild::Failed(Error::Internal(text))) if text.len() < 8192)
+        );
         Ok(())
     }
 

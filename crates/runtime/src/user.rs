@@ -169,10 +169,20 @@ fn read<T>(root: &Root, path: &str, parse: fn(&str) -> Option<T>) -> Result<Opti
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match root.open(path, flags, Links::Follow) {
         Ok(file) => File::from(file),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
             return Ok(None);
         }
-        Err(error) => return Err(Error::User(format!("{path}: {}", crate::error::reason(&error)))),
+        Err(error) => {
+            return Err(Error::User(format!(
+                "{path}: {}",
+                crate::error::reason(&error)
+            )));
+        }
     };
     if !file.metadata().is_ok_and(|meta| meta.is_file()) {
         return Ok(None);
@@ -190,7 +200,11 @@ fn lines<T>(mut reader: impl BufRead, parse: fn(&str) -> Option<T>) -> io::Resul
         if reader.read_until(b'\n', &mut line)? == 0 {
             return Ok(entries);
         }
-        if let Some(entry) = std::str::from_utf8(&line).ok().map(str::trim).and_then(parse) {
+        if let Some(entry) = std::str::from_utf8(&line)
+            .ok()
+            .map(str::trim)
+            .and_then(parse)
+        {
             entries.push(entry);
         }
     }
@@ -199,8 +213,16 @@ fn lines<T>(mut reader: impl BufRead, parse: fn(&str) -> Option<T>) -> io::Resul
 fn account(line: &str) -> Option<Account> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?;
-    let uid = fields.nth(1)?.parse().ok().filter(|id| *id <= MAX_ID as u32)?;
-    let gid = fields.next()?.parse().ok().filter(|id| *id <= MAX_ID as u32)?;
+    let uid = fields
+        .nth(1)?
+        .parse()
+        .ok()
+        .filter(|id| *id <= MAX_ID as u32)?;
+    let gid = fields
+        .next()?
+        .parse()
+        .ok()
+        .filter(|id| *id <= MAX_ID as u32)?;
     Some(Account {
         name: name.to_owned(),
         uid,
@@ -212,7 +234,11 @@ fn account(line: &str) -> Option<Account> {
 fn group(line: &str) -> Option<Group> {
     let mut fields = line.split(':');
     let name = fields.next().filter(|name| !name.is_empty())?;
-    let gid = fields.nth(1)?.parse().ok().filter(|id| *id <= MAX_ID as u32)?;
+    let gid = fields
+        .nth(1)?
+        .parse()
+        .ok()
+        .filter(|id| *id <= MAX_ID as u32)?;
     let members = fields.next().unwrap_or_default();
     Some(Group {
         name: name.to_owned(),
@@ -253,7 +279,14 @@ mod tests {
             ("ann:audio", &[], 1000, 29, vec![29], "/home/ann"),
             ("4000", &[], 4000, 0, vec![0], "/"),
             ("4000:5000", &[], 4000, 5000, vec![5000], "/"),
-            ("ann", &["wheel", "77"], 1000, 1000, vec![1000, 10, 29, 77], "/home/ann"),
+            (
+                "ann",
+                &["wheel", "77"],
+                1000,
+                1000,
+                vec![1000, 10, 29, 77],
+                "/home/ann",
+            ),
             (":29", &[], 0, 29, vec![29], "/root"),
         ] {
             let got = resolve(user, extra).expect(user);
@@ -270,13 +303,37 @@ mod tests {
     #[test]
     fn what_cannot_be_is_said_in_dockers_words() {
         for (user, extra, text) in [
-            ("bob", &[][..], "unable to find user bob: no matching entries in passwd file"),
-            ("broken", &[], "unable to find user broken: no matching entries in passwd file"),
-            ("ann:nope", &[], "unable to find group nope: no matching entries in group file"),
-            ("ann", &["nope"], "unable to find group nope: no matching entries in group file"),
+            (
+                "bob",
+                &[][..],
+                "unable to find user bob: no matching entries in passwd file",
+            ),
+            (
+                "broken",
+                &[],
+                "unable to find user broken: no matching entries in passwd file",
+            ),
+            (
+                "ann:nope",
+                &[],
+                "unable to find group nope: no matching entries in group file",
+            ),
+            (
+                "ann",
+                &["nope"],
+                "unable to find group nope: no matching entries in group file",
+            ),
             ("-1", &[], "uids and gids must be in range 0-2147483647"),
-            ("4294967296", &[], "uids and gids must be in range 0-2147483647"),
-            ("1:4294967295", &[], "uids and gids must be in range 0-2147483647"),
+            (
+                "4294967296",
+                &[],
+                "uids and gids must be in range 0-2147483647",
+            ),
+            (
+                "1:4294967295",
+                &[],
+                "uids and gids must be in range 0-2147483647",
+            ),
         ] {
             assert_eq!(resolve(user, extra).expect_err(user).to_string(), text);
         }
@@ -288,7 +345,10 @@ mod tests {
             user: user.to_owned(),
             groups: Vec::new(),
         };
-        assert_eq!(by_files(&spec("7:8"), None, None).map(|c| (c.uid, c.gid)), Ok((7, 8)));
+        assert_eq!(
+            by_files(&spec("7:8"), None, None).map(|c| (c.uid, c.gid)),
+            Ok((7, 8))
+        );
         assert_eq!(by_files(&spec(""), None, None).map(|c| c.uid), Ok(0));
         assert!(by_files(&spec("ann"), None, None).is_err());
     }

@@ -52,7 +52,7 @@ pub fn spawn(options: Options<'_>, child: impl FnOnce() -> i32) -> io::Result<Ch
         cgroup: 0,
     };
     if let Some(cgroup) = options.cgroup {
-        flags |= u64::from(linux_raw_sys::general::CLONE_INTO_CGROUP);
+        flags |= linux_raw_sys::general::CLONE_INTO_CGROUP;
         arguments.cgroup = cgroup.as_raw_fd() as u64;
     }
     if options.sibling {

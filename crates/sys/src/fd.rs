@@ -8,11 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 /// # Errors
 /// What the kernel says.
 pub fn cloexec_from(first: u32) -> io::Result<()> {
-    close_range(
-        first,
-        u32::MAX,
-        libc::CLOSE_RANGE_CLOEXEC,
-    )
+    close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
 /// Closes every descriptor but those in `keep`. For a freshly cloned child that never returns to the code which owns the others:

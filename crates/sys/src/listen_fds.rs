@@ -14,8 +14,12 @@ pub fn take() -> Vec<OwnedFd> {
     if TAKEN.swap(true, Ordering::AcqRel) || number("LISTEN_PID") != Some(std::process::id()) {
         return Vec::new();
     }
-    let count = number("LISTEN_FDS").and_then(|n| RawFd::try_from(n).ok()).unwrap_or(0);
-    (FIRST..FIRST.saturating_add(count)).filter_map(claim).collect()
+    let count = number("LISTEN_FDS")
+        .and_then(|n| RawFd::try_from(n).ok())
+        .unwrap_or(0);
+    (FIRST..FIRST.saturating_add(count))
+        .filter_map(claim)
+        .collect()
 }
 
 /// Makes an inherited descriptor ours; `None` where none is open.

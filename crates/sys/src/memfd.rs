@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 
@@ -39,8 +40,20 @@ pub fn sealed_copy_of(source: &mut File, name: &str) -> io::Result<OwnedFd> {
     let mut target = File::from(memory);
     io::copy(source, &mut target)?;
     rustix::fs::fchmod(&target, rustix::fs::Mode::from_raw_mode(0o555))?;
-    rustix::fs::fcntl_add_seals(&target, seals())?;
+    seal(&target)?;
     Ok(target.into())
+}
+
+/// The kernel refuses (EBUSY) while something holds a page of the file, if only another processor's list of fresh pages; it waits
+/// a little by itself, and on a busy machine that is not enough.
+fn seal(target: &File) -> io::Result<()> {
+    for _ in 0..20 {
+        match rustix::fs::fcntl_add_seals(target, seals()) {
+            Err(rustix::io::Errno::BUSY) => std::thread::sleep(Duration::from_millis(5)),
+            other => return Ok(other?),
+        }
+    }
+    Ok(rustix::fs::fcntl_add_seals(target, seals())?)
 }
 
 /// Whether `file` is a memfd sealed against every change.

@@ -50,11 +50,9 @@ fn wait_with(pidfd: BorrowedFd<'_>, options: WaitIdOptions) -> io::Result<Option
     })?;
     Ok(status.and_then(|status| {
         if let Some(code) = status.exit_status() {
-            Some(Ended::Exited(code as i32))
+            Some(Ended::Exited(code))
         } else {
-            status
-                .terminating_signal()
-                .map(|signal| Ended::Signalled(signal as i32))
+            status.terminating_signal().map(Ended::Signalled)
         }
     }))
 }

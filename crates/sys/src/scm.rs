@@ -17,11 +17,7 @@ pub const MAX_FDS: usize = 253;
 ///
 /// # Errors
 /// `EAGAIN` on a full non-blocking socket, `EPIPE` when the peer is gone, `EINVAL` for no bytes or more than [`MAX_FDS`] descriptors.
-pub fn send_with_fds(
-    socket: impl AsFd,
-    bytes: &[u8],
-    fds: &[BorrowedFd<'_>],
-) -> io::Result<usize> {
+pub fn send_with_fds(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
     if fds.len() > MAX_FDS || bytes.is_empty() {
         return Err(io::Error::from_raw_os_error(libc::EINVAL));
     }

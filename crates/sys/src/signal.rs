@@ -68,9 +68,7 @@ pub fn wait(limit: Option<Duration>) -> io::Result<Option<i32>> {
                     tv_nsec: libc::c_long::from(limit.subsec_nanos()),
                 };
                 // SAFETY: as above, with a time that outlives the call.
-                unsafe {
-                    libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const time)
-                }
+                unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), &raw const time) }
             }
         };
         if result >= 0 {

@@ -12,7 +12,10 @@ pub(crate) fn boolean(text: &str) -> Checked {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" | "0" | "f" | "F" | "false" | "FALSE"
         | "False" => Ok(()),
-        _ => Err(format!("strconv.ParseBool: parsing {}: invalid syntax", quote(text))),
+        _ => Err(format!(
+            "strconv.ParseBool: parsing {}: invalid syntax",
+            quote(text)
+        )),
     }
 }
 
@@ -25,7 +28,11 @@ pub(crate) fn parse_int(text: &str) -> Result<i64, String> {
         _ => (false, text),
     };
     let magnitude = magnitude(digits).map_err(|what| fail(what))?;
-    let signed = if negative { -i128::from(magnitude) } else { i128::from(magnitude) };
+    let signed = if negative {
+        -i128::from(magnitude)
+    } else {
+        i128::from(magnitude)
+    };
     i64::try_from(signed).map_err(|_| fail("value out of range"))
 }
 
@@ -75,7 +82,9 @@ pub(crate) fn uint16(text: &str) -> Checked {
 }
 
 pub(crate) fn bytes(text: &str) -> Checked {
-    onggi_model::units::ram_in_bytes(text).map(drop).map_err(|error| error.to_string())
+    onggi_model::units::ram_in_bytes(text)
+        .map(drop)
+        .map_err(|error| error.to_string())
 }
 
 /// `-1` or a size.
@@ -100,13 +109,19 @@ pub(crate) fn parse_duration(text: &str) -> Result<i64, String> {
         Err(error) => {
             let tail = bare.trim_start_matches(|c: char| !c.is_ascii_digit() && c != '.');
             let unit = tail.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-            Err(if !bare.is_empty() && bare.ends_with(|c: char| c.is_ascii_digit()) {
-                format!("time: missing unit in duration {}", quote(text))
-            } else if !unit.is_empty() && bare.starts_with(|c: char| c.is_ascii_digit()) {
-                format!("time: unknown unit {} in duration {}", quote(unit), quote(text))
-            } else {
-                error.to_string()
-            })
+            Err(
+                if !bare.is_empty() && bare.ends_with(|c: char| c.is_ascii_digit()) {
+                    format!("time: missing unit in duration {}", quote(text))
+                } else if !unit.is_empty() && bare.starts_with(|c: char| c.is_ascii_digit()) {
+                    format!(
+                        "time: unknown unit {} in duration {}",
+                        quote(unit),
+                        quote(text)
+                    )
+                } else {
+                    error.to_string()
+                },
+            )
         }
     }
 }
@@ -124,8 +139,10 @@ pub(crate) fn parse_cpus(text: &str) -> Result<i64, String> {
         None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     if let Some((over, under)) = digits.split_once('/') {
-        let (over, under): (i128, i128) =
-            (over.parse().map_err(|_| fail())?, under.parse().map_err(|_| fail())?);
+        let (over, under): (i128, i128) = (
+            over.parse().map_err(|_| fail())?,
+            under.parse().map_err(|_| fail())?,
+        );
         if under == 0 {
             return Err(fail());
         }
@@ -144,7 +161,10 @@ pub(crate) fn parse_cpus(text: &str) -> Result<i64, String> {
         return Err("value is too precise".to_owned());
     }
     let padded = format!("{whole}{fraction:0<9}");
-    padded.parse::<i64>().map(|nano| sign as i64 * nano).map_err(|_| fail())
+    padded
+        .parse::<i64>()
+        .map(|nano| sign as i64 * nano)
+        .map_err(|_| fail())
 }
 
 pub(crate) fn filter(text: &str) -> Checked {
@@ -196,7 +216,9 @@ pub(crate) fn dns_search(text: &str) -> Checked {
             && part.len() <= 63
             && part.starts_with(alphanumeric)
             && part.ends_with(alphanumeric)
-            && part.chars().all(|c| alphanumeric(c) || c == '-' || c == '_')
+            && part
+                .chars()
+                .all(|c| alphanumeric(c) || c == '-' || c == '_')
     };
     let has_letter = trimmed.contains(|c: char| c.is_ascii_alphabetic());
     if has_letter && trimmed.len() < 255 && trimmed.trim_end_matches('.').split('.').all(label) {
@@ -222,12 +244,18 @@ pub(crate) fn parse_extra_host(text: &str) -> Result<String, String> {
     if name.is_empty() || (assigned && name.contains(':')) {
         return Err(bad());
     }
-    let bare = match address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    let bare = match address
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+    {
         Some(inner) => inner,
         None => address,
     };
     if bare != "host-gateway" && bare.parse::<std::net::IpAddr>().is_err() {
-        return Err(format!("invalid IP address in add-host: {}", quote(address)));
+        return Err(format!(
+            "invalid IP address in add-host: {}",
+            quote(address)
+        ));
     }
     Ok(format!("{name}:{bare}"))
 }
@@ -245,8 +273,15 @@ pub(crate) fn link(text: &str) -> Checked {
 
 pub(crate) fn sysctl(text: &str) -> Checked {
     const EXACT: [&str; 9] = [
-        "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
-        "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", "kernel.domainname",
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+        "kernel.domainname",
     ];
     let refused = || format!("sysctl '{text}' is not allowed");
     let (key, _) = text.split_once('=').ok_or_else(refused)?;
@@ -260,9 +295,7 @@ pub(crate) fn device_weight(text: &str) -> Checked {
     let (path, weight) = device_pair(text)?;
     match weight.parse::<u16>() {
         Ok(0 | 10..=1000) if path.starts_with("/dev/") => Ok(()),
-        Ok(_) if !path.starts_with("/dev/") => {
-            Err(format!("bad format for device path: {text}"))
-        }
+        Ok(_) if !path.starts_with("/dev/") => Err(format!("bad format for device path: {text}")),
         _ => Err(format!("invalid weight for device: {text}")),
     }
 }
@@ -308,7 +341,9 @@ pub(crate) fn device_cgroup_rule(text: &str) -> Checked {
     else {
         return bad();
     };
-    let Some((major, minor)) = numbers.split_once(':') else { return bad() };
+    let Some((major, minor)) = numbers.split_once(':') else {
+        return bad();
+    };
     let number = |n: &str| n == "*" || (!n.is_empty() && n.chars().all(|c| c.is_ascii_digit()));
     let modes = (1..=3).contains(&access.len()) && access.chars().all(|c| "rwm".contains(c));
     if !matches!(kind, "a" | "b" | "c") || !number(major) || !number(minor) || !modes {
@@ -327,8 +362,14 @@ mod tests {
         assert_eq!(parse_int("0x1F"), Ok(31));
         assert_eq!(parse_int("010"), Ok(8));
         assert_eq!(parse_int("0b1_1"), Ok(3));
-        assert_eq!(parse_int("1_000").unwrap_err(), r#"strconv.ParseInt: parsing "1_000": invalid syntax"#);
-        assert_eq!(parse_int("").unwrap_err(), r#"strconv.ParseInt: parsing "": invalid syntax"#);
+        assert_eq!(
+            parse_int("1_000").unwrap_err(),
+            r#"strconv.ParseInt: parsing "1_000": invalid syntax"#
+        );
+        assert_eq!(
+            parse_int("").unwrap_err(),
+            r#"strconv.ParseInt: parsing "": invalid syntax"#
+        );
         assert_eq!(
             parse_int("9223372036854775808").unwrap_err(),
             r#"strconv.ParseInt: parsing "9223372036854775808": value out of range"#
@@ -338,20 +379,40 @@ mod tests {
 
     #[test]
     fn cpus_are_billionths() {
-        for (text, nano) in [("1", 1_000_000_000), ("0.5", 500_000_000), (".25", 250_000_000), ("1/2", 500_000_000)] {
+        for (text, nano) in [
+            ("1", 1_000_000_000),
+            ("0.5", 500_000_000),
+            (".25", 250_000_000),
+            ("1/2", 500_000_000),
+        ] {
             assert_eq!(parse_cpus(text), Ok(nano), "{text}");
         }
-        assert_eq!(parse_cpus("x").unwrap_err(), "failed to parse x as a rational number");
-        assert_eq!(parse_cpus("0.0000000001").unwrap_err(), "value is too precise");
+        assert_eq!(
+            parse_cpus("x").unwrap_err(),
+            "failed to parse x as a rational number"
+        );
+        assert_eq!(
+            parse_cpus("0.0000000001").unwrap_err(),
+            "value is too precise"
+        );
     }
 
     #[test]
     fn hosts_devices_and_sysctls() {
         assert_eq!(parse_extra_host("a:1.2.3.4"), Ok("a:1.2.3.4".to_owned()));
         assert_eq!(parse_extra_host("a=[::1]"), Ok("a:::1".to_owned()));
-        assert_eq!(parse_extra_host("a:host-gateway"), Ok("a:host-gateway".to_owned()));
-        assert_eq!(parse_extra_host("x").unwrap_err(), r#"bad format for add-host: "x""#);
-        assert_eq!(parse_extra_host("a:x").unwrap_err(), r#"invalid IP address in add-host: "x""#);
+        assert_eq!(
+            parse_extra_host("a:host-gateway"),
+            Ok("a:host-gateway".to_owned())
+        );
+        assert_eq!(
+            parse_extra_host("x").unwrap_err(),
+            r#"bad format for add-host: "x""#
+        );
+        assert_eq!(
+            parse_extra_host("a:x").unwrap_err(),
+            r#"invalid IP address in add-host: "x""#
+        );
         assert!(device_cgroup_rule("c 42:* rwm").is_ok());
         assert!(device_cgroup_rule("d 42:* rwm").is_err());
         assert!(device_weight("/dev/sda:100").is_ok() && device_weight("/dev/sda:5").is_err());

@@ -77,11 +77,7 @@ pub(crate) const fn flag(
 }
 
 /// A switch.
-pub(crate) const fn switch(
-    short: Option<char>,
-    long: &'static str,
-    about: &'static str,
-) -> Flag {
+pub(crate) const fn switch(short: Option<char>, long: &'static str, about: &'static str) -> Flag {
     flag(short, long, Kind::Bool, "", about).checked(super::check::boolean)
 }
 

@@ -20,11 +20,18 @@ pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize
     }
     out.push_str(&format!("\n\n{}\n", command.about));
     if command.names.len() > 1 {
-        let names: Vec<String> =
-            command.names.iter().map(|name| format!("{program} {name}")).collect();
+        let names: Vec<String> = command
+            .names
+            .iter()
+            .map(|name| format!("{program} {name}"))
+            .collect();
         out.push_str(&format!("\nAliases:\n  {}\n", names.join(", ")));
     }
-    let flags: Vec<&Flag> = command.flags.iter().flat_map(|table| table.iter()).collect();
+    let flags: Vec<&Flag> = command
+        .flags
+        .iter()
+        .flat_map(|table| table.iter())
+        .collect();
     if flags.iter().any(|flag| !flag.hidden) {
         out.push_str("\nOptions:\n");
         out.push_str(&options(&flags, width));
@@ -34,8 +41,10 @@ pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize
 
 /// The page of a management command.
 pub(crate) fn group(program: &str, group: &Group) -> String {
-    let mut out =
-        format!("Usage:  {program} {} COMMAND\n\n{}\n\nCommands:\n", group.name, group.about);
+    let mut out = format!(
+        "Usage:  {program} {} COMMAND\n\n{}\n\nCommands:\n",
+        group.name, group.about
+    );
     let mut rows: Vec<(&str, &str)> = group
         .commands
         .iter()
@@ -53,17 +62,18 @@ pub(crate) fn group(program: &str, group: &Group) -> String {
 
 /// The page of the program.
 pub(crate) fn root(program: &str, nodes: &[Node], globals: &[Flag], width: usize) -> String {
-    let mut out = format!(
-        "Usage:  {program} [OPTIONS] COMMAND\n\nRun and manage containers and images\n"
-    );
+    let mut out =
+        format!("Usage:  {program} [OPTIONS] COMMAND\n\nRun and manage containers and images\n");
     let common = nodes.iter().filter_map(|node| match node {
         Node::Command(command) if command.common.is_some() => Some(*command),
         _ => None,
     });
     let mut common: Vec<&Command> = common.collect();
     common.sort_by_key(|command| command.common);
-    let common: Vec<(&str, &str)> =
-        common.iter().map(|command| (command.name(), command.about)).collect();
+    let common: Vec<(&str, &str)> = common
+        .iter()
+        .map(|command| (command.name(), command.about))
+        .collect();
     out.push_str(&format!("\nCommon Commands:\n{}", listing(&common)));
     let mut groups: Vec<(&str, &str)> = nodes
         .iter()
@@ -94,8 +104,15 @@ pub(crate) fn root(program: &str, nodes: &[Node], globals: &[Flag], width: usize
 }
 
 fn listing(rows: &[(&str, &str)]) -> String {
-    let longest = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0).max(10);
-    rows.iter().map(|(name, about)| format!("  {name:longest$}  {about}\n")).collect()
+    let longest = rows
+        .iter()
+        .map(|(name, _)| name.len())
+        .max()
+        .unwrap_or(0)
+        .max(10);
+    rows.iter()
+        .map(|(name, about)| format!("  {name:longest$}  {about}\n"))
+        .collect()
 }
 
 fn options(flags: &[&Flag], width: usize) -> String {
@@ -104,7 +121,9 @@ fn options(flags: &[&Flag], width: usize) -> String {
     let heads: Vec<String> = flags
         .iter()
         .map(|flag| {
-            let short = flag.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
+            let short = flag
+                .short
+                .map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
             let value = match flag.kind {
                 Kind::Bool => String::new(),
                 Kind::One | Kind::Many => format!(" {}", flag.value),
@@ -156,7 +175,12 @@ mod tests {
     fn options_are_aligned_and_wrapped() {
         let flags = [
             switch(Some('a'), "all", "Everything"),
-            list(None, "filter", "filter", "Only what matches this quite long condition given here"),
+            list(
+                None,
+                "filter",
+                "filter",
+                "Only what matches this quite long condition given here",
+            ),
             value(Some('n'), "last", "int", "That many").default("-1"),
             switch(None, "secret", "Not shown").hidden(),
         ];

@@ -30,7 +30,11 @@ pub(crate) enum ParseError {
     #[error("flag needs an argument: {short:?} in -{cluster}")]
     MissingShort { short: char, cluster: String },
     #[error("invalid argument {} for {flag:?} flag: {reason}", crate::quote(value))]
-    Invalid { value: String, flag: String, reason: String },
+    Invalid {
+        value: String,
+        flag: String,
+        reason: String,
+    },
     #[error("bad flag syntax: {0}")]
     Syntax(String),
 }
@@ -51,7 +55,11 @@ impl Matches {
 
     /// The value of a flag, if it was given; its last mention counts.
     pub(crate) fn one(&self, long: &str) -> Option<&str> {
-        self.given.iter().rev().find(|(name, _)| *name == long).map(|(_, value)| value.as_str())
+        self.given
+            .iter()
+            .rev()
+            .find(|(name, _)| *name == long)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The value of a flag, or the empty text.
@@ -61,12 +69,16 @@ impl Matches {
 
     /// The value of a flag that was checked to be a whole number.
     pub(crate) fn int(&self, long: &str) -> Option<i64> {
-        self.one(long).and_then(|text| super::check::parse_int(text).ok())
+        self.one(long)
+            .and_then(|text| super::check::parse_int(text).ok())
     }
 
     /// All values of a repeated flag, in order.
     pub(crate) fn all<'a>(&'a self, long: &'a str) -> impl Iterator<Item = &'a str> {
-        self.given.iter().filter(move |(name, _)| *name == long).map(|(_, value)| value.as_str())
+        self.given
+            .iter()
+            .filter(move |(name, _)| *name == long)
+            .map(|(_, value)| value.as_str())
     }
 
     /// All values of a repeated flag, in order.
@@ -89,7 +101,11 @@ pub(crate) fn parse(
     let mut matches = Matches::default();
     let mut rest = args.iter();
     let find = |wanted: &dyn Fn(&Flag) -> bool| {
-        flags.iter().flat_map(|table| table.iter()).chain(HELP).find(|flag| wanted(flag))
+        flags
+            .iter()
+            .flat_map(|table| table.iter())
+            .chain(HELP)
+            .find(|flag| wanted(flag))
     };
     while let Some(arg) = rest.next() {
         if let Some(name) = arg.strip_prefix("--") {
@@ -119,21 +135,29 @@ pub(crate) fn parse(
             let mut cluster = &arg[1..];
             while let Some(short) = cluster.chars().next() {
                 let after = &cluster[short.len_utf8()..];
-                let flag = find(&|flag| flag.short == Some(short))
-                    .ok_or_else(|| ParseError::UnknownShort { short, cluster: cluster.to_owned() })?;
-                let (value, left) = if let Some(value) = after.strip_prefix('=').filter(|_| after.len() > 1) {
-                    (value.to_owned(), "")
-                } else if flag.kind == Kind::Bool {
-                    ("true".to_owned(), after)
-                } else if !after.is_empty() {
-                    (after.to_owned(), "")
-                } else {
-                    let value = rest.next().cloned().ok_or_else(|| ParseError::MissingShort {
+                let flag = find(&|flag| flag.short == Some(short)).ok_or_else(|| {
+                    ParseError::UnknownShort {
                         short,
                         cluster: cluster.to_owned(),
-                    })?;
-                    (value, "")
-                };
+                    }
+                })?;
+                let (value, left) =
+                    if let Some(value) = after.strip_prefix('=').filter(|_| after.len() > 1) {
+                        (value.to_owned(), "")
+                    } else if flag.kind == Kind::Bool {
+                        ("true".to_owned(), after)
+                    } else if !after.is_empty() {
+                        (after.to_owned(), "")
+                    } else {
+                        let value =
+                            rest.next()
+                                .cloned()
+                                .ok_or_else(|| ParseError::MissingShort {
+                                    short,
+                                    cluster: cluster.to_owned(),
+                                })?;
+                        (value, "")
+                    };
                 matches.take(flag, value)?;
                 cluster = left;
             }
@@ -184,13 +208,24 @@ mod tests {
 
     #[test]
     fn clusters_and_attached_values() {
-        let m = run(&["-itv", "a:b", "-v=c:d", "-ve:f", "--volume=g:h", "img"], Positionals::Mixed).unwrap();
+        let m = run(
+            &["-itv", "a:b", "-v=c:d", "-ve:f", "--volume=g:h", "img"],
+            Positionals::Mixed,
+        )
+        .unwrap();
         assert!(m.on("interactive") && m.on("tty") && !m.on("rm"));
         assert_eq!(m.list("volume"), ["a:b", "c:d", "e:f", "g:h"]);
         assert_eq!(m.args, ["img"]);
         assert!(!run(&["--rm=false"], Positionals::Mixed).unwrap().on("rm"));
-        assert!(!run(&["-i", "-i=f"], Positionals::Mixed).unwrap().on("interactive"));
-        assert_eq!(run(&["-n=-1"], Positionals::Mixed).unwrap().int("last"), Some(-1));
+        assert!(
+            !run(&["-i", "-i=f"], Positionals::Mixed)
+                .unwrap()
+                .on("interactive")
+        );
+        assert_eq!(
+            run(&["-n=-1"], Positionals::Mixed).unwrap().int("last"),
+            Some(-1)
+        );
     }
 
     #[test]
@@ -210,9 +245,18 @@ mod tests {
             (&["-iZ"][..], "unknown shorthand flag: 'Z' in -Z"),
             (&["-f"][..], "flag needs an argument: 'f' in -f"),
             (&["--filter"][..], "flag needs an argument: --filter"),
-            (&["-n", "x"][..], r#"invalid argument "x" for "-n, --last" flag: strconv.ParseInt: parsing "x": invalid syntax"#),
-            (&["-f", "foo"][..], r#"invalid argument "foo" for "-f, --filter" flag: bad format of filter (expected name=value)"#),
-            (&["--rm=foo"][..], r#"invalid argument "foo" for "--rm" flag: strconv.ParseBool: parsing "foo": invalid syntax"#),
+            (
+                &["-n", "x"][..],
+                r#"invalid argument "x" for "-n, --last" flag: strconv.ParseInt: parsing "x": invalid syntax"#,
+            ),
+            (
+                &["-f", "foo"][..],
+                r#"invalid argument "foo" for "-f, --filter" flag: bad format of filter (expected name=value)"#,
+            ),
+            (
+                &["--rm=foo"][..],
+                r#"invalid argument "foo" for "--rm" flag: strconv.ParseBool: parsing "foo": invalid syntax"#,
+            ),
             (&["---x"][..], "bad flag syntax: ---x"),
         ] {
             assert_eq!(run(args, Positionals::Mixed).unwrap_err(), expected);

@@ -43,7 +43,9 @@ mod tests {
 
     #[test]
     fn typos_are_understood() {
-        let words = ["run", "rm", "rmi", "ps", "images", "inspect", "start", "stop"];
+        let words = [
+            "run", "rm", "rmi", "ps", "images", "inspect", "start", "stop",
+        ];
         assert_eq!(suggest("rnu", words)[0], "run");
         assert_eq!(suggest("imags", words), ["images"]);
         assert_eq!(suggest("insp", words), ["inspect"]);

@@ -15,16 +15,28 @@ pub(crate) const COLUMNS: &[Column<Summary>] = &[
     column("Names", "NAMES", |c, o| names(c, o).into()),
     column("Image", "IMAGE", |c, o| image(c, o).into()),
     column("Command", "COMMAND", |c, o| {
-        quote(&if o.no_trunc { c.command.clone() } else { ellipsis(&c.command, 20) }).into()
+        quote(&if o.no_trunc {
+            c.command.clone()
+        } else {
+            ellipsis(&c.command, 20)
+        })
+        .into()
     }),
-    column("CreatedAt", "CREATED AT", |c, _| local_time(c.created).into()),
+    column("CreatedAt", "CREATED AT", |c, _| {
+        local_time(c.created).into()
+    }),
     column("RunningFor", "CREATED", |c, _| ago(c.created).into()),
     column("Ports", "PORTS", |c, _| ports::display(&c.ports).into()),
     column("State", "STATE", |c, _| c.state.clone().into()),
     column("Status", "STATUS", |c, _| c.status.clone().into()),
     column("Size", "SIZE", |c, _| size(c).into()),
     column("Labels", "LABELS", |c, _| {
-        c.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",").into()
+        c.labels
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect::<Vec<_>>()
+            .join(",")
+            .into()
     }),
     Column {
         name: "Label",
@@ -33,10 +45,21 @@ pub(crate) const COLUMNS: &[Column<Summary>] = &[
     },
     column("Mounts", "MOUNTS", |c, o| mounts(c, o).into()),
     column("LocalVolumes", "LOCAL VOLUMES", |c, _| {
-        c.mounts.iter().filter(|mount| mount.driver == "local").count().to_string().into()
+        c.mounts
+            .iter()
+            .filter(|mount| mount.driver == "local")
+            .count()
+            .to_string()
+            .into()
     }),
     column("Networks", "NETWORKS", |c, _| {
-        c.network_settings.networks.keys().cloned().collect::<Vec<_>>().join(",").into()
+        c.network_settings
+            .networks
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(",")
+            .into()
     }),
     column("Platform", "PLATFORM", |c, _| {
         c.image_manifest_descriptor
@@ -55,7 +78,11 @@ pub(crate) const DEFAULT: &str =
 pub(crate) const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n";
 
 fn id(id: &str, options: &Options) -> String {
-    if options.no_trunc { id.to_owned() } else { short_id(id).to_owned() }
+    if options.no_trunc {
+        id.to_owned()
+    } else {
+        short_id(id).to_owned()
+    }
 }
 
 /// Names without the leading slash; names that other containers' links give are left out, unless all is wanted.
@@ -102,8 +129,20 @@ fn mounts(container: &Summary, options: &Options) -> String {
     container
         .mounts
         .iter()
-        .map(|mount| if mount.name.is_empty() { &mount.source } else { &mount.name })
-        .map(|name| if options.no_trunc { name.clone() } else { ellipsis(name, 15) })
+        .map(|mount| {
+            if mount.name.is_empty() {
+                &mount.source
+            } else {
+                &mount.name
+            }
+        })
+        .map(|name| {
+            if options.no_trunc {
+                name.clone()
+            } else {
+                ellipsis(name, 15)
+            }
+        })
         .collect::<Vec<_>>()
         .join(",")
 }

@@ -8,14 +8,29 @@ use crate::text::{ago, ellipsis, rfc3339, short_id};
 
 /// All columns.
 pub(crate) const COLUMNS: &[Column<HistoryItem>] = &[
-    column("ID", "IMAGE", |h, o| if o.no_trunc { h.id.as_str() } else { short_id(&h.id) }.into()),
+    column("ID", "IMAGE", |h, o| {
+        if o.no_trunc {
+            h.id.as_str()
+        } else {
+            short_id(&h.id)
+        }
+        .into()
+    }),
     column("CreatedAt", "CREATED AT", |h, _| rfc3339(h.created).into()),
     column("CreatedSince", "CREATED", |h, o| {
-        if o.human { ago(h.created).into() } else { rfc3339(h.created).into() }
+        if o.human {
+            ago(h.created).into()
+        } else {
+            rfc3339(h.created).into()
+        }
     }),
     column("CreatedBy", "CREATED BY", |h, o| {
         let text = h.created_by.replace('\t', " ");
-        if o.no_trunc { text.into() } else { ellipsis(&text, 45).into() }
+        if o.no_trunc {
+            text.into()
+        } else {
+            ellipsis(&text, 45).into()
+        }
     }),
     column("Size", "SIZE", |h, o| {
         if o.human {

@@ -20,20 +20,41 @@ pub(crate) struct Row {
 /// All columns.
 pub(crate) const COLUMNS: &[Column<Row>] = &[
     column("ID", "IMAGE ID", |r, o| {
-        if o.no_trunc { r.image.id.as_str() } else { short_id(&r.image.id) }.into()
+        if o.no_trunc {
+            r.image.id.as_str()
+        } else {
+            short_id(&r.image.id)
+        }
+        .into()
     }),
-    column("Repository", "REPOSITORY", |r, _| r.repository.clone().into()),
+    column("Repository", "REPOSITORY", |r, _| {
+        r.repository.clone().into()
+    }),
     column("Tag", "TAG", |r, _| r.tag.clone().into()),
     column("Digest", "DIGEST", |r, _| r.digest.clone().into()),
-    column("CreatedSince", "CREATED", |r, _| ago(r.image.created).into()),
-    column("CreatedAt", "CREATED AT", |r, _| local_time(r.image.created).into()),
+    column("CreatedSince", "CREATED", |r, _| {
+        ago(r.image.created).into()
+    }),
+    column("CreatedAt", "CREATED AT", |r, _| {
+        local_time(r.image.created).into()
+    }),
     column("Size", "SIZE", |r, _| size(r.image.size).into()),
     column("Containers", "CONTAINERS", |r, _| {
-        if r.image.containers == -1 { "N/A".into() } else { r.image.containers.to_string().into() }
+        if r.image.containers == -1 {
+            "N/A".into()
+        } else {
+            r.image.containers.to_string().into()
+        }
     }),
-    column("VirtualSize", "SIZE", |r, _| units::human_size(r.image.size as f64).into()),
+    column("VirtualSize", "SIZE", |r, _| {
+        units::human_size(r.image.size as f64).into()
+    }),
     column("SharedSize", "SHARED SIZE", |r, _| {
-        if r.image.shared_size == -1 { "N/A".into() } else { size(r.image.shared_size).into() }
+        if r.image.shared_size == -1 {
+            "N/A".into()
+        } else {
+            size(r.image.shared_size).into()
+        }
     }),
     column("UniqueSize", "UNIQUE SIZE", |r, _| {
         if r.image.size == -1 || r.image.shared_size == -1 {
@@ -45,8 +66,7 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
 ];
 
 /// The table of `images`.
-pub(crate) const DEFAULT: &str =
-    "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
+pub(crate) const DEFAULT: &str = "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 
 /// The table of `images --digests`.
 pub(crate) const WITH_DIGESTS: &str =
@@ -81,7 +101,9 @@ pub(crate) fn rows(image: &Summary, digests: bool) -> Vec<Row> {
         if let Ok(name) = ImageRef::parse_untagged(name)
             && let Some(tag) = name.tag()
         {
-            tags.entry(name.familiar_name()).or_default().push(tag.to_owned());
+            tags.entry(name.familiar_name())
+                .or_default()
+                .push(tag.to_owned());
         }
     }
     let mut by_digest: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -89,12 +111,18 @@ pub(crate) fn rows(image: &Summary, digests: bool) -> Vec<Row> {
         if let Ok(name) = ImageRef::parse_untagged(name)
             && let Some(digest) = name.digest()
         {
-            by_digest.entry(name.familiar_name()).or_default().push(digest.to_string());
+            by_digest
+                .entry(name.familiar_name())
+                .or_default()
+                .push(digest.to_string());
         }
     }
     let mut rows = Vec::new();
     for (repository, tags) in &tags {
-        let known = by_digest.remove(repository).filter(|_| digests).unwrap_or_default();
+        let known = by_digest
+            .remove(repository)
+            .filter(|_| digests)
+            .unwrap_or_default();
         for tag in tags {
             if known.is_empty() {
                 rows.push(row(repository, tag, NONE));

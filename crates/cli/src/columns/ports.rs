@@ -15,8 +15,12 @@ struct Run {
 pub(crate) fn display(ports: &[PortSummary]) -> String {
     let mut ports: Vec<&PortSummary> = ports.iter().collect();
     ports.sort_by(|a, b| {
-        (a.private_port, &a.ip, a.public_port, &a.kind)
-            .cmp(&(b.private_port, &b.ip, b.public_port, &b.kind))
+        (a.private_port, &a.ip, a.public_port, &a.kind).cmp(&(
+            b.private_port,
+            &b.ip,
+            b.public_port,
+            &b.kind,
+        ))
     });
     let mut shown = Vec::new();
     let mut moved = Vec::new();
@@ -29,17 +33,28 @@ pub(crate) fn display(ports: &[PortSummary]) -> String {
             moved.push(format!("{host}->{number}/{}", port.kind));
             continue;
         }
-        let open = runs.iter().find(|((_, ip, kind), _)| *ip == port.ip && *kind == port.kind);
+        let open = runs
+            .iter()
+            .find(|((_, ip, kind), _)| *ip == port.ip && *kind == port.kind);
         let key = open.map(|(key, _)| key.clone());
         let key = key.unwrap_or_else(|| (runs.len(), port.ip.clone(), port.kind.clone()));
         match runs.get_mut(&key) {
             Some(run) if run.last.checked_add(1) == Some(number) => run.last = number,
             Some(run) => {
                 shown.push(text(&key, *run));
-                *run = Run { first: number, last: number };
+                *run = Run {
+                    first: number,
+                    last: number,
+                };
             }
             None => {
-                runs.insert(key, Run { first: number, last: number });
+                runs.insert(
+                    key,
+                    Run {
+                        first: number,
+                        last: number,
+                    },
+                );
             }
         }
     }
@@ -63,7 +78,11 @@ fn text((_, ip, kind): &(usize, String, String), run: Run) -> String {
 
 /// `ip:port`, with brackets around addresses that have colons.
 pub(crate) fn address(ip: &str, port: &str) -> String {
-    if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") }
+    if ip.contains(':') {
+        format!("[{ip}]:{port}")
+    } else {
+        format!("{ip}:{port}")
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +90,12 @@ mod tests {
     use super::*;
 
     fn port(ip: &str, private_port: u16, public_port: u16) -> PortSummary {
-        PortSummary { ip: ip.to_owned(), private_port, public_port, kind: "tcp".to_owned() }
+        PortSummary {
+            ip: ip.to_owned(),
+            private_port,
+            public_port,
+            kind: "tcp".to_owned(),
+        }
     }
 
     #[test]
@@ -79,13 +103,20 @@ mod tests {
         for (ports, text) in [
             (vec![], ""),
             (vec![port("", 80, 0)], "80/tcp"),
-            (vec![port("", 81, 0), port("", 80, 0), port("", 90, 0)], "80-81/tcp, 90/tcp"),
+            (
+                vec![port("", 81, 0), port("", 80, 0), port("", 90, 0)],
+                "80-81/tcp, 90/tcp",
+            ),
             (
                 vec![port("0.0.0.0", 80, 8080), port("::", 80, 8080)],
                 "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp",
             ),
             (
-                vec![port("0.0.0.0", 80, 80), port("0.0.0.0", 81, 81), port("", 443, 0)],
+                vec![
+                    port("0.0.0.0", 80, 80),
+                    port("0.0.0.0", 81, 81),
+                    port("", 443, 0),
+                ],
                 "0.0.0.0:80-81->80-81/tcp, 443/tcp",
             ),
         ] {

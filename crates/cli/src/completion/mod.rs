@@ -74,7 +74,11 @@ fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
     let (flags, rest, arguments): (Vec<&'static Flag>, &[String], &[Complete]) =
         match find(&before[globals..]) {
             Found::Command(command, _, used) => (
-                command.flags.iter().flat_map(|table| table.iter()).collect(),
+                command
+                    .flags
+                    .iter()
+                    .flat_map(|table| table.iter())
+                    .collect(),
                 &before[globals + used..],
                 command.complete,
             ),
@@ -89,12 +93,20 @@ fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
                 if typed.starts_with('-') {
                     return flag_words(&crate::program::GLOBALS.iter().collect::<Vec<_>>());
                 }
-                return top_level().map(|(name, about)| (name.to_owned(), about)).collect();
+                return top_level()
+                    .map(|(name, about)| (name.to_owned(), about))
+                    .collect();
             }
             _ => return Vec::new(),
         };
-    if let Some((name, _)) = typed.strip_prefix("--").and_then(|rest| rest.split_once('=')) {
-        let values = flags.iter().find(|flag| flag.long == name).map(|flag| flag.complete);
+    if let Some((name, _)) = typed
+        .strip_prefix("--")
+        .and_then(|rest| rest.split_once('='))
+    {
+        let values = flags
+            .iter()
+            .find(|flag| flag.long == name)
+            .map(|flag| flag.complete);
         return values
             .map(|values| answer(cli, values))
             .unwrap_or_default()
@@ -138,8 +150,10 @@ fn position(flags: &[&'static Flag], words: &[String]) -> (usize, Option<&'stati
             continue;
         }
         if let Some(name) = word.strip_prefix("--") {
-            waiting =
-                flags.iter().find(|flag| flag.long == name && flag.kind != Kind::Bool).copied();
+            waiting = flags
+                .iter()
+                .find(|flag| flag.long == name && flag.kind != Kind::Bool)
+                .copied();
         } else if word.len() > 1 && word.starts_with('-') {
             let last = word.chars().last();
             waiting = flags
@@ -171,13 +185,21 @@ fn answer(cli: &mut Cli, complete: Complete) -> Candidates {
         Complete::Containers => names(cli, true),
         Complete::Running => names(cli, false),
         Complete::Images => images(cli),
-        Complete::Networks => ["bridge", "host", "none"].map(|name| (name.to_owned(), "")).into(),
+        Complete::Networks => ["bridge", "host", "none"]
+            .map(|name| (name.to_owned(), ""))
+            .into(),
     }
 }
 
 fn names(cli: &mut Cli, all: bool) -> Candidates {
-    let list = onggi_client::container::List { all, limit: -1, ..Default::default() };
-    let Some(client) = running(cli) else { return Vec::new() };
+    let list = onggi_client::container::List {
+        all,
+        limit: -1,
+        ..Default::default()
+    };
+    let Some(client) = running(cli) else {
+        return Vec::new();
+    };
     match cli.block_on(client.container_list(&list)) {
         Ok(Ok(containers)) => containers
             .into_iter()
@@ -189,7 +211,9 @@ fn names(cli: &mut Cli, all: bool) -> Candidates {
 }
 
 fn images(cli: &mut Cli) -> Candidates {
-    let Some(client) = running(cli) else { return Vec::new() };
+    let Some(client) = running(cli) else {
+        return Vec::new();
+    };
     match cli.block_on(client.image_list(false, &onggi_model::Filters::default())) {
         Ok(Ok(images)) => images
             .into_iter()
@@ -216,7 +240,10 @@ mod tests {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let (typed, before) = words.split_last().unwrap();
         let all = candidates(&mut cli, before, typed);
-        all.into_iter().map(|(word, _)| word).filter(|word| word.starts_with(typed.as_str())).collect()
+        all.into_iter()
+            .map(|(word, _)| word)
+            .filter(|word| word.starts_with(typed.as_str()))
+            .collect()
     }
 
     #[test]

@@ -12,7 +12,12 @@ use crate::stream::session::{self, End, Streams};
 use crate::stream::{signals, terminal};
 
 const FLAGS: &[Flag] = &[
-    value(None, "detach-keys", "string", "Keys that detach from the container"),
+    value(
+        None,
+        "detach-keys",
+        "string",
+        "Keys that detach from the container",
+    ),
     switch(None, "no-stdin", "Do not pass standard input on"),
     switch(None, "sig-proxy", "Pass signals on to the container").default("true"),
 ];
@@ -44,10 +49,14 @@ async fn attach(
     let container = client.container_inspect(name, false).await?;
     let state = |field: &str| container["State"][field].as_bool().unwrap_or(false);
     if !state("Running") {
-        return Err(Error::new("cannot attach to a stopped container, start it first"));
+        return Err(Error::new(
+            "cannot attach to a stopped container, start it first",
+        ));
     }
     if state("Paused") {
-        return Err(Error::new("cannot attach to a paused container, unpause it first"));
+        return Err(Error::new(
+            "cannot attach to a paused container, unpause it first",
+        ));
     }
     if state("Restarting") {
         return Err(Error::new(
@@ -61,18 +70,41 @@ async fn attach(
     if stdin && tty && !crate::cli::is_terminal(std::io::stdin()) {
         return Err(Error::new("the input device is not a TTY"));
     }
-    let _signals = if proxy && !tty { Some(signals::forward(client, &id)?) } else { None };
-    let waiting = client.container_wait(&id, onggi_api::container::WaitCondition::NotRunning).await?;
-    let options = Attach { stdin, stdout: true, stderr: true, detach_keys: detach_keys.clone() };
+    let _signals = if proxy && !tty {
+        Some(signals::forward(client, &id)?)
+    } else {
+        None
+    };
+    let waiting = client
+        .container_wait(&id, onggi_api::container::WaitCondition::NotRunning)
+        .await?;
+    let options = Attach {
+        stdin,
+        stdout: true,
+        stderr: true,
+        detach_keys: detach_keys.clone(),
+    };
     let connection = client.container_attach(&id, &options).await?;
     // A container that ended in the meantime gives no more output, and nobody would tell.
     let resizing = if tty && terminal::size().is_some() {
         nudge(client, &id).await;
-        Some(signals::resize(client, signals::Tty::Container(id.clone()))?)
+        Some(signals::resize(
+            client,
+            signals::Tty::Container(id.clone()),
+        )?)
     } else {
         None
     };
-    let end = session::run(connection, Streams { stdin, output: true, tty, detach_keys }).await?;
+    let end = session::run(
+        connection,
+        Streams {
+            stdin,
+            output: true,
+            tty,
+            detach_keys,
+        },
+    )
+    .await?;
     drop(resizing);
     if end == End::Detached {
         return Err(Error::new("read escape sequence"));
@@ -84,6 +116,8 @@ async fn attach(
 async fn nudge(client: &Client, id: &str) {
     if let Some((rows, columns)) = terminal::size() {
         // The container may be gone, which the session finds out.
-        let _ = client.container_resize(id, rows.saturating_add(1), columns.saturating_add(1)).await;
+        let _ = client
+            .container_resize(id, rows.saturating_add(1), columns.saturating_add(1))
+            .await;
     }
 }

@@ -65,8 +65,10 @@ pub(crate) fn prepare(
         None => String::new(),
     };
     let env = create_request.config.env.get_or_insert_default();
-    let given: Vec<String> =
-        env.iter().map(|entry| entry.split('=').next().unwrap_or_default().to_owned()).collect();
+    let given: Vec<String> = env
+        .iter()
+        .map(|entry| entry.split('=').next().unwrap_or_default().to_owned())
+        .collect();
     let proxies = cli.settings.file.proxy_environment(&host);
     env.extend(
         proxies
@@ -96,7 +98,9 @@ pub(crate) fn prepare(
 /// Gives the container the daemon's socket. Logins stay here: they would have to be copied into the container.
 fn socket(cli: &Cli, request: &mut onggi_api::container::CreateRequest) -> Result<()> {
     let Some(onggi_client::Endpoint::Unix(path)) = &cli.settings.endpoint else {
-        return Err(Error::new("flag --use-api-socket can't be used with a remote daemon"));
+        return Err(Error::new(
+            "flag --use-api-socket can't be used with a remote daemon",
+        ));
     };
     if !cli.settings.file.auths.is_empty() {
         return Err(Error::new(
@@ -120,7 +124,11 @@ pub(crate) fn create(
     let cidfile = matches.one("cidfile").filter(|path| !path.is_empty());
     let mut file = match cidfile {
         None => None,
-        Some(path) => match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
+        Some(path) => match std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(path)
+        {
             Ok(file) => Some((path, file)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
                 return Err(Error::new(format!(
@@ -129,7 +137,9 @@ pub(crate) fn create(
             }
             Err(error) => {
                 let open = path_error("open", path, &error).message;
-                return Err(Error::new(format!("failed to create the container ID file: {open}")));
+                return Err(Error::new(format!(
+                    "failed to create the container ID file: {open}"
+                )));
             }
         },
     };
@@ -168,13 +178,13 @@ fn attempt(
         let parsed = ImageRef::parse(&image).map_err(|error| Error::new(error.to_string()))?;
         Some(parsed)
     };
-    let localhost = create.request.host_config.as_ref().is_some_and(|host| {
-        host.dns.iter().flatten().any(|ip| ip.starts_with("127."))
-    });
+    let localhost = create
+        .request
+        .host_config
+        .as_ref()
+        .is_some_and(|host| host.dns.iter().flatten().any(|ip| ip.starts_with("127.")));
     if localhost {
-        cli.complain(
-            "WARNING: Localhost DNS setting (--dns=127.0.0.1) may fail in containers.",
-        )?;
+        cli.complain("WARNING: Localhost DNS setting (--dns=127.0.0.1) may fail in containers.")?;
     }
     let policy = matches.one("pull").unwrap_or("missing");
     let quiet = matches.on("quiet");
@@ -182,8 +192,15 @@ fn attempt(
         pull(cli, client, reference.as_ref(), &create.platform, quiet)?;
     }
     match cli.block_on(client.container_create(create))? {
-        Err(error) if error.is_not_found() && policy == "missing" && reference.is_some() && names_image(&error) => {
-            let Some(reference) = &reference else { return Err(error.into()) };
+        Err(error)
+            if error.is_not_found()
+                && policy == "missing"
+                && reference.is_some()
+                && names_image(&error) =>
+        {
+            let Some(reference) = &reference else {
+                return Err(error.into());
+            };
             if !quiet {
                 cli.complain(&format!(
                     "Unable to find image '{}' locally",
@@ -209,8 +226,14 @@ fn pull(
     platform: &str,
     quiet: bool,
 ) -> Result<()> {
-    let Some(reference) = reference else { return Ok(()) };
-    let show = if quiet { Show::Nothing } else { Show::on(std::io::stderr()) };
+    let Some(reference) = reference else {
+        return Ok(());
+    };
+    let show = if quiet {
+        Show::Nothing
+    } else {
+        Show::on(std::io::stderr())
+    };
     cli.flush()?;
     crate::image::pull::pull(
         cli,

@@ -13,15 +13,49 @@ use crate::stream::{signals, terminal};
 
 const FLAGS: &[Flag] = &[
     switch(Some('d'), "detach", "Run the command in the background"),
-    value(None, "detach-keys", "string", "Keys that detach from the command"),
-    list(Some('e'), "env", "list", "Set a variable of the environment").checked(check::env),
-    list(None, "env-file", "list", "Read variables of the environment from a file")
-        .completed(Complete::Files),
-    switch(Some('i'), "interactive", "Keep STDIN open even if nobody is attached"),
-    switch(None, "privileged", "Give the command every privilege of root on the host"),
+    value(
+        None,
+        "detach-keys",
+        "string",
+        "Keys that detach from the command",
+    ),
+    list(
+        Some('e'),
+        "env",
+        "list",
+        "Set a variable of the environment",
+    )
+    .checked(check::env),
+    list(
+        None,
+        "env-file",
+        "list",
+        "Read variables of the environment from a file",
+    )
+    .completed(Complete::Files),
+    switch(
+        Some('i'),
+        "interactive",
+        "Keep STDIN open even if nobody is attached",
+    ),
+    switch(
+        None,
+        "privileged",
+        "Give the command every privilege of root on the host",
+    ),
     switch(Some('t'), "tty", "Give the command a terminal"),
-    value(Some('u'), "user", "string", "User, by name or number (<name|uid>[:<group|gid>])"),
-    value(Some('w'), "workdir", "string", "Directory the command runs in"),
+    value(
+        Some('u'),
+        "user",
+        "string",
+        "User, by name or number (<name|uid>[:<group|gid>])",
+    ),
+    value(
+        Some('w'),
+        "workdir",
+        "string",
+        "Directory the command runs in",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -75,15 +109,16 @@ async fn exec(
     }
     // Asked first for the sake of the error: a container that is not there is told before a terminal that is not.
     client.container_inspect(container, false).await?;
-    if !detach
-        && request.attach_stdin
-        && request.tty
-        && !crate::cli::is_terminal(std::io::stdin())
+    if !detach && request.attach_stdin && request.tty && !crate::cli::is_terminal(std::io::stdin())
     {
         return Err(Error::new("the input device is not a TTY"));
     }
     let id = client.exec_create(container, &request).await?;
-    let start = StartRequest { detach, tty: request.tty, console_size: request.console_size };
+    let start = StartRequest {
+        detach,
+        tty: request.tty,
+        console_size: request.console_size,
+    };
     if detach {
         client.exec_start(&id, &start).await?;
         return Ok(0);

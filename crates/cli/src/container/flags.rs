@@ -217,7 +217,16 @@ pub(crate) const CREATE: &[Flag] = &[
 
 /// Flags of `run` alone.
 pub(crate) const RUN: &[Flag] = &[
-    switch(Some('d'), "detach", "Run in the background and print the container's ID"),
-    value(None, "detach-keys", "string", "Keys that detach from the container"),
+    switch(
+        Some('d'),
+        "detach",
+        "Run in the background and print the container's ID",
+    ),
+    value(
+        None,
+        "detach-keys",
+        "string",
+        "Keys that detach from the container",
+    ),
     switch(None, "sig-proxy", "Pass signals on to the container").default("true"),
 ];

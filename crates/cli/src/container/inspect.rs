@@ -9,7 +9,11 @@ use crate::system::inspect::{FORMAT_HELP, Object, inspect};
 
 const FLAGS: &[Flag] = &[
     value(Some('f'), "format", "string", FORMAT_HELP),
-    switch(Some('s'), "size", "Show sizes, which takes time to find out"),
+    switch(
+        Some('s'),
+        "size",
+        "Show sizes, which takes time to find out",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {

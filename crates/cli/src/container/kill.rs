@@ -7,8 +7,13 @@ use crate::args::{Flag, Matches, value};
 use crate::command::{Arity, Command, command};
 use crate::error::Result;
 
-const FLAGS: &[Flag] = &[value(Some('s'), "signal", "string", "Signal to send (KILL if not given)")
-    .completed(Complete::Words(SIGNALS))];
+const FLAGS: &[Flag] = &[value(
+    Some('s'),
+    "signal",
+    "string",
+    "Signal to send (KILL if not given)",
+)
+.completed(Complete::Words(SIGNALS))];
 
 pub(crate) const COMMAND: Command = Command {
     usage: "[OPTIONS] CONTAINER [CONTAINER...]",

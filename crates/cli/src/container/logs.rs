@@ -20,7 +20,13 @@ const FLAGS: &[Flag] = &[
         "string",
         "Only from this time on: a time (\"2013-01-02T13:23:37Z\"), or how long ago (\"42m\")",
     ),
-    value(Some('n'), "tail", "string", "Only so many lines from the end").default("\"all\""),
+    value(
+        Some('n'),
+        "tail",
+        "string",
+        "Only so many lines from the end",
+    )
+    .default("\"all\""),
     switch(Some('t'), "timestamps", "Show the time of each line"),
     value(
         None,
@@ -42,8 +48,9 @@ pub(crate) const COMMAND: Command = Command {
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let time = |flag: &str| match matches.one(flag).filter(|text| !text.is_empty()) {
         None => Ok(String::new()),
-        Some(text) => times::api(text)
-            .map_err(|error| Error::new(format!("invalid value for {}: {error}", crate::quote(flag)))),
+        Some(text) => times::api(text).map_err(|error| {
+            Error::new(format!("invalid value for {}: {error}", crate::quote(flag)))
+        }),
     };
     let options = Logs {
         follow: matches.on("follow"),

@@ -16,16 +16,39 @@ use crate::format::rows::Options;
 pub(crate) const FORMAT_HELP: &str = "How to print:\n'table':            a table with headers (default)\n'table TEMPLATE':   a table by a Go template\n'json':             JSON, one object a line\n'TEMPLATE':         a Go template for each line";
 
 const FLAGS: &[Flag] = &[
-    switch(Some('a'), "all", "Show all containers, not only those that run"),
-    list(Some('f'), "filter", "filter", "Show only what fits (name=value)").checked(check::filter),
+    switch(
+        Some('a'),
+        "all",
+        "Show all containers, not only those that run",
+    ),
+    list(
+        Some('f'),
+        "filter",
+        "filter",
+        "Show only what fits (name=value)",
+    )
+    .checked(check::filter),
     value(None, "format", "string", FORMAT_HELP),
-    value(Some('n'), "last", "int", "Show the newest so many, whether they run or not")
-        .checked(check::int)
-        .default("-1"),
-    switch(Some('l'), "latest", "Show the newest one, whether it runs or not"),
+    value(
+        Some('n'),
+        "last",
+        "int",
+        "Show the newest so many, whether they run or not",
+    )
+    .checked(check::int)
+    .default("-1"),
+    switch(
+        Some('l'),
+        "latest",
+        "Show the newest one, whether it runs or not",
+    ),
     switch(None, "no-trunc", "Show everything at full length"),
     switch(Some('q'), "quiet", "Show IDs only"),
-    switch(Some('s'), "size", "Show sizes, which takes time to find out"),
+    switch(
+        Some('s'),
+        "size",
+        "Show sizes, which takes time to find out",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -33,7 +56,10 @@ pub(crate) const COMMAND: Command = Command {
     about: "List containers",
     flags: &[FLAGS],
     common: Some(2),
-    ..command(&["container ls", "container list", "container ps", "ps"], run)
+    ..command(
+        &["container ls", "container list", "container ps", "ps"],
+        run,
+    )
 };
 
 /// `KEY=VALUE`s as the API wants them.
@@ -48,7 +74,10 @@ pub(crate) fn filters(matches: &Matches) -> Filters {
 }
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
-    let options = Options { no_trunc: matches.on("no-trunc"), ..Options::default() };
+    let options = Options {
+        no_trunc: matches.on("no-trunc"),
+        ..Options::default()
+    };
     let quiet = matches.on("quiet");
     let mut format = matches.text("format").to_owned();
     let mut wanted = Wanted {
@@ -86,7 +115,12 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         format = cli.settings.file.ps_format.clone();
     }
     if quiet {
-        format = if format == "raw" { "container_id: {{.ID}}" } else { "{{.ID}}" }.to_owned();
+        format = if format == "raw" {
+            "container_id: {{.ID}}"
+        } else {
+            "{{.ID}}"
+        }
+        .to_owned();
     }
     let client = cli.client()?;
     let containers = cli.block_on(client.container_list(&wanted))??;

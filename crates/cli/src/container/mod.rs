@@ -65,5 +65,9 @@ pub(crate) fn each(
             Err(error) => errors.push(error.message),
         }
     }
-    if errors.is_empty() { Ok(0) } else { Err(Error::new(errors.join("\n"))) }
+    if errors.is_empty() {
+        Ok(0)
+    } else {
+        Err(Error::new(errors.join("\n")))
+    }
 }

@@ -30,16 +30,27 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         let protocol = if protocol.is_empty() { "tcp" } else { protocol };
         parse_uint(number, 16)
             .map_err(|error| Error::new(format!("Error: invalid port ({number}): {error}")))?;
-        let bindings = ports.get(&format!("{number}/{protocol}")).cloned().flatten();
-        let bindings = bindings.filter(|bindings| !bindings.is_empty()).ok_or_else(|| {
-            Error::new(format!("Error: No public port '{port}' published for {name}"))
-        })?;
+        let bindings = ports
+            .get(&format!("{number}/{protocol}"))
+            .cloned()
+            .flatten();
+        let bindings = bindings
+            .filter(|bindings| !bindings.is_empty())
+            .ok_or_else(|| {
+                Error::new(format!(
+                    "Error: No public port '{port}' published for {name}"
+                ))
+            })?;
         for binding in bindings {
             lines.push((0, address(&binding.host_ip, &binding.host_port)));
         }
     } else {
         for (port, bindings) in &ports {
-            let number = port.split('/').next().and_then(|n| n.parse().ok()).unwrap_or(0);
+            let number = port
+                .split('/')
+                .next()
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(0);
             for binding in bindings.iter().flatten() {
                 let host = address(&binding.host_ip, &binding.host_port);
                 lines.push((number, format!("{port} -> {host}")));

@@ -22,7 +22,9 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let client = cli.client()?;
     if let Err(error) = cli.block_on(client.container_rename(old, new))? {
         cli.complain(&error.to_string())?;
-        return Err(Error::new(format!("Error: failed to rename container named {old}")));
+        return Err(Error::new(format!(
+            "Error: failed to rename container named {old}"
+        )));
     }
     Ok(0)
 }

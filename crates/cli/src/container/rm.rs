@@ -9,9 +9,17 @@ use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 
 const FLAGS: &[Flag] = &[
-    switch(Some('f'), "force", "Kill the container if it runs; one that is not there is fine"),
+    switch(
+        Some('f'),
+        "force",
+        "Kill the container if it runs; one that is not there is fine",
+    ),
     switch(Some('l'), "link", "Remove the link of this name"),
-    switch(Some('v'), "volumes", "Remove the container's anonymous volumes, too"),
+    switch(
+        Some('v'),
+        "volumes",
+        "Remove the container's anonymous volumes, too",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {

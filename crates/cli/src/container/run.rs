@@ -76,7 +76,13 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     if outcome.is_err() && detach {
         cli.flush()?;
     }
-    outcome.map_err(|error| if error.code == START { help(error) } else { error })
+    outcome.map_err(|error| {
+        if error.code == START {
+            help(error)
+        } else {
+            error
+        }
+    })
 }
 
 /// Marks an error of the start itself, which is told with a hint and a code of its own.
@@ -99,13 +105,23 @@ async fn follow(client: &Client, id: &str, options: &Options) -> Result<u8> {
     };
     let attached = options.attach.stdin || options.attach.stdout || options.attach.stderr;
     if !attached {
-        client.container_start(id).await.map_err(|error| start_error(error.into()))?;
+        client
+            .container_start(id)
+            .await
+            .map_err(|error| start_error(error.into()))?;
         drop(signals);
-        return if options.detach { Ok(0) } else { exit_code(&client.container_wait_exit(id).await?) };
+        return if options.detach {
+            Ok(0)
+        } else {
+            exit_code(&client.container_wait_exit(id).await?)
+        };
     }
     let connection = client.container_attach(id, &options.attach).await?;
-    let condition =
-        if options.remove { WaitCondition::Removed } else { WaitCondition::NextExit };
+    let condition = if options.remove {
+        WaitCondition::Removed
+    } else {
+        WaitCondition::NextExit
+    };
     let waiting = client.container_wait(id, condition).await?;
     let streams = Streams {
         stdin: options.attach.stdin,
@@ -116,7 +132,10 @@ async fn follow(client: &Client, id: &str, options: &Options) -> Result<u8> {
     let wait = async { Ok::<WaitResponse, Error>(waiting.json().await?) };
     let session = session::run(connection, streams);
     let start = async {
-        client.container_start(id).await.map_err(|error| start_error(error.into()))?;
+        client
+            .container_start(id)
+            .await
+            .map_err(|error| start_error(error.into()))?;
         if options.tty {
             let tty = signals::Tty::Container(id.to_owned());
             return Ok::<_, Error>(Some(signals::resize(client, tty)?));
@@ -174,8 +193,9 @@ pub(crate) fn exit_code(status: &WaitResponse) -> Result<u8> {
     if let Some(error) = &status.error
         && !error.message.is_empty()
     {
-        return Err(Error::new(format!("Error waiting for container: {}", error.message))
-            .with_code(125));
+        return Err(
+            Error::new(format!("Error waiting for container: {}", error.message)).with_code(125),
+        );
     }
     Ok((status.status_code & 0xff) as u8)
 }
@@ -194,9 +214,7 @@ fn failed(program: &str, error: Error) -> Error {
         125
     };
     Error {
-        message: format!(
-            "{program}: {text}\n\nRun '{program} run --help' for more information"
-        ),
+        message: format!("{program}: {text}\n\nRun '{program} run --help' for more information"),
         code,
     }
 }

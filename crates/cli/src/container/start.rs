@@ -13,11 +13,34 @@ use crate::stream::session::{self, End, Streams};
 use crate::stream::signals;
 
 const FLAGS: &[Flag] = &[
-    switch(Some('a'), "attach", "Show what the container writes and pass signals on"),
-    value(None, "checkpoint", "string", "Checkpoint to start from (not supported yet: refused)"),
-    value(None, "checkpoint-dir", "string", "Directory of checkpoints (not supported yet: refused)"),
-    value(None, "detach-keys", "string", "Keys that detach from the container"),
-    switch(Some('i'), "interactive", "Pass standard input on to the container"),
+    switch(
+        Some('a'),
+        "attach",
+        "Show what the container writes and pass signals on",
+    ),
+    value(
+        None,
+        "checkpoint",
+        "string",
+        "Checkpoint to start from (not supported yet: refused)",
+    ),
+    value(
+        None,
+        "checkpoint-dir",
+        "string",
+        "Directory of checkpoints (not supported yet: refused)",
+    ),
+    value(
+        None,
+        "detach-keys",
+        "string",
+        "Keys that detach from the container",
+    ),
+    switch(
+        Some('i'),
+        "interactive",
+        "Pass standard input on to the container",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -32,14 +55,18 @@ pub(crate) const COMMAND: Command = Command {
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     for flag in ["checkpoint", "checkpoint-dir"] {
         if matches.given(flag) {
-            return Err(Error::new(format!("--{flag}: checkpoints are not supported yet")));
+            return Err(Error::new(format!(
+                "--{flag}: checkpoints are not supported yet"
+            )));
         }
     }
     let client = cli.client()?;
     let interactive = matches.on("interactive");
     if matches.on("attach") || interactive {
         let [name] = matches.args.as_slice() else {
-            return Err(Error::new("you cannot start and attach multiple containers at once"));
+            return Err(Error::new(
+                "you cannot start and attach multiple containers at once",
+            ));
         };
         let keys = cli.detach_keys(matches.text("detach-keys"));
         return cli.block_on(attach(&client, name, interactive, keys))?;
@@ -60,22 +87,48 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     if failed.is_empty() {
         return Ok(0);
     }
-    Err(Error::new(format!("Error: failed to start containers: {}", failed.join(", "))))
+    Err(Error::new(format!(
+        "Error: failed to start containers: {}",
+        failed.join(", ")
+    )))
 }
 
 async fn attach(client: &Client, name: &str, interactive: bool, detach_keys: String) -> Result<u8> {
     let container = client.container_inspect(name, false).await?;
     let id = container["Id"].as_str().unwrap_or(name).to_owned();
     let tty = container["Config"]["Tty"].as_bool().unwrap_or(false);
-    let removes = container["HostConfig"]["AutoRemove"].as_bool().unwrap_or(false);
+    let removes = container["HostConfig"]["AutoRemove"]
+        .as_bool()
+        .unwrap_or(false);
     let opens = container["Config"]["OpenStdin"].as_bool().unwrap_or(false);
-    let _signals = if tty { None } else { Some(signals::forward(client, &id)?) };
+    let _signals = if tty {
+        None
+    } else {
+        Some(signals::forward(client, &id)?)
+    };
     let stdin = interactive && opens;
-    let options = Attach { stdin, stdout: true, stderr: true, detach_keys: detach_keys.clone() };
+    let options = Attach {
+        stdin,
+        stdout: true,
+        stderr: true,
+        detach_keys: detach_keys.clone(),
+    };
     let connection = client.container_attach(&id, &options).await?;
-    let condition = if removes { WaitCondition::Removed } else { WaitCondition::NextExit };
+    let condition = if removes {
+        WaitCondition::Removed
+    } else {
+        WaitCondition::NextExit
+    };
     let waiting = client.container_wait(&id, condition).await?;
-    let session = session::run(connection, Streams { stdin, output: true, tty, detach_keys });
+    let session = session::run(
+        connection,
+        Streams {
+            stdin,
+            output: true,
+            tty,
+            detach_keys,
+        },
+    );
     tokio::pin!(session);
     let mut ended = None;
     {
@@ -89,7 +142,10 @@ async fn attach(client: &Client, name: &str, interactive: bool, detach_keys: Str
         }
     }
     let resizing = if tty {
-        Some(signals::resize(client, signals::Tty::Container(id.clone()))?)
+        Some(signals::resize(
+            client,
+            signals::Tty::Container(id.clone()),
+        )?)
     } else {
         None
     };

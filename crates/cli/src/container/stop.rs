@@ -8,13 +8,23 @@ use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 
 const FLAGS: &[Flag] = &[
-    value(Some('s'), "signal", "string", "Signal that asks the container to end")
-        .completed(Complete::Words(SIGNALS)),
+    value(
+        Some('s'),
+        "signal",
+        "string",
+        "Signal that asks the container to end",
+    )
+    .completed(Complete::Words(SIGNALS)),
     value(None, "time", "int", "Seconds until the container is killed")
         .checked(check::int)
         .hidden(),
-    value(Some('t'), "timeout", "int", "Seconds until the container is killed")
-        .checked(check::int),
+    value(
+        Some('t'),
+        "timeout",
+        "int",
+        "Seconds until the container is killed",
+    )
+    .checked(check::int),
 ];
 
 pub(crate) const COMMAND: Command = Command {

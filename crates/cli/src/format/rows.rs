@@ -28,7 +28,11 @@ pub(crate) const fn column<R>(
     header: &'static str,
     value: fn(&R, &Options) -> serde_json::Value,
 ) -> Column<R> {
-    Column { name, header, kind: Kind::Value(value) }
+    Column {
+        name,
+        header,
+        kind: Kind::Value(value),
+    }
 }
 
 /// What the columns of all lists may depend on.
@@ -67,7 +71,11 @@ impl<R: Clone + Send + Sync> List<'_, R> {
             out.push_str(&template.render(&data).map_err(Self::failed)?);
             out.push('\n');
         }
-        if table { Ok(align(&out, table::LIST)) } else { Ok(out) }
+        if table {
+            Ok(align(&out, table::LIST))
+        } else {
+            Ok(out)
+        }
     }
 
     /// Checks a template against the columns before anything is asked of the daemon; tells whether it uses `field`.
@@ -105,7 +113,9 @@ impl<R: Clone + Send + Sync> List<'_, R> {
             Kind::Method(_) => (column.name, Field::Method(Arc::new(label_header))),
         });
         let data = Data::row("formatter.SubHeaderContext", fields, String::new());
-        template.render_with(&data, Functions::Header).map_err(Self::failed)
+        template
+            .render_with(&data, Functions::Header)
+            .map_err(Self::failed)
     }
 
     fn data(&self, row: &R) -> Data {
@@ -126,8 +136,10 @@ impl<R: Clone + Send + Sync> List<'_, R> {
             }
         }
         json.sort_by_key(|(name, _)| *name);
-        let object: serde_json::Map<String, serde_json::Value> =
-            json.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let object: serde_json::Map<String, serde_json::Value> = json
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
         let json = escape_html(&serde_json::Value::Object(object).to_string());
         Data::row(self.type_name, fields, json)
     }
@@ -135,5 +147,8 @@ impl<R: Clone + Send + Sync> List<'_, R> {
 
 /// The header over a label: the last part of its name, with spaces.
 fn label_header(name: &str) -> String {
-    name.rsplit('.').next().unwrap_or_default().replace(['-', '_'], " ")
+    name.rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .replace(['-', '_'], " ")
 }

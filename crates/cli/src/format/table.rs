@@ -8,15 +8,22 @@ pub(crate) struct Layout {
 }
 
 /// How lists are laid out.
-pub(crate) const LIST: Layout = Layout { least: 10, padding: 3 };
+pub(crate) const LIST: Layout = Layout {
+    least: 10,
+    padding: 3,
+};
 
 /// Aligns cells that end with a tab. What follows the last tab of a line is not part of a column; a column is as wide as
 /// its widest cell among neighbouring lines that have it.
 pub(crate) fn align(text: &str, layout: Layout) -> String {
-    let lines: Vec<Vec<&str>> =
-        text.split('\n').map(|line| line.split('\t').collect()).collect();
-    let mut widths: Vec<Vec<usize>> =
-        lines.iter().map(|cells| vec![0; cells.len().saturating_sub(1)]).collect();
+    let lines: Vec<Vec<&str>> = text
+        .split('\n')
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let mut widths: Vec<Vec<usize>> = lines
+        .iter()
+        .map(|cells| vec![0; cells.len().saturating_sub(1)])
+        .collect();
     let columns = widths.iter().map(Vec::len).max().unwrap_or(0);
     for column in 0..columns {
         let mut line = 0;
@@ -65,6 +72,15 @@ mod tests {
             "ID        NAMES         PORTS\nabc       longer name   80\n"
         );
         assert_eq!(align("x\n", LIST), "x\n");
-        assert_eq!(align("a\tb\nlong line without a cell\nc\td", Layout { least: 0, padding: 1 }), "a b\nlong line without a cell\nc d");
+        assert_eq!(
+            align(
+                "a\tb\nlong line without a cell\nc\td",
+                Layout {
+                    least: 0,
+                    padding: 1
+                }
+            ),
+            "a b\nlong line without a cell\nc d"
+        );
     }
 }

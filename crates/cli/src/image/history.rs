@@ -14,9 +14,14 @@ const FLAGS: &[Flag] = &[
     value(None, "format", "string", FORMAT_HELP),
     switch(Some('H'), "human", "Print sizes and dates for people").default("true"),
     switch(None, "no-trunc", "Show everything at full length"),
-    value(None, "platform", "string", "Show the history for this platform (linux/amd64)")
-        .since(1, 48)
-        .completed(Complete::Words(crate::container::words::PLATFORMS)),
+    value(
+        None,
+        "platform",
+        "string",
+        "Show the history for this platform (linux/amd64)",
+    )
+    .since(1, 48)
+    .completed(Complete::Words(crate::container::words::PLATFORMS)),
     switch(Some('q'), "quiet", "Show IDs only"),
 ];
 
@@ -47,7 +52,11 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     };
     let given = matches.text("format");
     let plain = matches!(given, "" | "table");
-    let format = if matches.on("quiet") && plain { "{{.ID}}" } else { given };
+    let format = if matches.on("quiet") && plain {
+        "{{.ID}}"
+    } else {
+        given
+    };
     let text = list.render(format, &history)?;
     cli.print(&text)?;
     Ok(0)

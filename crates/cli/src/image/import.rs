@@ -12,7 +12,12 @@ use crate::stream::progress::{self, Show};
 use crate::stream::stdin;
 
 const FLAGS: &[Flag] = &[
-    list(Some('c'), "change", "list", "Dockerfile instruction to apply to the image"),
+    list(
+        Some('c'),
+        "change",
+        "list",
+        "Dockerfile instruction to apply to the image",
+    ),
     value(Some('m'), "message", "string", "Comment on the image"),
     value(None, "platform", "string", "Platform of the image")
         .since(1, 32)
@@ -37,14 +42,19 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     } else if source == "-" {
         Some(stdin::body(std::io::stdin()))
     } else {
-        let file = std::fs::File::open(source).map_err(|error| path_error("open", source, &error))?;
+        let file =
+            std::fs::File::open(source).map_err(|error| path_error("open", source, &error))?;
         Some(stdin::body(file))
     };
     if !repository.is_empty() {
         ImageRef::parse_untagged(repository).map_err(|error| Error::new(error.to_string()))?;
     }
     let import = Import {
-        source: if is_url { source.to_owned() } else { "-".to_owned() },
+        source: if is_url {
+            source.to_owned()
+        } else {
+            "-".to_owned()
+        },
         repository: repository.to_owned(),
         message: matches.text("message").to_owned(),
         changes: matches.list("change"),

@@ -9,9 +9,14 @@ use crate::system::inspect::{FORMAT_HELP, Object, inspect};
 
 const FLAGS: &[Flag] = &[
     value(Some('f'), "format", "string", FORMAT_HELP),
-    value(None, "platform", "string", "Show the image for this platform (linux/amd64)")
-        .since(1, 49)
-        .completed(Complete::Words(crate::container::words::PLATFORMS)),
+    value(
+        None,
+        "platform",
+        "string",
+        "Show the image for this platform (linux/amd64)",
+    )
+    .since(1, 49)
+    .completed(Complete::Words(crate::container::words::PLATFORMS)),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -27,6 +32,8 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let platform = super::platform(matches.text("platform"))?;
     let client = cli.client()?;
     inspect(cli, matches.text("format"), &matches.args, |cli, name| {
-        Ok(Object::image(cli.block_on(client.image_inspect(name, &platform))??))
+        Ok(Object::image(
+            cli.block_on(client.image_inspect(name, &platform))??,
+        ))
     })
 }

@@ -13,11 +13,21 @@ use crate::stream::progress::{self, Show};
 use crate::stream::stdin;
 
 const FLAGS: &[Flag] = &[
-    value(Some('i'), "input", "string", "Read from this file instead of STDIN")
-        .completed(Complete::Files),
-    value(None, "platform", "string", "Load the image for this platform only (linux/amd64)")
-        .since(1, 48)
-        .completed(Complete::Words(crate::container::words::PLATFORMS)),
+    value(
+        Some('i'),
+        "input",
+        "string",
+        "Read from this file instead of STDIN",
+    )
+    .completed(Complete::Files),
+    value(
+        None,
+        "platform",
+        "string",
+        "Load the image for this platform only (linux/amd64)",
+    )
+    .since(1, 48)
+    .completed(Complete::Words(crate::container::words::PLATFORMS)),
     switch(Some('q'), "quiet", "Do not show the progress"),
 ];
 
@@ -45,11 +55,20 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     cli.block_on(async {
         let mut response = client.image_load(body, quiet, &platform).await?;
         let mut out = std::io::stdout();
-        if response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
-            return progress::show(&mut response.values(), Show::on(std::io::stdout()), &mut out).await;
+        if response
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/json"))
+        {
+            return progress::show(
+                &mut response.values(),
+                Show::on(std::io::stdout()),
+                &mut out,
+            )
+            .await;
         }
         while let Some(chunk) = response.chunk().await? {
-            out.write_all(&chunk).map_err(|error| crate::cli::pipe(&error))?;
+            out.write_all(&chunk)
+                .map_err(|error| crate::cli::pipe(&error))?;
         }
         Ok::<(), Error>(())
     })??;

@@ -11,14 +11,28 @@ use crate::format::List;
 use crate::format::rows::Options;
 
 const FLAGS: &[Flag] = &[
-    switch(Some('a'), "all", "Show all images, with those that only others are made of"),
+    switch(
+        Some('a'),
+        "all",
+        "Show all images, with those that only others are made of",
+    ),
     switch(None, "digests", "Show digests"),
-    list(Some('f'), "filter", "filter", "Show only what fits (name=value)").checked(check::filter),
+    list(
+        Some('f'),
+        "filter",
+        "filter",
+        "Show only what fits (name=value)",
+    )
+    .checked(check::filter),
     value(None, "format", "string", FORMAT_HELP),
     switch(None, "no-trunc", "Show everything at full length"),
     switch(Some('q'), "quiet", "Show IDs only"),
-    switch(None, "tree", "Show the platforms of each image as a tree (not supported yet: refused)")
-        .since(1, 47),
+    switch(
+        None,
+        "tree",
+        "Show the platforms of each image as a tree (not supported yet: refused)",
+    )
+    .since(1, 47),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -47,7 +61,11 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let quiet = matches.on("quiet");
     let mut format = matches.text("format").to_owned();
     if format.is_empty() {
-        format = if quiet { "table".to_owned() } else { cli.settings.file.images_format.clone() };
+        format = if quiet {
+            "table".to_owned()
+        } else {
+            cli.settings.file.images_format.clone()
+        };
     }
     match format.as_str() {
         "table" if quiet => format = "{{.ID}}".to_owned(),
@@ -59,11 +77,26 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let list = List {
         columns: COLUMNS,
         type_name: "*formatter.imageContext",
-        default: if options.digests { WITH_DIGESTS } else { DEFAULT }.to_owned(),
-        raw: Some(if options.digests { RAW_WITH_DIGESTS } else { RAW }.to_owned()),
+        default: if options.digests {
+            WITH_DIGESTS
+        } else {
+            DEFAULT
+        }
+        .to_owned(),
+        raw: Some(
+            if options.digests {
+                RAW_WITH_DIGESTS
+            } else {
+                RAW
+            }
+            .to_owned(),
+        ),
         options: &options,
     };
-    let rows: Vec<_> = images.iter().flat_map(|image| rows(image, options.digests)).collect();
+    let rows: Vec<_> = images
+        .iter()
+        .flat_map(|image| rows(image, options.digests))
+        .collect();
     let text = list.render(&format, &rows)?;
     cli.print(&text)?;
     Ok(0)

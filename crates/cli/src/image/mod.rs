@@ -13,8 +13,11 @@ use crate::command::{Command, Group};
 use crate::error::{Error, Result};
 
 /// `image`.
-pub(crate) const GROUP: Group =
-    Group { name: "image", about: "Manage images", commands: &COMMANDS };
+pub(crate) const GROUP: Group = Group {
+    name: "image",
+    about: "Manage images",
+    commands: &COMMANDS,
+};
 
 const COMMANDS: [&Command; 8] = [
     &history::COMMAND,
@@ -32,9 +35,8 @@ pub(crate) fn platform(text: &str) -> Result<String> {
     if text.is_empty() {
         return Ok(String::new());
     }
-    let platform = onggi_model::Platform::parse(text).map_err(|error| {
-        Error::new(format!("invalid platform: {}", onggi_model::chain(&error)))
-    })?;
+    let platform = onggi_model::Platform::parse(text)
+        .map_err(|error| Error::new(format!("invalid platform: {}", onggi_model::chain(&error))))?;
     let document = onggi_api::image::Platform::from(&platform);
     serde_json::to_string(&document).map_err(|error| Error::new(error.to_string()))
 }

@@ -8,19 +8,28 @@ use onggi_client::image::Pull;
 use onggi_model::ImageRef;
 
 use crate::Cli;
-use crate::args::{Flag, Matches, switch, value};
 use crate::args::flag::Complete;
+use crate::args::{Flag, Matches, switch, value};
 use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 use crate::stream::progress::{self, Show};
 
 const FLAGS: &[Flag] = &[
     switch(Some('a'), "all-tags", "Fetch every tag of the repository"),
-    switch(None, "disable-content-trust", "Accepted for old scripts; images are not signed that way")
-        .default("true"),
-    value(None, "platform", "string", "Platform of the image, if there are several")
-        .since(1, 32)
-        .completed(Complete::Words(crate::container::words::PLATFORMS)),
+    switch(
+        None,
+        "disable-content-trust",
+        "Accepted for old scripts; images are not signed that way",
+    )
+    .default("true"),
+    value(
+        None,
+        "platform",
+        "string",
+        "Platform of the image, if there are several",
+    )
+    .since(1, 32)
+    .completed(Complete::Words(crate::container::words::PLATFORMS)),
     switch(Some('q'), "quiet", "Do not show the progress"),
 ];
 
@@ -43,16 +52,32 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     if all && (given.tag().is_some() || given.digest().is_some()) {
         return Err(Error::new("tag can't be used with --all-tags/-a"));
     }
-    let reference = if all { given.clone() } else { ImageRef::parse(text).map_err(refuse)? };
+    let reference = if all {
+        given.clone()
+    } else {
+        ImageRef::parse(text).map_err(refuse)?
+    };
     if !all && !quiet && given.tag().is_none() && given.digest().is_none() {
         cli.line("Using default tag: latest")?;
     }
     cli.flush()?;
     let tag = crate::container::create::reference_tag(&reference);
-    let show = if quiet { Show::Nothing } else { Show::on(std::io::stdout()) };
+    let show = if quiet {
+        Show::Nothing
+    } else {
+        Show::on(std::io::stdout())
+    };
     let client = cli.client()?;
     let platform = matches.text("platform");
-    pull(cli, &client, &reference, tag, platform, show, &mut std::io::stdout())?;
+    pull(
+        cli,
+        &client,
+        &reference,
+        tag,
+        platform,
+        show,
+        &mut std::io::stdout(),
+    )?;
     cli.line(&reference.to_string())?;
     Ok(0)
 }
@@ -68,10 +93,11 @@ pub(crate) fn pull(
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
     let file = &cli.settings.file;
-    let auth = match (file.auth(reference.domain()), file.helper(reference.domain())) {
-        (Some(auth), _) => {
-            base64::engine::general_purpose::URL_SAFE.encode(auth.to_string())
-        }
+    let auth = match (
+        file.auth(reference.domain()),
+        file.helper(reference.domain()),
+    ) {
+        (Some(auth), _) => base64::engine::general_purpose::URL_SAFE.encode(auth.to_string()),
         (None, Some(helper)) => {
             let text = format!(
                 "WARNING: the login for {} is kept by docker-credential-{helper}, which is not supported yet; pulling without it",

@@ -9,11 +9,20 @@ use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 
 const FLAGS: &[Flag] = &[
-    switch(Some('f'), "force", "Remove the image though it is in use or has several names"),
+    switch(
+        Some('f'),
+        "force",
+        "Remove the image though it is in use or has several names",
+    ),
     switch(None, "no-prune", "Keep parents that have no name"),
-    list(None, "platform", "strings", "Remove the image for this platform only (linux/amd64)")
-        .since(1, 50)
-        .completed(Complete::Words(crate::container::words::PLATFORMS)),
+    list(
+        None,
+        "platform",
+        "strings",
+        "Remove the image for this platform only (linux/amd64)",
+    )
+    .since(1, 50)
+    .completed(Complete::Words(crate::container::words::PLATFORMS)),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -32,7 +41,11 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         .flat_map(|text| text.split(','))
         .map(super::platform)
         .collect::<Result<Vec<_>>>()?;
-    let remove = Remove { force, no_prune: matches.on("no-prune"), platforms };
+    let remove = Remove {
+        force,
+        no_prune: matches.on("no-prune"),
+        platforms,
+    };
     let client = cli.client()?;
     let mut errors = Vec::new();
     let mut fatal = false;

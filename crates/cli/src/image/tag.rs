@@ -19,13 +19,21 @@ pub(crate) const COMMAND: Command = Command {
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let (source, target) = (&matches.args[0], &matches.args[1]);
     ImageRef::parse(source).map_err(|error| {
-        Error::new(format!("Error parsing reference: {} is not a valid repository/tag: {error}", crate::quote(source)))
+        Error::new(format!(
+            "Error parsing reference: {} is not a valid repository/tag: {error}",
+            crate::quote(source)
+        ))
     })?;
     let reference = ImageRef::parse(target).map_err(|error| {
-        Error::new(format!("Error parsing reference: {} is not a valid repository/tag: {error}", crate::quote(target)))
+        Error::new(format!(
+            "Error parsing reference: {} is not a valid repository/tag: {error}",
+            crate::quote(target)
+        ))
     })?;
     if reference.digest().is_some() {
-        return Err(Error::new("refusing to create a tag with a digest reference"));
+        return Err(Error::new(
+            "refusing to create a tag with a digest reference",
+        ));
     }
     let client = cli.client()?;
     let tag = reference.tag().unwrap_or("latest").to_owned();

@@ -82,8 +82,14 @@ mod tests {
 
     #[test]
     fn keys_are_read() {
-        assert_eq!(Keys::parse("ctrl-a,b,ctrl-_").unwrap(), Keys(vec![1, b'b', 31]));
-        assert_eq!(Keys::parse("ctrl-").unwrap_err(), "Unknown character: 'ctrl-'");
+        assert_eq!(
+            Keys::parse("ctrl-a,b,ctrl-_").unwrap(),
+            Keys(vec![1, b'b', 31])
+        );
+        assert_eq!(
+            Keys::parse("ctrl-").unwrap_err(),
+            "Unknown character: 'ctrl-'"
+        );
         assert!(Keys::parse("ab").is_err());
     }
 }

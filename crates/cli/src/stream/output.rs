@@ -27,7 +27,11 @@ impl Output {
         std::thread::spawn(move || {
             let mut result = Ok(());
             while let Some((stream, bytes)) = receiver.blocking_recv() {
-                let target = if stream == Stream::Stderr { &mut err } else { &mut out };
+                let target = if stream == Stream::Stderr {
+                    &mut err
+                } else {
+                    &mut out
+                };
                 result = target.write_all(&bytes);
                 if result.is_err() {
                     break;
@@ -40,7 +44,11 @@ impl Output {
     }
 
     /// Writes bytes to a stream. Fails when an earlier write failed; [`Output::finish`] tells why.
-    pub(crate) async fn write(&self, stream: Stream, bytes: Bytes) -> std::result::Result<(), Gone> {
+    pub(crate) async fn write(
+        &self,
+        stream: Stream,
+        bytes: Bytes,
+    ) -> std::result::Result<(), Gone> {
         self.sender.send((stream, bytes)).await.map_err(|_| Gone)
     }
 
@@ -67,7 +75,11 @@ pub(crate) enum Demux {
 
 impl Demux {
     pub(crate) fn new(tty: bool) -> Self {
-        if tty { Demux::Raw } else { Demux::Framed(Frames::new()) }
+        if tty {
+            Demux::Raw
+        } else {
+            Demux::Framed(Frames::new())
+        }
     }
 
     /// Takes bytes as they came; gives the pieces for stdout and stderr. A frame of the daemon's own is an error.
@@ -77,8 +89,9 @@ impl Demux {
             Demux::Framed(frames) => {
                 frames.push(bytes);
                 let mut pieces = Vec::new();
-                while let Some((stream, piece)) =
-                    frames.next().map_err(|error| Error::new(error.to_string()))?
+                while let Some((stream, piece)) = frames
+                    .next()
+                    .map_err(|error| Error::new(error.to_string()))?
                 {
                     match stream {
                         Stream::System => {

@@ -59,7 +59,10 @@ pub(crate) struct Screen {
 
 impl Screen {
     pub(crate) fn new(show: Show) -> Self {
-        Screen { show, lines: HashMap::new() }
+        Screen {
+            show,
+            lines: HashMap::new(),
+        }
     }
 
     /// What to write for a message.
@@ -94,7 +97,11 @@ impl Screen {
         if !message.id.is_empty() && width.is_some() && up > 0 {
             let _ = write!(out, "\u{1b}[{up}B");
         }
-        if self.show == Show::Nothing { Ok(String::new()) } else { Ok(out) }
+        if self.show == Show::Nothing {
+            Ok(String::new())
+        } else {
+            Ok(out)
+        }
     }
 
     fn line(&self, message: &Message, width: Option<usize>, out: &mut String) {
@@ -126,7 +133,12 @@ impl Screen {
 
 /// The bar, the numbers and the time left, as far as the width allows.
 fn bar(progress: &Progress, width: usize) -> String {
-    let Progress { current, total, start, .. } = *progress;
+    let Progress {
+        current,
+        total,
+        start,
+        ..
+    } = *progress;
     let units = progress.units.as_str();
     if current <= 0 && total <= 0 {
         return String::new();
@@ -155,7 +167,10 @@ fn bar(progress: &Progress, width: usize) -> String {
         }
     }
     if current > 0 && start > 0 && half < 50 && width > 50 {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         let spent = now.saturating_sub(start.unsigned_abs());
         let left = (spent as f64 / current as f64 * (total - current) as f64) as u64;
         let _ = write!(out, " {}", clock(Duration::from_secs(left)));
@@ -186,8 +201,18 @@ mod tests {
         vec![
             Message::status("latest", "Pulling from library/busybox"),
             layer("Pulling fs layer", begun.clone()),
-            Message { progress: Some(begun.clone()), ..Message::status("def", "Pulling fs layer") },
-            layer("Downloading", Progress { current: 50, total: 100, ..Progress::default() }),
+            Message {
+                progress: Some(begun.clone()),
+                ..Message::status("def", "Pulling fs layer")
+            },
+            layer(
+                "Downloading",
+                Progress {
+                    current: 50,
+                    total: 100,
+                    ..Progress::default()
+                },
+            ),
             layer("Pull complete", begun),
             Message::status("", "Digest: sha256:1"),
         ]
@@ -208,20 +233,42 @@ mod tests {
         let mut screen = Screen::new(Show::Terminal(80));
         let text: Vec<String> = pull().iter().map(|m| screen.render(m).unwrap()).collect();
         assert_eq!(text[0], "latest: Pulling from library/busybox\n");
-        assert_eq!(text[1], "\n\u{1b}[1A\u{1b}[2K\rabc: Pulling fs layer \r\u{1b}[1B");
-        assert_eq!(text[2], "\n\u{1b}[1A\u{1b}[2K\rdef: Pulling fs layer \r\u{1b}[1B");
-        assert_eq!(text[3], "\u{1b}[2A\u{1b}[2K\rabc: Downloading      50B/100B\r\u{1b}[2B");
+        assert_eq!(
+            text[1],
+            "\n\u{1b}[1A\u{1b}[2K\rabc: Pulling fs layer \r\u{1b}[1B"
+        );
+        assert_eq!(
+            text[2],
+            "\n\u{1b}[1A\u{1b}[2K\rdef: Pulling fs layer \r\u{1b}[1B"
+        );
+        assert_eq!(
+            text[3],
+            "\u{1b}[2A\u{1b}[2K\rabc: Downloading      50B/100B\r\u{1b}[2B"
+        );
         assert_eq!(text[5], "Digest: sha256:1\n");
     }
 
     #[test]
     fn wide_terminals_get_a_bar() {
-        let progress = Progress { current: 50, total: 100, ..Progress::default() };
+        let progress = Progress {
+            current: 50,
+            total: 100,
+            ..Progress::default()
+        };
         assert_eq!(
             bar(&progress, 120),
             format!("[{}>{}]      50B/100B", "=".repeat(25), " ".repeat(25))
         );
-        assert_eq!(bar(&Progress { current: 1500, ..Progress::default() }, 80), "   1.5kB");
+        assert_eq!(
+            bar(
+                &Progress {
+                    current: 1500,
+                    ..Progress::default()
+                },
+                80
+            ),
+            "   1.5kB"
+        );
         let seconds = |total| Progress {
             current: 10,
             total,
@@ -230,6 +277,10 @@ mod tests {
         };
         assert_eq!(bar(&seconds(0), 80), "10 s");
         assert_eq!(bar(&seconds(20), 80), "10/20 s");
-        assert!(Screen::new(Show::Nothing).render(&Message::failure("no")).is_err());
+        assert!(
+            Screen::new(Show::Nothing)
+                .render(&Message::failure("no"))
+                .is_err()
+        );
     }
 }

@@ -31,8 +31,14 @@ pub(crate) enum End {
 /// Carries bytes both ways until the other side closes or the user detaches.
 pub(crate) async fn run(connection: Hijacked, streams: Streams) -> Result<End> {
     // Keys that cannot be read are the default ones, as for Docker.
-    let keys = Keys::parse(&streams.detach_keys).or_else(|_| Keys::parse("")).map_err(Error::new)?;
-    let raw = if streams.tty && streams.stdin { Raw::enter() } else { None };
+    let keys = Keys::parse(&streams.detach_keys)
+        .or_else(|_| Keys::parse(""))
+        .map_err(Error::new)?;
+    let raw = if streams.tty && streams.stdin {
+        Raw::enter()
+    } else {
+        None
+    };
     let framed = connection.multiplexed().unwrap_or(!streams.tty);
     let (mut from, mut to) = connection.split();
     let output = Output::open()?;

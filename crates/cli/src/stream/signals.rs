@@ -83,7 +83,9 @@ pub(crate) fn resize(client: &Client, tty: Tty) -> Result<Tasks> {
 }
 
 async fn tell(client: &Client, tty: &Tty) -> bool {
-    let Some((rows, columns)) = terminal::size() else { return true };
+    let Some((rows, columns)) = terminal::size() else {
+        return true;
+    };
     match tty {
         Tty::Container(id) => client.container_resize(id, rows, columns).await.is_ok(),
         Tty::Exec(id) => client.exec_resize(id, rows, columns).await.is_ok(),

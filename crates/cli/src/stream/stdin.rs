@@ -15,7 +15,10 @@ pub(crate) fn read() -> mpsc::Receiver<Bytes> {
             match stdin.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(length) => {
-                    if sender.blocking_send(Bytes::copy_from_slice(&buffer[..length])).is_err() {
+                    if sender
+                        .blocking_send(Bytes::copy_from_slice(&buffer[..length]))
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -29,7 +32,9 @@ pub(crate) fn read() -> mpsc::Receiver<Bytes> {
 }
 
 /// Starts reading a file or standard input for the body of a request. A failure goes along as the last item.
-pub(crate) fn body(mut from: impl std::io::Read + Send + 'static) -> mpsc::Receiver<std::io::Result<Bytes>> {
+pub(crate) fn body(
+    mut from: impl std::io::Read + Send + 'static,
+) -> mpsc::Receiver<std::io::Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(4);
     std::thread::spawn(move || {
         let mut buffer = vec![0_u8; 128 * 1024];

@@ -14,7 +14,13 @@ use crate::text::rfc3339_nano;
 use crate::times;
 
 const FLAGS: &[Flag] = &[
-    list(Some('f'), "filter", "filter", "Show only what fits (name=value)").checked(check::filter),
+    list(
+        Some('f'),
+        "filter",
+        "filter",
+        "Show only what fits (name=value)",
+    )
+    .checked(check::filter),
     value(None, "format", "string", FORMAT_HELP),
     value(None, "since", "string", "Show events from this time on"),
     value(None, "until", "string", "Stop at this time"),
@@ -34,19 +40,25 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         text => Some(text),
     };
     let template = template.map(Template::parse).transpose().map_err(|error| {
-        Error::new(format!("Error parsing format: template parsing error: {error}")).with_code(64)
+        Error::new(format!(
+            "Error parsing format: template parsing error: {error}"
+        ))
+        .with_code(64)
     })?;
     let time = |flag: &str| match matches.one(flag).filter(|text| !text.is_empty()) {
         None => Ok(String::new()),
         Some(text) => times::api(text).map_err(Error::new),
     };
-    let events =
-        Events { since: time("since")?, until: time("until")?, filters: filters(matches) };
+    let events = Events {
+        since: time("since")?,
+        until: time("until")?,
+        filters: filters(matches),
+    };
     let client = cli.client()?;
     let mut values = cli.block_on(client.events(&events))??;
     while let Some(value) = cli.block_on(values.next::<serde_json::Value>())?? {
-        let message: Message = serde_json::from_value(value.clone())
-            .map_err(|error| Error::new(error.to_string()))?;
+        let message: Message =
+            serde_json::from_value(value.clone()).map_err(|error| Error::new(error.to_string()))?;
         match &template {
             None => cli.line(&line(&message))?,
             Some(template) => {
@@ -67,9 +79,15 @@ fn line(message: &Message) -> String {
     if message.time_nano != 0 {
         out.push_str(&format!("{} ", rfc3339_nano(message.time_nano)));
     } else if message.time != 0 {
-        out.push_str(&format!("{} ", rfc3339_nano(message.time.saturating_mul(1_000_000_000))));
+        out.push_str(&format!(
+            "{} ",
+            rfc3339_nano(message.time.saturating_mul(1_000_000_000))
+        ));
     }
-    out.push_str(&format!("{} {} {}", message.kind, message.action, message.actor.id));
+    out.push_str(&format!(
+        "{} {} {}",
+        message.kind, message.action, message.actor.id
+    ));
     if !message.actor.attributes.is_empty() {
         let pairs: Vec<String> = message
             .actor
@@ -91,7 +109,10 @@ fn data(message: &Message, value: &serde_json::Value) -> Data {
         ("From", text(&message.from)),
         ("Type", Field::Json(message.kind.clone().into())),
         ("Action", Field::Json(message.action.clone().into())),
-        ("Actor", Field::Json(value.get("Actor").cloned().unwrap_or_default())),
+        (
+            "Actor",
+            Field::Json(value.get("Actor").cloned().unwrap_or_default()),
+        ),
         ("Scope", Field::Json(message.scope.clone().into())),
         ("Time", Field::Json(message.time.into())),
         ("TimeNano", Field::Json(message.time_nano.into())),

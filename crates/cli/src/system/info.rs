@@ -50,10 +50,13 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
 }
 
 fn by_template(cli: &mut Cli, format: &str, answer: Result<serde_json::Value>) -> Result<u8> {
-    let source = if format == "json" { "{{json .}}" } else { format };
-    let template = Template::parse(source).map_err(|error| {
-        Error::new(format!("template parsing error: {error}")).with_code(64)
-    })?;
+    let source = if format == "json" {
+        "{{json .}}"
+    } else {
+        format
+    };
+    let template = Template::parse(source)
+        .map_err(|error| Error::new(format!("template parsing error: {error}")).with_code(64))?;
     let (mut info, failure) = match answer {
         Ok(info) => (info, None),
         Err(error) => (json!({}), Some(error)),
@@ -122,8 +125,16 @@ fn layout(info: &Info) -> String {
             line(format!(" {label}: {}", names.join(" ")));
         }
     }
-    list(&mut line, "CDI spec directories", info.cdi_spec_dirs.as_ref());
-    if let Some(devices) = info.discovered_devices.as_ref().filter(|list| !list.is_empty()) {
+    list(
+        &mut line,
+        "CDI spec directories",
+        info.cdi_spec_dirs.as_ref(),
+    );
+    if let Some(devices) = info
+        .discovered_devices
+        .as_ref()
+        .filter(|list| !list.is_empty())
+    {
         line("Discovered Devices:".to_owned());
         for device in devices {
             line(format!(" {}: {}", device.source, device.id));
@@ -137,13 +148,19 @@ fn layout(info: &Info) -> String {
     line(format!("containerd version: {}", info.containerd_commit.id));
     line(format!("runc version: {}", info.runc_commit.id));
     line(format!("init version: {}", info.init_commit.id));
-    security(&mut line, info.security_options.as_deref().unwrap_or_default());
+    security(
+        &mut line,
+        info.security_options.as_deref().unwrap_or_default(),
+    );
     some(&mut line, "Kernel Version", &info.kernel_version);
     some(&mut line, "Operating System", &info.operating_system);
     some(&mut line, "OSType", &info.os_type);
     some(&mut line, "Architecture", &info.architecture);
     line(format!("CPUs: {}", info.ncpu));
-    line(format!("Total Memory: {}", bytes_size(info.mem_total as f64)));
+    line(format!(
+        "Total Memory: {}",
+        bytes_size(info.mem_total as f64)
+    ));
     some(&mut line, "Name", &info.name);
     some(&mut line, "ID", &info.id);
     line(format!("Docker Root Dir: {}", info.docker_root_dir));
@@ -170,9 +187,16 @@ fn layout(info: &Info) -> String {
         list(&mut line, "Insecure Registries", Some(&insecure));
         list(&mut line, "Registry Mirrors", registries.mirrors.as_ref());
     }
-    line(format!("Live Restore Enabled: {}", info.live_restore_enabled));
+    line(format!(
+        "Live Restore Enabled: {}",
+        info.live_restore_enabled
+    ));
     some(&mut line, "Product License", &info.product_license);
-    if let Some(pools) = info.default_address_pools.as_ref().filter(|list| !list.is_empty()) {
+    if let Some(pools) = info
+        .default_address_pools
+        .as_ref()
+        .filter(|list| !list.is_empty())
+    {
         line("Default Address Pools:".to_owned());
         for pool in pools {
             line(format!("  Base: {}, Size: {}", pool.base, pool.size));
@@ -212,8 +236,10 @@ fn security(line: &mut impl FnMut(String), options: &[String]) {
     }
     line("Security Options:".to_owned());
     for option in options {
-        let mut fields: Vec<(&str, &str)> =
-            option.split(',').map(|field| field.split_once('=').unwrap_or(("name", field))).collect();
+        let mut fields: Vec<(&str, &str)> = option
+            .split(',')
+            .map(|field| field.split_once('=').unwrap_or(("name", field)))
+            .collect();
         if let Some(at) = fields.iter().position(|(key, _)| *key == "name") {
             line(format!(" {}", fields.remove(at).1));
         }

@@ -29,11 +29,25 @@ const KINDS: [(&str, &str); 10] = [
 
 const FLAGS: &[Flag] = &[
     value(Some('f'), "format", "string", FORMAT_HELP),
-    switch(Some('s'), "size", "Show the sizes of containers, which takes time to find out"),
-    value(None, "type", "string", "Look for objects of this kind only").completed(Complete::Words(&[
-        "config", "container", "image", "network", "node", "plugin", "secret", "service", "task",
-        "volume",
-    ])),
+    switch(
+        Some('s'),
+        "size",
+        "Show the sizes of containers, which takes time to find out",
+    ),
+    value(None, "type", "string", "Look for objects of this kind only").completed(Complete::Words(
+        &[
+            "config",
+            "container",
+            "image",
+            "network",
+            "node",
+            "plugin",
+            "secret",
+            "service",
+            "task",
+            "volume",
+        ],
+    )),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -61,13 +75,16 @@ impl Object {
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let kind = matches.text("type").to_owned();
     if matches.given("type") && !KINDS.iter().any(|(name, _)| *name == kind) {
-        let mut names: Vec<String> =
-            KINDS.iter().map(|(name, _)| crate::quote(name)).collect();
+        let mut names: Vec<String> = KINDS.iter().map(|(name, _)| crate::quote(name)).collect();
         names.sort();
         return Err(Error::new(if kind.is_empty() {
             format!("type is empty: must be one of {}", names.join(", "))
         } else {
-            format!("unknown type: {}: must be one of {}", crate::quote(&kind), names.join(", "))
+            format!(
+                "unknown type: {}: must be one of {}",
+                crate::quote(&kind),
+                names.join(", ")
+            )
         }));
     }
     let size = matches.on("size");
@@ -92,7 +109,7 @@ fn find(cli: &mut Cli, name: &str, wanted: &str, size: bool) -> Result<Object> {
         match found {
             Ok(json) => {
                 if size && kind != "container" {
-                    cli.complain(&format!("WARNING: --size ignored for {kind}s"))?;
+                    cli.complain(&format!("WARNING: --size ignored for {kind}"))?;
                 }
                 return Ok(Object(json));
             }
@@ -132,15 +149,13 @@ pub(crate) fn inspect(
         match get(cli, name) {
             Ok(Object(json)) => match &template {
                 None => found.push(json),
-                Some(template) => {
-                    match template.render(&Data::document(&json, &Documents)) {
-                        Ok(text) => {
-                            rendered.push_str(&text);
-                            rendered.push('\n');
-                        }
-                        Err(error) => errors.push(format!("template parsing error: {error}")),
+                Some(template) => match template.render(&Data::document(&json, &Documents)) {
+                    Ok(text) => {
+                        rendered.push_str(&text);
+                        rendered.push('\n');
                     }
-                }
+                    Err(error) => errors.push(format!("template parsing error: {error}")),
+                },
             },
             Err(error) => errors.push(error.message),
         }
@@ -149,8 +164,15 @@ pub(crate) fn inspect(
         (Some(_), _) if rendered.is_empty() => "\n".to_owned(),
         (Some(_), _) => rendered,
         (None, "json") => format!("{}\n", serde_json::Value::Array(found)),
-        (None, _) => format!("{}\n", write_pretty(&serde_json::Value::Array(found), "    ")),
+        (None, _) => format!(
+            "{}\n",
+            write_pretty(&serde_json::Value::Array(found), "    ")
+        ),
     };
     cli.print(&text)?;
-    if errors.is_empty() { Ok(0) } else { Err(Error::new(errors.join("\n"))) }
+    if errors.is_empty() {
+        Ok(0)
+    } else {
+        Err(Error::new(errors.join("\n")))
+    }
 }

@@ -8,10 +8,10 @@ pub(crate) struct Documents;
 impl Kinds for Documents {
     fn is_map(&self, parent: &str, name: &str) -> bool {
         match name {
-            "Annotations" | "Attributes" | "Data" | "Details" | "DriverOpts" | "EndpointsConfig"
-            | "ExposedPorts" | "IndexConfigs" | "Labels" | "Networks" | "Options"
-            | "PortBindings" | "Ports" | "Runtimes" | "Status" | "StorageOpt" | "Sysctls"
-            | "Tmpfs" | "Volumes" | "annotations" | "options" | "status" => true,
+            "Annotations" | "Attributes" | "Data" | "Details" | "DriverOpts"
+            | "EndpointsConfig" | "ExposedPorts" | "IndexConfigs" | "Labels" | "Networks"
+            | "Options" | "PortBindings" | "Ports" | "Runtimes" | "Status" | "StorageOpt"
+            | "Sysctls" | "Tmpfs" | "Volumes" | "annotations" | "options" | "status" => true,
             "Config" => parent == "LogConfig",
             "Containers" => parent.is_empty(),
             _ => false,
@@ -21,23 +21,60 @@ impl Kinds for Documents {
     fn is_pointer(&self, _: &str, name: &str) -> bool {
         matches!(
             name,
-            "BindOptions" | "ConfigOnly" | "Descriptor" | "GraphDriver" | "Health"
-                | "Healthcheck" | "IPAMConfig" | "ImageManifestDescriptor" | "Init"
-                | "MemorySwappiness" | "OomKillDisable" | "PidsLimit" | "Platform"
-                | "RegistryConfig" | "Server" | "SizeRootFs" | "SizeRw" | "StopTimeout"
-                | "TmpfsOptions" | "UsageData" | "VolumeOptions"
+            "BindOptions"
+                | "ConfigOnly"
+                | "Descriptor"
+                | "GraphDriver"
+                | "Health"
+                | "Healthcheck"
+                | "IPAMConfig"
+                | "ImageManifestDescriptor"
+                | "Init"
+                | "MemorySwappiness"
+                | "OomKillDisable"
+                | "PidsLimit"
+                | "Platform"
+                | "RegistryConfig"
+                | "Server"
+                | "SizeRootFs"
+                | "SizeRw"
+                | "StopTimeout"
+                | "TmpfsOptions"
+                | "UsageData"
+                | "VolumeOptions"
         )
     }
 
     fn optional(&self, name: &str) -> &'static [&'static str] {
         match name {
-            "" => &["SizeRw", "SizeRootFs", "ImageManifestDescriptor", "Descriptor", "Manifests"],
+            "" => &[
+                "SizeRw",
+                "SizeRootFs",
+                "ImageManifestDescriptor",
+                "Descriptor",
+                "Manifests",
+            ],
             "State" => &["Health"],
             "Config" => &[
-                "ExposedPorts", "Healthcheck", "OnBuild", "StopTimeout", "Shell", "Env",
-                "Entrypoint", "Cmd", "Volumes", "Labels",
+                "ExposedPorts",
+                "Healthcheck",
+                "OnBuild",
+                "StopTimeout",
+                "Shell",
+                "Env",
+                "Entrypoint",
+                "Cmd",
+                "Volumes",
+                "Labels",
             ],
-            "HostConfig" => &["Annotations", "StorageOpt", "Tmpfs", "Sysctls", "Mounts", "Init"],
+            "HostConfig" => &[
+                "Annotations",
+                "StorageOpt",
+                "Tmpfs",
+                "Sysctls",
+                "Mounts",
+                "Init",
+            ],
             _ => &[],
         }
     }

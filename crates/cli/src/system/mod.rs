@@ -9,7 +9,10 @@ pub(crate) mod version;
 use crate::command::{Command, Group};
 
 /// `system`.
-pub(crate) const GROUP: Group =
-    Group { name: "system", about: "Manage the engine", commands: &COMMANDS };
+pub(crate) const GROUP: Group = Group {
+    name: "system",
+    about: "Manage the engine",
+    commands: &COMMANDS,
+};
 
 const COMMANDS: [&Command; 2] = [&events::COMMAND, &info::COMMAND];

@@ -23,7 +23,10 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 /// The layout of the two blocks.
-const LAYOUT: Layout = Layout { least: 20, padding: 1 };
+const LAYOUT: Layout = Layout {
+    least: 20,
+    padding: 1,
+};
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let template = match matches.text("format") {
@@ -79,25 +82,44 @@ fn by_template(
     });
     let mut server = server.cloned();
     for component in server.iter_mut().flat_map(|server| &mut server.components) {
-        if let Some(time) = component.details.as_mut().and_then(|map| map.get_mut("BuildTime")) {
+        if let Some(time) = component
+            .details
+            .as_mut()
+            .and_then(|map| map.get_mut("BuildTime"))
+        {
             *time = built(time);
         }
     }
     let server = server.map(serde_json::to_value).transpose();
-    let server = server.map_err(|error| Error::new(error.to_string()))?.map(reorder);
+    let server = server
+        .map_err(|error| Error::new(error.to_string()))?
+        .map(reorder);
     let document = json!({"Client": client, "Server": server});
     let data = Data::typed("system.versionInfo", &document, &Documents);
-    let text = template.render(&data).map_err(|error| Error::new(error.to_string()))?;
+    let text = template
+        .render(&data)
+        .map_err(|error| Error::new(error.to_string()))?;
     Ok(format!("{text}\n"))
 }
 
 /// The order of fields in which Docker's CLI writes the daemon's versions: the parts come second.
 fn reorder(server: serde_json::Value) -> serde_json::Value {
-    let serde_json::Value::Object(mut fields) = server else { return server };
+    let serde_json::Value::Object(mut fields) = server else {
+        return server;
+    };
     let mut ordered = serde_json::Map::new();
     const ORDER: [&str; 11] = [
-        "Platform", "Components", "Version", "ApiVersion", "MinAPIVersion", "GitCommit",
-        "GoVersion", "Os", "Arch", "KernelVersion", "Experimental",
+        "Platform",
+        "Components",
+        "Version",
+        "ApiVersion",
+        "MinAPIVersion",
+        "GitCommit",
+        "GoVersion",
+        "Os",
+        "Arch",
+        "KernelVersion",
+        "Experimental",
     ];
     for key in ORDER {
         if let Some(value) = fields.remove(key) {
@@ -120,7 +142,10 @@ fn layout(spoken: onggi_client::Version, server: Option<Version>) -> String {
         ("Version", crate::VERSION.to_owned()),
         ("API version", api),
         ("Git commit", crate::BUILD.to_owned()),
-        ("OS/Arch", format!("{}/{}", std::env::consts::OS, architecture())),
+        (
+            "OS/Arch",
+            format!("{}/{}", std::env::consts::OS, architecture()),
+        ),
         ("Context", "default".to_owned()),
     ] {
         out.push_str(&format!(" {label}:\t{value}\n"));
@@ -136,12 +161,18 @@ fn block(server: Version) -> String {
         "" => "\nServer:\n".to_owned(),
         name => format!("\nServer: {name}\n"),
     };
-    let components =
-        if server.components.is_empty() { vec![engine(server)] } else { server.components };
+    let components = if server.components.is_empty() {
+        vec![engine(server)]
+    } else {
+        server.components
+    };
     for component in components {
         let details = component.details.unwrap_or_default();
         let detail = |name: &str| details.get(name).map_or("", String::as_str);
-        out.push_str(&format!(" {}:\n  Version:\t{}\n", component.name, component.version));
+        out.push_str(&format!(
+            " {}:\n  Version:\t{}\n",
+            component.name, component.version
+        ));
         if component.name == "Engine" {
             let api = format!(
                 "{} (minimum version {})",
@@ -189,9 +220,10 @@ fn engine(server: Version) -> Component {
 /// A time of build as `Thu May  7 21:09:36 2026`; other texts stay.
 fn built(text: &str) -> String {
     match text.parse::<jiff::Timestamp>() {
-        Ok(time) => {
-            time.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a %b %e %H:%M:%S %Y").to_string()
-        }
+        Ok(time) => time
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .strftime("%a %b %e %H:%M:%S %Y")
+            .to_string(),
         Err(_) => text.to_owned(),
     }
 }

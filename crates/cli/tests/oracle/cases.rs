@@ -253,10 +253,13 @@ pub(crate) const QUERIES: &[&str] = &[
     "logs --since 1h --until 1s web",
 ];
 
-/// Sequences, each run as a whole by both; with what goes to stdin. `NAME` is a name of its own for each sequence.
+/// Sequences, each run as a whole by both; with what goes to stdin. `NAME` is a name of its own for each sequence and program.
 pub(crate) const SCRIPTS: &[&[(&str, &str)]] = &[
     &[
-        ("create --name NAME busybox sh -c 'echo out; echo err >&2; exit 3'", ""),
+        (
+            "create --name NAME busybox sh -c 'echo out; echo err >&2; exit 3'",
+            "",
+        ),
         ("start NAME", ""),
         ("wait NAME", ""),
         ("start -a NAME", ""),
@@ -264,15 +267,24 @@ pub(crate) const SCRIPTS: &[&[(&str, &str)]] = &[
         ("logs --tail 1 NAME", ""),
         ("kill NAME", ""),
         ("rename NAME NAME-new", ""),
-        ("inspect -f '{{.Name}} {{.State.Status}} {{.State.ExitCode}}' NAME-new", ""),
+        (
+            "inspect -f '{{.Name}} {{.State.Status}} {{.State.ExitCode}}' NAME-new",
+            "",
+        ),
         ("rm NAME-new", ""),
         ("rm NAME-new", ""),
     ],
     &[
-        ("run -d --name NAME busybox sh -c 'trap \"exit 7\" TERM; while :; do sleep 0.1; done'", ""),
+        (
+            "run -d --name NAME busybox sh -c 'trap \"exit 7\" TERM; while :; do sleep 0.1; done'",
+            "",
+        ),
         ("exec NAME echo hi", ""),
         ("exec -i NAME cat", "through exec\n"),
-        ("exec -e A=1 -w /tmp NAME sh -c 'pwd; echo $A; echo e >&2; exit 4'", ""),
+        (
+            "exec -e A=1 -w /tmp NAME sh -c 'pwd; echo $A; echo e >&2; exit 4'",
+            "",
+        ),
         ("exec -d NAME true", ""),
         ("kill -s HUP NAME", ""),
         ("stop NAME", ""),
@@ -284,7 +296,10 @@ pub(crate) const SCRIPTS: &[&[(&str, &str)]] = &[
         ("rm -f NAME", ""),
     ],
     &[
-        ("run -i --rm --name NAME busybox sh -c 'cat; echo done'", "hello\nwithout end"),
+        (
+            "run -i --rm --name NAME busybox sh -c 'cat; echo done'",
+            "hello\nwithout end",
+        ),
         ("run -i --rm busybox md5sum", "some input\n"),
         ("run -d -i --name NAME busybox sh", ""),
         ("attach NAME", "echo attached; exit 6\n"),
@@ -293,7 +308,10 @@ pub(crate) const SCRIPTS: &[&[(&str, &str)]] = &[
         ("rm NAME", ""),
     ],
     &[
-        ("run -d --name NAME busybox sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.1; done'", ""),
+        (
+            "run -d --name NAME busybox sh -c 'for i in 1 2 3 4 5; do echo $i; sleep 0.1; done'",
+            "",
+        ),
         ("logs -f NAME", ""),
         ("logs -f --tail 2 NAME", ""),
         ("rm -f NAME", ""),
@@ -311,13 +329,37 @@ pub(crate) const SCRIPTS: &[&[(&str, &str)]] = &[
         ("run --name NAME busybox true", ""),
         ("kill NAME", ""),
     ],
-    &[("run --rm --read-only --tmpfs /t:size=1m -u 1:2 busybox sh -c 'id -u; id -g; df /t | tail -1; touch /x'", "")],
+    &[(
+        "run --rm --read-only --tmpfs /t:size=1m -u 1:2 busybox sh -c 'id -u; id -g; df /t | tail -1; touch /x'",
+        "",
+    )],
 ];
 
-/// Commands on a terminal, with what is typed.
-pub(crate) const TERMINAL: &[(&str, &str)] = &[
-    ("run --rm -t busybox sh -c 'stty size; tty'", ""),
-    ("run --rm busybox sh -c 'echo a; echo b >&2'", ""),
-    ("images", ""),
-    ("ps --nonsense", ""),
+/// What is waited for, and what is typed then.
+type Step = (&'static str, &'static str);
+
+/// Commands on a terminal.
+pub(crate) const TERMINAL: &[(&str, &[Step])] = &[
+    ("run --rm -t busybox sh -c 'stty size; tty'", &[]),
+    ("run --rm busybox sh -c 'echo a; echo b >&2'", &[]),
+    ("images", &[]),
+    ("ps --nonsense", &[]),
+    (
+        "run --rm -it busybox sh -c 'echo ready; read line; echo \"got $line\"; stty size; exit 3'",
+        &[("ready", "typed\r")],
+    ),
+    (
+        "run --rm -it busybox sh -c 'stty raw -echo; echo ready; head -c 4 | od -c'",
+        &[("ready", "\u{3}\u{1a}\u{10}x")],
+    ),
+    (
+        "run -it --detach-keys ctrl-a,x --name NAME busybox sh -c 'stty -echo; echo ready; cat'",
+        &[("ready", "abc\u{1}x")],
+    ),
+    ("attach NAME", &[("", "after\r"), ("after", "\u{10}\u{11}")]),
+    (
+        "exec -it NAME sh -c 'echo ready; read line; stty size; exit 9'",
+        &[("ready", "\r")],
+    ),
+    ("rm -f NAME", &[]),
 ];

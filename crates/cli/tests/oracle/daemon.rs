@@ -24,14 +24,18 @@ impl Daemon {
         if !output("dockerd", &["--version"]).contains("version 20.10") {
             return Err("no dockerd 20.10 on this machine".to_owned());
         }
-        let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|p| Path::new(p).is_file());
+        let busybox = ["/bin/busybox", "/usr/bin/busybox"]
+            .into_iter()
+            .find(|p| Path::new(p).is_file());
         let busybox = busybox.ok_or("no busybox on this machine")?;
         let directory = tempfile::Builder::new()
             .prefix("onggi-oracle-")
             .tempdir_in("/tmp")
             .map_err(|error| format!("no temporary directory: {error}"))?;
         let namespace = format!("onggi-oracle-{}", std::process::id());
-        let made = Command::new("ip").args(["netns", "add", &namespace]).output();
+        let made = Command::new("ip")
+            .args(["netns", "add", &namespace])
+            .output();
         if !made.is_ok_and(|made| made.status.success()) {
             return Err("no network namespace can be made".to_owned());
         }
@@ -41,14 +45,25 @@ impl Daemon {
             .arg(format!("--net=/run/netns/{namespace}"))
             .args(["sh", "-c", "ip link set lo up; exec dockerd \"$@\"", "sh"])
             .args(["-H", &format!("unix://{}", path("d.sock"))])
-            .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "-p", &path("pid")])
+            .args([
+                "--data-root",
+                &path("data"),
+                "--exec-root",
+                &path("exec"),
+                "-p",
+                &path("pid"),
+            ])
             .args(["--iptables=true", "--storage-driver", "overlay2"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .map_err(|error| format!("dockerd does not start: {error}"))?;
-        let daemon = Daemon { directory, namespace, child };
+        let daemon = Daemon {
+            directory,
+            namespace,
+            child,
+        };
         let deadline = Instant::now() + Duration::from_secs(60);
         while !output("docker", &["-H", &daemon.socket(), "version"]).contains("20.10") {
             if Instant::now() > deadline {
@@ -69,7 +84,10 @@ impl Daemon {
             std::fs::create_dir_all(root.join(directory)).map_err(fail)?;
         }
         std::fs::copy(busybox, root.join("bin/busybox")).map_err(fail)?;
-        for name in output(busybox, &["--list"]).lines().filter(|name| *name != "busybox") {
+        for name in output(busybox, &["--list"])
+            .lines()
+            .filter(|name| *name != "busybox")
+        {
             symlink("busybox", root.join("bin").join(name)).map_err(fail)?;
         }
         std::fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\n").map_err(fail)?;
@@ -77,9 +95,23 @@ impl Daemon {
         let root = root.display().to_string();
         for (program, args) in [
             ("tar", vec!["-C", &root, "-cf", &tar, "."]),
-            ("docker", vec!["-H", &self.socket(), "import", "-c", "CMD [\"sh\"]", &tar, "busybox"]),
+            (
+                "docker",
+                vec![
+                    "-H",
+                    &self.socket(),
+                    "import",
+                    "-c",
+                    "CMD [\"sh\"]",
+                    &tar,
+                    "busybox",
+                ],
+            ),
         ] {
-            let done = Command::new(program).args(&args).stdout(Stdio::null()).status();
+            let done = Command::new(program)
+                .args(&args)
+                .stdout(Stdio::null())
+                .status();
             if !done.is_ok_and(|status| status.success()) {
                 return Err(format!("{program} cannot make the image"));
             }
@@ -133,6 +165,11 @@ impl Drop for Daemon {
 }
 
 fn output(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
-    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    let output = Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .output();
+    output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default()
 }

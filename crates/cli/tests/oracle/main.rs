@@ -9,7 +9,7 @@
 mod cases; // what is compared
 mod daemon; // the dockerd to talk to
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use cases::{QUERIES, SCRIPTS, TERMINAL};
@@ -40,8 +40,16 @@ fn main() -> ExitCode {
     for difference in &report.differences {
         println!("{difference}");
     }
-    println!("{} compared, {} differ", report.compared, report.differences.len());
-    if report.differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!(
+        "{} compared, {} differ",
+        report.compared,
+        report.differences.len()
+    );
+    if report.differences.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[derive(Default)]
@@ -71,7 +79,11 @@ impl Subject {
 
     fn ours(daemon: &Daemon) -> Self {
         let program = std::env::current_exe().unwrap().display().to_string();
-        Subject { program, ours: true, ..Self::docker(daemon) }
+        Subject {
+            program,
+            ours: true,
+            ..Self::docker(daemon)
+        }
     }
 
     fn command(&self, program: &str) -> Command {
@@ -95,12 +107,38 @@ impl Subject {
         Self::finish(command, input)
     }
 
-    /// The same on a terminal of 80 by 24, made by script(1).
-    fn run_on_terminal(&self, line: &str, input: &str) -> Output {
+    /// The same on a terminal of 80 by 24, made by script(1). Each step waits for a text before it types.
+    fn run_on_terminal(&self, line: &str, steps: &[(&str, &str)]) -> Output {
         let mut command = self.command("timeout");
         let line = format!("stty cols 80 rows 24; {} {line}", self.program);
-        command.args(["60", "script", "-qec", &line, "/dev/null"]);
-        Self::finish(command, input)
+        let mut child = command
+            .args(["60", "script", "-qec", &line, "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        for (expected, typed) in steps {
+            while !String::from_utf8_lossy(&seen).contains(expected) {
+                match stdout.read(&mut buffer).unwrap() {
+                    0 => break,
+                    length => seen.extend_from_slice(&buffer[..length]),
+                }
+            }
+            // A program that is gone does not read; the comparison tells.
+            let _ = stdin.write_all(typed.as_bytes());
+        }
+        stdout.read_to_end(&mut seen).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        Output {
+            stdout: seen,
+            ..output
+        }
     }
 
     fn finish(mut command: Command, input: &str) -> Output {
@@ -154,15 +192,20 @@ fn scripts(subjects: &[Subject; 2], report: &mut Report) {
     for (number, script) in SCRIPTS.iter().enumerate() {
         let [theirs, got] = subjects.each_ref().map(|subject| {
             let mut outputs = Vec::new();
+            // Each has names of its own: what one removes may linger while the other makes it anew.
+            let name = format!(
+                "script{number}-{}",
+                if subject.ours { "ours" } else { "docker" }
+            );
             for (line, input) in *script {
-                let line = line.replace("NAME", &format!("script{number}"));
+                let line = line.replace("NAME", &name);
                 outputs.push((line.clone(), subject.run(&split(&line), input)));
             }
             outputs
         });
         for ((line, theirs), (_, got)) in theirs.iter().zip(&got) {
             report.compared += 1;
-            let text = difference(theirs, got, normal);
+            let text = difference(theirs, got, |text| normal(text).replace("-ours", "-docker"));
             if !text.is_empty() {
                 report.differences.push(format!("{line}\n{text}"));
             }
@@ -176,12 +219,23 @@ fn terminal(subjects: &[Subject; 2], report: &mut Report) {
         println!("skipped: the cases on a terminal: no script(1) here");
         return;
     }
-    for (line, input) in TERMINAL {
-        let [theirs, got] = subjects.each_ref().map(|subject| subject.run_on_terminal(line, input));
+    for (line, steps) in TERMINAL {
+        let [theirs, got] = subjects.each_ref().map(|subject| {
+            let name = if subject.ours {
+                "terminal-ours"
+            } else {
+                "terminal-docker"
+            };
+            subject.run_on_terminal(&line.replace("NAME", name), steps)
+        });
         report.compared += 1;
-        let text = difference(&theirs, &got, normal);
+        let text = difference(&theirs, &got, |text| {
+            normal(text).replace("-ours", "-docker")
+        });
         if !text.is_empty() {
-            report.differences.push(format!("on a terminal: {line}\n{text}"));
+            report
+                .differences
+                .push(format!("on a terminal: {line}\n{text}"));
         }
     }
 }
@@ -196,9 +250,10 @@ fn difference(theirs: &Output, ours: &Output, normal: impl Fn(&str) -> String) -
             ours.status.code()
         ));
     }
-    for (name, a, b) in
-        [("stdout", &theirs.stdout, &ours.stdout), ("stderr", &theirs.stderr, &ours.stderr)]
-    {
+    for (name, a, b) in [
+        ("stdout", &theirs.stdout, &ours.stdout),
+        ("stderr", &theirs.stderr, &ours.stderr),
+    ] {
         let (a, b) = (text(a), text(b));
         if a != b {
             out.push_str(&format!("  {name}: docker {a:?}\n  {name}:     we {b:?}\n"));
@@ -216,7 +271,9 @@ fn normal(text: &str) -> String {
             word.push(c);
             continue;
         }
-        let hex = word.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+        let hex = word
+            .chars()
+            .all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
         match word.len() {
             64 if hex => out.push_str("ID"),
             12 if hex => out.push_str("SHORT"),

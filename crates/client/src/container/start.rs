@@ -8,6 +8,9 @@ impl Client {
     /// # Errors
     /// [`crate::Error::Daemon`] when there is no such container, or its process cannot be started.
     pub async fn container_start(&self, id: &str) -> Result<()> {
-        self.post(&format!("/containers/{id}/start")).done().await.map(drop)
+        self.post(&format!("/containers/{id}/start"))
+            .done()
+            .await
+            .map(drop)
     }
 }

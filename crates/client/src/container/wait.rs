@@ -12,9 +12,12 @@ impl Client {
     /// [`crate::Error::Daemon`] when there is no such container.
     pub async fn container_wait(&self, id: &str, condition: WaitCondition) -> Result<Response> {
         let known = self.version().await? >= Version(1, 30);
-        let condition = (known && condition != WaitCondition::NotRunning)
-            .then(|| condition.as_str());
-        self.post(&format!("/containers/{id}/wait")).query_some("condition", condition).send().await
+        let condition =
+            (known && condition != WaitCondition::NotRunning).then(|| condition.as_str());
+        self.post(&format!("/containers/{id}/wait"))
+            .query_some("condition", condition)
+            .send()
+            .await
     }
 
     /// Waits until the container does not run.
@@ -22,6 +25,9 @@ impl Client {
     /// # Errors
     /// As [`Client::container_wait`].
     pub async fn container_wait_exit(&self, id: &str) -> Result<WaitResponse> {
-        self.container_wait(id, WaitCondition::NotRunning).await?.json().await
+        self.container_wait(id, WaitCondition::NotRunning)
+            .await?
+            .json()
+            .await
     }
 }

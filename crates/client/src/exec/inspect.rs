@@ -10,6 +10,10 @@ impl Client {
     /// # Errors
     /// [`crate::Error::Daemon`] when there is none, or its container ended.
     pub async fn exec_inspect(&self, id: &str) -> Result<Inspect> {
-        self.get(&format!("/exec/{id}/json")).send().await?.json().await
+        self.get(&format!("/exec/{id}/json"))
+            .send()
+            .await?
+            .json()
+            .await
     }
 }

@@ -10,7 +10,11 @@ impl Client {
     /// # Errors
     /// [`crate::Error::Daemon`] when it cannot be started.
     pub async fn exec_start(&self, id: &str, request: &StartRequest) -> Result<()> {
-        self.post(&format!("/exec/{id}/start")).json(request)?.done().await.map(drop)
+        self.post(&format!("/exec/{id}/start"))
+            .json(request)?
+            .done()
+            .await
+            .map(drop)
     }
 
     /// Starts a prepared process and takes a connection to its streams.
@@ -18,6 +22,9 @@ impl Client {
     /// # Errors
     /// As [`Client::exec_start`].
     pub async fn exec_attach(&self, id: &str, request: &StartRequest) -> Result<Hijacked> {
-        self.post(&format!("/exec/{id}/start")).json(request)?.hijack().await
+        self.post(&format!("/exec/{id}/start"))
+            .json(request)?
+            .hijack()
+            .await
     }
 }

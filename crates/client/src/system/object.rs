@@ -8,6 +8,10 @@ impl Client {
     /// # Errors
     /// [`crate::Error::Daemon`] when there is no such object, or the daemon has no such kind.
     pub async fn object(&self, collection: &str, name: &str) -> Result<serde_json::Value> {
-        self.get(&format!("/{collection}/{name}")).send().await?.json().await
+        self.get(&format!("/{collection}/{name}"))
+            .send()
+            .await?
+            .json()
+            .await
     }
 }

@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot;
 
 use super::{Container, Status};
+use crate::Engine;
 use crate::detach::{Keys, Typed, Watch};
 use crate::error::{Error, Result};
 use crate::task::{Stream, Task};
-use crate::Engine;
 
 /// An attach that was found possible and has not begun.
 pub struct Attach {
@@ -63,7 +63,14 @@ impl Engine {
             None => Source::Coming(container.attach_at_start(&options)),
         };
         let tty = record.config.tty;
-        Ok(Attach { tty, engine: self.clone(), container, options, keys, source })
+        Ok(Attach {
+            tty,
+            engine: self.clone(),
+            container,
+            options,
+            keys,
+            source,
+        })
     }
 }
 
@@ -73,7 +80,12 @@ impl Attach {
         if self.options.logs && self.replay(&mut client).await.is_err() {
             return;
         }
-        let AttachOptions { stdin, stdout, stderr, .. } = self.options;
+        let AttachOptions {
+            stdin,
+            stdout,
+            stderr,
+            ..
+        } = self.options;
         let stream = match self.source {
             Source::Running(task) => task.attach(stdin, stdout, stderr).await.ok(),
             Source::Coming(stream) => stream.await.ok(),
@@ -84,10 +96,12 @@ impl Attach {
             let _ = client.shutdown().await;
             return;
         };
-        self.engine.container_event(&self.container.record(), "attach", []);
+        self.engine
+            .container_event(&self.container.record(), "attach", []);
         let watch = (self.tty && stdin).then(|| Watch::new(self.keys));
         if relay(client, stream, watch, std::future::ready(())).await == Ended::Detached {
-            self.engine.container_event(&self.container.record(), "detach", []);
+            self.engine
+                .container_event(&self.container.record(), "detach", []);
         }
     }
 
@@ -97,9 +111,15 @@ impl Attach {
             stderr: self.options.stderr,
             ..Default::default()
         };
-        let mut log = self.engine.container_logs(self.container.id.as_str(), options).await?;
+        let mut log = self
+            .engine
+            .container_logs(self.container.id.as_str(), options)
+            .await?;
         while let Some(chunk) = log.chunks.recv().await {
-            client.write_all(&chunk).await.map_err(|e| Error::io("write to the client", e))?;
+            client
+                .write_all(&chunk)
+                .await
+                .map_err(|e| Error::io("write to the client", e))?;
         }
         Ok(())
     }

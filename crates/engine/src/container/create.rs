@@ -33,7 +33,10 @@ impl Engine {
                 self.inner.containers.insert(container.clone());
                 info!(container = %id, name, "created");
                 self.container_event(&container.record(), "create", []);
-                Ok(CreateResponse { id: id.to_string(), warnings })
+                Ok(CreateResponse {
+                    id: id.to_string(),
+                    warnings,
+                })
             }
             Err(fault) => {
                 self.inner.containers.release(&name);
@@ -49,26 +52,35 @@ impl Engine {
         platform: Option<String>,
         request: CreateRequest,
     ) -> Result<(Record, Vec<String>)> {
-        let CreateRequest { mut config, host_config, networking_config } = request;
+        let CreateRequest {
+            mut config,
+            host_config,
+            networking_config,
+        } = request;
         let mut host_config = host_config.unwrap_or_default();
         let name = name.filter(|name| !name.is_empty());
         if let Some(name) = &name {
             check_container_name(name).map_err(|fault| Error::of(&fault))?;
         }
         check_fields(&config, &host_config)?;
-        let image = self.inner.images.get(&config.image).map_err(|fault| match Error::of(&fault) {
-            fault if onggi_model::Fault::kind(&fault) == ErrorKind::NotFound => {
-                Error::not_found(format!("No such image: {}", image_name(&config.image)))
-            }
-            fault => fault,
-        })?;
+        let image =
+            self.inner
+                .images
+                .get(&config.image)
+                .map_err(|fault| match Error::of(&fault) {
+                    fault if onggi_model::Fault::kind(&fault) == ErrorKind::NotFound => {
+                        Error::not_found(format!("No such image: {}", image_name(&config.image)))
+                    }
+                    fault => fault,
+                })?;
         let mut warnings = Vec::new();
         if let Some(wanted) = platform.filter(|p| !p.is_empty()) {
             let wanted = Platform::parse(&wanted).map_err(|fault| Error::of(&fault))?;
             if !wanted.matches(&image.platform()) {
                 return Err(Error::not_found(format!(
                     "image with reference {} was found but its platform ({}) does not match the specified platform ({wanted})",
-                    config.image, image.platform()
+                    config.image,
+                    image.platform()
                 )));
             }
         } else if !Platform::host().matches(&image.platform()) {
@@ -91,7 +103,10 @@ impl Engine {
         self.settle(&mut host_config);
         if config.hostname.is_empty() {
             config.hostname = match Mode::of(&host_config) {
-                Mode::Host => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+                Mode::Host => rustix::system::uname()
+                    .nodename()
+                    .to_string_lossy()
+                    .into_owned(),
                 _ => id.short().to_owned(),
             };
         }
@@ -101,7 +116,10 @@ impl Engine {
         };
         let record = Record {
             created: Timestamp::now(),
-            mounts: mounts::read(&host_config)?.iter().filter_map(|m| m.to_point()).collect(),
+            mounts: mounts::read(&host_config)?
+                .iter()
+                .filter_map(|m| m.to_point())
+                .collect(),
             networking: networking_config.unwrap_or_default(),
             image: image.id().clone(),
             endpoint: None,
@@ -153,24 +171,17 @@ impl Engine {
         }
     }
 
-    /// Catalogue first; the directories follow in the same transaction of the snapshotter.
+    /// The container and its root in one transaction: neither is there without the other.
     async fn store_new(&self, record: Record) -> Result<std::sync::Arc<Container>> {
         let inner = self.inner.clone();
-        let directory = self.container_directory(&record.id);
         let record = onggi_rt::blocking("create a container", move || -> Result<Record> {
             let image = inner.store.image(&record.image)?;
             let top = image.as_ref().and_then(|image| image.layers.last());
-            inner.snapshots.create(&record.id, top)?;
-            let stored = std::fs::create_dir_all(&directory)
-                .map_err(|e| Error::io(format_args!("create {}", directory.display()), e))
-                .and_then(|()| {
-                    inner.store.write(|tx| tx.put(record.id.as_str(), &record)).map_err(Error::from)
-                });
-            if let Err(fault) = stored {
-                // The error that counts is the first one.
-                let _ = inner.snapshots.remove(&record.id);
-                return Err(fault);
-            }
+            let root = inner.snapshots.prepare(&record.id, top)?;
+            inner.store.write(|tx| -> Result<()> {
+                root.commit(tx)?;
+                Ok(tx.put(record.id.as_str(), &record)?)
+            })?;
             Ok(record)
         })
         .await??;
@@ -179,7 +190,10 @@ impl Engine {
 
     /// A name nobody has: an adjective and a noun of the pottery.
     fn free_name(&self, id: &ContainerId) -> String {
-        let mut seed = id.as_str().bytes().fold(0_u64, |n, b| n.wrapping_mul(31) + u64::from(b));
+        let mut seed = id
+            .as_str()
+            .bytes()
+            .fold(0_u64, |n, b| n.wrapping_mul(31) + u64::from(b));
         for attempt in 0_u32.. {
             let mut name = crate::container::names::pick(seed);
             if attempt > 0 {
@@ -214,12 +228,20 @@ fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Res
     if !config.stop_signal.is_empty() {
         onggi_model::Signal::parse(&config.stop_signal).map_err(|fault| Error::of(&fault))?;
     }
-    if config.healthcheck.as_ref().is_some_and(|h| h.test.iter().flatten().any(|t| t != "NONE")) {
+    if config
+        .healthcheck
+        .as_ref()
+        .is_some_and(|h| h.test.iter().flatten().any(|t| t != "NONE"))
+    {
         return Err(Error::not_implemented(
             "health checks are not there yet: leave Healthcheck (--health-*) away",
         ));
     }
-    if config.volumes.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
+    if config
+        .volumes
+        .as_ref()
+        .is_some_and(|volumes| !volumes.is_empty())
+    {
         return Err(Error::not_implemented(
             "anonymous volumes are not there yet: bind a directory of the host instead (-v /path:/target)",
         ));
@@ -227,16 +249,36 @@ fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Res
     check_restart_policy(host)?;
     check_log(host)?;
     let refused = [
-        (host.links.as_ref().is_some_and(|l| !l.is_empty()), "links (--link)"),
-        (host.volumes_from.as_ref().is_some_and(|v| !v.is_empty()), "--volumes-from"),
-        (!host.volume_driver.is_empty() && host.volume_driver != "local", "volume drivers"),
-        (host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()), "--storage-opt"),
+        (
+            host.links.as_ref().is_some_and(|l| !l.is_empty()),
+            "links (--link)",
+        ),
+        (
+            host.volumes_from.as_ref().is_some_and(|v| !v.is_empty()),
+            "--volumes-from",
+        ),
+        (
+            !host.volume_driver.is_empty() && host.volume_driver != "local",
+            "volume drivers",
+        ),
+        (
+            host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()),
+            "--storage-opt",
+        ),
     ];
     if let Some((_, what)) = refused.iter().find(|(asked, _)| *asked) {
-        return Err(Error::not_implemented(format!("{what}: not there yet; leave it away")));
+        return Err(Error::not_implemented(format!(
+            "{what}: not there yet; leave it away"
+        )));
     }
-    if !matches!(host.runtime.as_str(), "" | "onggi" | "runc" | "io.containerd.runc.v2") {
-        return Err(Error::invalid(format!("unknown or invalid runtime name: {}", host.runtime)));
+    if !matches!(
+        host.runtime.as_str(),
+        "" | "onggi" | "runc" | "io.containerd.runc.v2"
+    ) {
+        return Err(Error::invalid(format!(
+            "unknown or invalid runtime name: {}",
+            host.runtime
+        )));
     }
     if !matches!(host.isolation.as_str(), "" | "default") {
         return Err(Error::invalid(format!(
@@ -258,7 +300,9 @@ fn check_restart_policy(host: &HostConfig) -> Result<()> {
         return Ok(());
     }
     if host.auto_remove {
-        return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
+        return Err(Error::invalid(
+            "can't create 'AutoRemove' container with restart policy",
+        ));
     }
     if policy.name != RestartPolicyMode::OnFailure && policy.maximum_retry_count != 0 {
         return Err(Error::invalid(
@@ -266,7 +310,9 @@ fn check_restart_policy(host: &HostConfig) -> Result<()> {
         ));
     }
     if policy.maximum_retry_count < 0 {
-        return Err(Error::invalid("invalid restart policy: maximum retry count cannot be negative"));
+        return Err(Error::invalid(
+            "invalid restart policy: maximum retry count cannot be negative",
+        ));
     }
     Ok(())
 }

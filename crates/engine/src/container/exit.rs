@@ -11,11 +11,11 @@ use onggi_model::Timestamp;
 use onggi_monitor::protocol::{Exit, FromMonitor, ToMonitor};
 use tracing::{error, info, warn};
 
-use super::record::{Record, Status};
 use super::Container;
+use super::record::{Record, Status};
+use crate::Engine;
 use crate::error::Result;
 use crate::task::{Task, TaskEvents};
-use crate::Engine;
 
 /// The pause before the first restart; it doubles with each one that follows soon.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -114,7 +114,10 @@ impl Engine {
         if record.state.status == Status::Restarting {
             self.restart_later(container.clone(), &record);
         } else if record.host_config.auto_remove {
-            let options = RemoveOptions { volumes: true, ..Default::default() };
+            let options = RemoveOptions {
+                volumes: true,
+                ..Default::default()
+            };
             if let Err(fault) = self.remove(container, options).await {
                 warn!(container = %container.id, "automatic removal failed: {fault}");
             }
@@ -186,5 +189,7 @@ fn pause_before(record: &Record) -> Duration {
     if record.state.finished_at.since(record.state.started_at) >= GOOD_RUN {
         return FIRST_PAUSE;
     }
-    FIRST_PAUSE.saturating_mul(1 << record.restart_count.min(16)).min(LONGEST_PAUSE)
+    FIRST_PAUSE
+        .saturating_mul(1 << record.restart_count.min(16))
+        .min(LONGEST_PAUSE)
 }

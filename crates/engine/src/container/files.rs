@@ -8,9 +8,9 @@ use onggi_api::container::HostConfig;
 use onggi_network::{Endpoint, dns};
 
 use super::Record;
+use crate::Engine;
 use crate::error::{Error, Result};
 use crate::spec::network::Mode;
-use crate::Engine;
 
 /// What every hosts file begins with.
 const HOSTS: &str = "127.0.0.1\tlocalhost\n\
@@ -40,7 +40,10 @@ impl Engine {
             _ => dns::container_resolv_conf(&dns::host_resolv_conf(), &self.resolver(host)),
         };
         write(&directory.join("hosts"), &hosts)?;
-        write(&directory.join("hostname"), &format!("{}\n", record.config.hostname))?;
+        write(
+            &directory.join("hostname"),
+            &format!("{}\n", record.config.hostname),
+        )?;
         write(&directory.join("resolv.conf"), &resolv_conf)
     }
 
@@ -80,14 +83,15 @@ pub(crate) fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> Result<
         let bad = || Error::invalid(format!("bad format for add-host: \"{entry}\""));
         let (name, address) = entry.split_once(':').ok_or_else(bad)?;
         let address = match address {
-            "host-gateway" => gateway.ok_or_else(|| {
-                Error::invalid("unable to derive the IP value for host-gateway")
-            })?,
+            "host-gateway" => gateway
+                .ok_or_else(|| Error::invalid("unable to derive the IP value for host-gateway"))?,
             address => address
                 .trim_start_matches('[')
                 .trim_end_matches(']')
                 .parse()
-                .map_err(|_| Error::invalid(format!("invalid IP address in add-host: \"{address}\"")))?,
+                .map_err(|_| {
+                    Error::invalid(format!("invalid IP address in add-host: \"{address}\""))
+                })?,
         };
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(bad());
@@ -111,7 +115,10 @@ mod tests {
 
     fn extra(entries: &[&str]) -> Result<String> {
         let entries = entries.iter().map(|&e| e.to_owned()).collect();
-        let host = HostConfig { extra_hosts: Some(entries), ..HostConfig::default() };
+        let host = HostConfig {
+            extra_hosts: Some(entries),
+            ..HostConfig::default()
+        };
         extra_hosts(&host, Some(IpAddr::from([172, 17, 0, 1])))
     }
 

@@ -18,7 +18,11 @@ impl Engine {
     pub async fn container_inspect(&self, id: &str, size: bool) -> Result<Inspect> {
         let container = self.inner.containers.find(id)?;
         let record = container.record();
-        let sizes = if size { Some(self.sizes(&record).await?) } else { None };
+        let sizes = if size {
+            Some(self.sizes(&record).await?)
+        } else {
+            None
+        };
         let mut inspect = self.inspect(&container, &record);
         inspect.size_rw = sizes.map(|(own, _)| own);
         inspect.size_root_fs = sizes.map(|(_, all)| all);
@@ -64,7 +68,11 @@ impl Engine {
             mounts: record.mounts.clone(),
             config: record.config.clone(),
             network_settings: NetworkSettings {
-                sandbox_id: if record.state.is_running() { record.id.to_string() } else { String::new() },
+                sandbox_id: if record.state.is_running() {
+                    record.id.to_string()
+                } else {
+                    String::new()
+                },
                 sandbox_key: match (record.state.is_running(), record.state.pid) {
                     (true, pid) => format!("/proc/{pid}/ns/net"),
                     (false, _) => String::new(),
@@ -78,8 +86,15 @@ impl Engine {
     }
 
     /// The manifest that the image was made from, while the image is here.
-    pub(crate) fn manifest_descriptor(&self, image: &Digest) -> Option<onggi_api::image::Descriptor> {
-        self.inner.images.get(image.as_str()).ok().map(|image| crate::image::manifest(&image))
+    pub(crate) fn manifest_descriptor(
+        &self,
+        image: &Digest,
+    ) -> Option<onggi_api::image::Descriptor> {
+        self.inner
+            .images
+            .get(image.as_str())
+            .ok()
+            .map(|image| crate::image::manifest(&image))
     }
 
     /// Bytes of its own layer, and of all it sees.
@@ -117,7 +132,9 @@ fn state(record: &Record) -> api::State {
 /// Exposed ports, and where those are published that are: while it runs.
 pub(crate) fn ports(record: &Record) -> PortMap {
     let mut ports = PortMap::new();
-    let Some(endpoint) = &record.endpoint else { return ports };
+    let Some(endpoint) = &record.endpoint else {
+        return ports;
+    };
     for (port, _) in record.config.exposed_ports.iter().flatten() {
         ports.insert(port.clone(), None);
     }
@@ -126,7 +143,11 @@ pub(crate) fn ports(record: &Record) -> PortMap {
             host_ip: published.host_ip.to_string(),
             host_port: published.host_port.to_string(),
         };
-        ports.entry(published.port.to_string()).or_default().get_or_insert_default().push(binding);
+        ports
+            .entry(published.port.to_string())
+            .or_default()
+            .get_or_insert_default()
+            .push(binding);
     }
     ports
 }

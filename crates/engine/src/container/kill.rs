@@ -5,8 +5,8 @@ use std::sync::Arc;
 use onggi_model::Signal;
 
 use super::Container;
-use crate::error::{Error, Result};
 use crate::Engine;
+use crate::error::{Error, Result};
 
 impl Engine {
     /// Sends `signal` (SIGKILL unless named) to the process of a container.
@@ -49,6 +49,7 @@ impl Engine {
         if container.record().stopped_by_user {
             return Ok(());
         }
-        self.commit(container, |record| record.stopped_by_user = true).await
+        self.commit(container, |record| record.stopped_by_user = true)
+            .await
     }
 }

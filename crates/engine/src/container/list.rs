@@ -13,8 +13,22 @@ use crate::error::{Error, Result};
 
 /// The filters that `ps` knows.
 const FILTERS: [&str; 16] = [
-    "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label",
-    "name", "network", "publish", "since", "status", "volume", "label!",
+    "ancestor",
+    "before",
+    "exited",
+    "expose",
+    "health",
+    "id",
+    "is-task",
+    "isolation",
+    "label",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
+    "label!",
 ];
 
 impl Engine {
@@ -28,7 +42,9 @@ impl Engine {
         let chosen = Chosen::read(self, filters)?;
         let everything = options.all
             || options.limit.is_some()
-            || ["status", "exited", "before", "since"].iter().any(|name| filters.contains(name));
+            || ["status", "exited", "before", "since"]
+                .iter()
+                .any(|name| filters.contains(name));
         let mut list = Vec::new();
         for container in self.inner.containers.all() {
             if options.limit.is_some_and(|limit| list.len() >= limit) {
@@ -43,7 +59,11 @@ impl Engine {
     }
 
     async fn summary(&self, record: &Record, size: bool) -> Result<Summary> {
-        let sizes = if size { self.sizes(record).await? } else { (0, 0) };
+        let sizes = if size {
+            self.sizes(record).await?
+        } else {
+            (0, 0)
+        };
         Ok(Summary {
             id: record.id.to_string(),
             names: vec![format!("/{}", record.name)],
@@ -63,7 +83,9 @@ impl Engine {
                 annotations: record.host_config.annotations.clone(),
             },
             health: None,
-            network_settings: NetworkSettingsSummary { networks: networks(record) },
+            network_settings: NetworkSettingsSummary {
+                networks: networks(record),
+            },
             mounts: record.mounts.clone(),
         })
     }
@@ -90,23 +112,31 @@ struct Chosen<'a> {
 impl<'a> Chosen<'a> {
     fn read(engine: &Engine, filters: &'a Filters) -> Result<Self> {
         let created = |name: &str| match filters.values(name).next() {
-            Some(other) => {
-                Ok(Some(engine.inner.containers.find(other)?.record().created))
-            }
+            Some(other) => Ok(Some(engine.inner.containers.find(other)?.record().created)),
             None => Ok::<_, Error>(None),
         };
         for status in filters.values("status") {
-            const STATES: [&str; 7] =
-                ["created", "running", "paused", "restarting", "removing", "exited", "dead"];
+            const STATES: [&str; 7] = [
+                "created",
+                "running",
+                "paused",
+                "restarting",
+                "removing",
+                "exited",
+                "dead",
+            ];
             if !STATES.contains(&status) {
                 return Err(Error::invalid(format!("invalid filter 'status={status}'")));
             }
         }
         let exited = filters.values("exited").map(|code| {
-            code.parse().map_err(|_| Error::invalid(format!("invalid filter 'exited={code}'")))
+            code.parse()
+                .map_err(|_| Error::invalid(format!("invalid filter 'exited={code}'")))
         });
         let ancestors = filters.contains("ancestor").then(|| {
-            let images = filters.values("ancestor").filter_map(|n| engine.inner.images.get(n).ok());
+            let images = filters
+                .values("ancestor")
+                .filter_map(|n| engine.inner.images.get(n).ok());
             images.map(|image| image.id().clone()).collect()
         });
         Ok(Self {
@@ -140,21 +170,30 @@ impl<'a> Chosen<'a> {
                 })
             })
             && any("volume", &|volume| {
-                record.mounts.iter().any(|m| [&m.name, &m.source, &m.destination].iter().any(|v| *v == volume))
+                record.mounts.iter().any(|m| {
+                    [&m.name, &m.source, &m.destination]
+                        .iter()
+                        .any(|v| *v == volume)
+                })
             })
             && any("expose", &|wanted| {
                 let ports = record.config.exposed_ports.iter().flatten();
                 ports.into_iter().any(|(port, _)| port_fits(port, wanted))
             })
             && any("publish", &|wanted| {
-                ports(record).iter().any(|(port, at)| at.is_some() && port_fits(port, wanted))
+                ports(record)
+                    .iter()
+                    .any(|(port, at)| at.is_some() && port_fits(port, wanted))
             })
             && (self.exited.is_empty()
                 || (record.state.status == Status::Exited
                     && self.exited.contains(&record.state.exit_code)))
             && self.before.is_none_or(|before| record.created < before)
             && self.since.is_none_or(|since| record.created > since)
-            && self.ancestors.as_ref().is_none_or(|images| images.contains(&record.image))
+            && self
+                .ancestors
+                .as_ref()
+                .is_none_or(|images| images.contains(&record.image))
     }
 }
 
@@ -187,19 +226,29 @@ fn status(record: &Record, now: Timestamp) -> String {
         Status::Running => format!("Up {}", ago(state.started_at)),
         Status::Paused => format!("Up {} (Paused)", ago(state.started_at)),
         Status::Restarting => {
-            format!("Restarting ({}) {} ago", state.exit_code, ago(state.finished_at))
+            format!(
+                "Restarting ({}) {} ago",
+                state.exit_code,
+                ago(state.finished_at)
+            )
         }
         Status::Removing | Status::Removed => "Removal In Progress".to_owned(),
         Status::Dead => "Dead".to_owned(),
         Status::Created => "Created".to_owned(),
-        Status::Exited => format!("Exited ({}) {} ago", state.exit_code, ago(state.finished_at)),
+        Status::Exited => format!(
+            "Exited ({}) {} ago",
+            state.exit_code,
+            ago(state.finished_at)
+        ),
     }
 }
 
 fn port_list(record: &Record) -> Vec<PortSummary> {
     let mut list = Vec::new();
     for (port, bindings) in ports(record) {
-        let Ok(port) = onggi_model::Port::parse(&port) else { continue };
+        let Ok(port) = onggi_model::Port::parse(&port) else {
+            continue;
+        };
         let kind = port.protocol.as_str().to_owned();
         for binding in bindings.iter().flatten() {
             list.push(PortSummary {
@@ -210,7 +259,11 @@ fn port_list(record: &Record) -> Vec<PortSummary> {
             });
         }
         if bindings.is_none() {
-            list.push(PortSummary { private_port: port.number, kind, ..PortSummary::default() });
+            list.push(PortSummary {
+                private_port: port.number,
+                kind,
+                ..PortSummary::default()
+            });
         }
     }
     list

@@ -21,13 +21,21 @@ pub(crate) fn spec(
     env: &[String],
     labels: &BTreeMap<String, String>,
 ) -> Result<LogSpec> {
-    let name = if log.kind.is_empty() { "json-file" } else { &log.kind };
+    let name = if log.kind.is_empty() {
+        "json-file"
+    } else {
+        &log.kind
+    };
     let driver = Driver::from_name(name).ok_or_else(|| {
         Error::invalid(format!(
             "logger: no log driver named '{name}' is registered (json-file, local and none are)"
         ))
     })?;
-    let mut spec = LogSpec { driver, path, ..LogSpec::default() };
+    let mut spec = LogSpec {
+        driver,
+        path,
+        ..LogSpec::default()
+    };
     for (option, value) in log.config.iter().flatten() {
         let unknown =
             || Error::invalid(format!("unknown log opt '{option}' for {name} log driver"));
@@ -74,7 +82,8 @@ pub(crate) fn spec(
             _ => return Err(unknown()),
         }
     }
-    if driver == Driver::JsonFile && spec.max_file.is_some_and(|n| n > 1) && spec.max_size.is_none() {
+    if driver == Driver::JsonFile && spec.max_file.is_some_and(|n| n > 1) && spec.max_size.is_none()
+    {
         return Err(Error::invalid("max-file cannot be used without max-size"));
     }
     Ok(spec)
@@ -85,7 +94,9 @@ fn size(text: &str) -> Result<Option<u64>> {
     if text == "-1" {
         return Ok(None);
     }
-    let bytes = from_human_size(text).ok().and_then(|bytes| u64::try_from(bytes).ok());
+    let bytes = from_human_size(text)
+        .ok()
+        .and_then(|bytes| u64::try_from(bytes).ok());
     match bytes.filter(|&bytes| bytes > 0) {
         Some(bytes) => Ok(Some(bytes)),
         None => Err(Error::invalid(format!("invalid max-size: '{text}'"))),
@@ -97,22 +108,41 @@ mod tests {
     use super::*;
 
     fn read(kind: &str, options: &[(&str, &str)]) -> Result<LogSpec> {
-        let config = options.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let log = LogConfig { kind: kind.to_owned(), config: Some(config) };
+        let config = options
+            .iter()
+            .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+            .collect();
+        let log = LogConfig {
+            kind: kind.to_owned(),
+            config: Some(config),
+        };
         let labels = [("team".to_owned(), "kiln".to_owned())].into();
-        spec(&log, PathBuf::new(), &["A=1".to_owned(), "B=2".to_owned()], &labels)
+        spec(
+            &log,
+            PathBuf::new(),
+            &["A=1".to_owned(), "B=2".to_owned()],
+            &labels,
+        )
     }
 
     #[test]
     fn options_are_read() {
         let spec = read(
             "json-file",
-            &[("max-size", "10m"), ("max-file", "3"), ("labels", "team,other"), ("env", "B")],
+            &[
+                ("max-size", "10m"),
+                ("max-file", "3"),
+                ("labels", "team,other"),
+                ("env", "B"),
+            ],
         );
         let spec = spec.expect("good options");
         assert_eq!((spec.max_size, spec.max_file), (Some(10_000_000), Some(3)));
         let attributes: Vec<_> = spec.attributes.into_iter().collect();
-        assert_eq!(attributes, [("B".into(), "2".into()), ("team".into(), "kiln".into())]);
+        assert_eq!(
+            attributes,
+            [("B".into(), "2".into()), ("team".into(), "kiln".into())]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use onggi_api::container::LogsOptions;
 use onggi_api::stream::{self, Stream};
 use onggi_logs::{Driver, Options, Reader, Wait, Waker};
 use onggi_model::{ErrorKind, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -28,7 +28,9 @@ impl Engine {
     /// `NotFound`; `InvalidParameter` where neither stream is chosen; `NotImplemented` where its driver keeps nothing.
     pub async fn container_logs(&self, id: &str, options: LogsOptions) -> Result<LogStream> {
         if !options.stdout && !options.stderr {
-            return Err(Error::invalid("Bad parameters: you must choose at least one stream"));
+            return Err(Error::invalid(
+                "Bad parameters: you must choose at least one stream",
+            ));
         }
         let container = self.inner.containers.find(id)?;
         let record = container.record();
@@ -41,41 +43,53 @@ impl Engine {
         }
         let tty = record.config.tty;
         let (send, chunks) = mpsc::channel(4);
+        let (reading, read_to_end) = oneshot::channel();
         let follow = (options.follow && record.state.is_active()).then(|| {
             let records = container.subscribe();
             let wait = Wait::new(move || records.borrow().state.is_active());
-            wake(wait.waker(), container.subscribe(), send.clone());
+            wake(
+                wait.waker(),
+                container.subscribe(),
+                send.clone(),
+                read_to_end,
+            );
             wait
         });
         let read = Options {
-            tail: options.tail.map(|lines| usize::try_from(lines).unwrap_or(usize::MAX)),
+            tail: options
+                .tail
+                .map(|lines| usize::try_from(lines).unwrap_or(usize::MAX)),
             since: options.since.map(Timestamp::inner),
             until: options.until.map(Timestamp::inner),
             follow,
         };
         // Opened before the answer: a client that follows misses nothing that is written from now on.
         let reader = onggi_rt::blocking("open a log", move || Reader::open(&log, read)).await??;
-        tokio::task::spawn_blocking(move || pump(reader, &options, tty, &send));
+        tokio::task::spawn_blocking(move || {
+            pump(reader, &options, tty, &send);
+            drop(reading);
+        });
         Ok(LogStream { tty, chunks })
     }
 }
 
-/// Wakes the reader when the container's state changes, and ends it when the client is gone.
+/// Wakes the reader when the container's state changes, ends it when the client is gone, and goes when it has `read` to the
+/// end: the stream of the client ends when nobody holds `send` any more.
 fn wake(
     waker: Waker,
     mut records: tokio::sync::watch::Receiver<std::sync::Arc<super::Record>>,
     send: mpsc::Sender<Bytes>,
+    mut read: oneshot::Receiver<()>,
 ) {
     tokio::spawn(async move {
-        let send = send.downgrade();
         loop {
-            let Some(open) = send.upgrade() else { return };
             tokio::select! {
                 changed = records.changed() => {
                     waker.wake();
                     if changed.is_err() { return }
                 }
-                () = open.closed() => return waker.cancel(),
+                () = send.closed() => return waker.cancel(),
+                _ = &mut read => return,
             }
         }
     });
@@ -125,7 +139,9 @@ fn prefix(record: &onggi_logs::Record, options: &LogsOptions) -> String {
     }
     if options.details {
         let attributes = record.attributes.iter();
-        let words: Vec<_> = attributes.map(|(name, value)| format!("{name}={value}")).collect();
+        let words: Vec<_> = attributes
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         prefix.push_str(&words.join(","));
         prefix.push(' ');
     }

@@ -50,7 +50,10 @@ fn fill<V: Default>(
 fn merge_environment(config: &mut Config, image: &[String]) {
     let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
     let own = config.env.take().unwrap_or_default();
-    let missing = image.iter().filter(|v| !own.iter().any(|o| name(o) == name(v))).cloned();
+    let missing = image
+        .iter()
+        .filter(|v| !own.iter().any(|o| name(o) == name(v)))
+        .cloned();
     let merged: Vec<_> = own.iter().cloned().chain(missing).collect();
     if !merged.is_empty() {
         config.env = Some(merged);
@@ -59,7 +62,12 @@ fn merge_environment(config: &mut Config, image: &[String]) {
 
 /// What runs: entrypoint and command in one.
 pub(crate) fn command(config: &Config) -> Result<(String, Vec<String>)> {
-    let mut words = config.entrypoint.iter().flatten().chain(config.cmd.iter().flatten()).cloned();
+    let mut words = config
+        .entrypoint
+        .iter()
+        .flatten()
+        .chain(config.cmd.iter().flatten())
+        .cloned();
     match words.next() {
         Some(path) => Ok((path, words.collect())),
         None => Err(Error::invalid("no command specified")),
@@ -79,7 +87,11 @@ mod tests {
         cmd: Option<Vec<String>>,
         image: &ContainerConfig,
     ) -> Result<String> {
-        let mut config = Config { entrypoint, cmd, ..Config::default() };
+        let mut config = Config {
+            entrypoint,
+            cmd,
+            ..Config::default()
+        };
         merge(&mut config, image);
         let (path, args) = command(&config)?;
         Ok([vec![path], args].concat().join(" "))
@@ -112,7 +124,10 @@ mod tests {
             user: "web".to_owned(),
             ..ContainerConfig::default()
         };
-        let mut config = Config { env: words(&["A=client"]), ..Config::default() };
+        let mut config = Config {
+            env: words(&["A=client"]),
+            ..Config::default()
+        };
         merge(&mut config, &image);
         assert_eq!(config.env, words(&["A=client", "PATH=/bin"]));
         assert_eq!(config.user, "web");

@@ -117,14 +117,14 @@ impl Container {
     }
 
     /// Resolves to a connection to the monitor before the process begins; dropped when the start fails.
-    pub(crate) fn attach_at_start(
-        &self,
-        options: &AttachOptions,
-    ) -> oneshot::Receiver<Stream> {
+    pub(crate) fn attach_at_start(&self, options: &AttachOptions) -> oneshot::Receiver<Stream> {
         let (stream, receive) = oneshot::channel();
         let mut live = self.live();
         live.waiting.retain(|waiting| !waiting.stream.is_closed());
-        live.waiting.push(Waiting { options: options.clone(), stream });
+        live.waiting.push(Waiting {
+            options: options.clone(),
+            stream,
+        });
         receive
     }
 
@@ -156,12 +156,17 @@ impl Containers {
         if let Some(container) = index.by_id.get(name) {
             return Ok(container.clone());
         }
-        if let Some(container) = index.by_name.get(name).and_then(|id| index.by_id.get(id.as_str()))
+        if let Some(container) = index
+            .by_name
+            .get(name)
+            .and_then(|id| index.by_id.get(id.as_str()))
         {
             return Ok(container.clone());
         }
-        let mut matching =
-            index.by_id.range(name.to_owned()..).take_while(|(id, _)| id.starts_with(name));
+        let mut matching = index
+            .by_id
+            .range(name.to_owned()..)
+            .take_while(|(id, _)| id.starts_with(name));
         match (matching.next(), matching.next()) {
             (Some((_, container)), None) => Ok(container.clone()),
             (Some(_), Some(_)) => Err(Error::invalid(format!(
@@ -202,7 +207,9 @@ impl Containers {
     }
 
     pub(crate) fn insert(&self, container: Arc<Container>) {
-        self.write().by_id.insert(container.id.to_string(), container);
+        self.write()
+            .by_id
+            .insert(container.id.to_string(), container);
     }
 
     pub(crate) fn remove(&self, id: &ContainerId) {

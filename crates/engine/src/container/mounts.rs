@@ -47,11 +47,18 @@ pub(crate) fn read(host: &HostConfig) -> Result<Vec<Wanted>> {
     let mut wanted: Vec<Wanted> = Vec::new();
     let binds = host.binds.iter().flatten().map(|text| bind(text));
     let mounts = host.mounts.iter().flatten().map(mount);
-    let tmpfs = host.tmpfs.iter().flatten().map(|(target, options)| tmpfs(target, options));
+    let tmpfs = host
+        .tmpfs
+        .iter()
+        .flatten()
+        .map(|(target, options)| tmpfs(target, options));
     for one in binds.chain(mounts).chain(tmpfs) {
         let one = one?;
         if wanted.iter().any(|other| other.target == one.target) {
-            return Err(Error::invalid(format!("Duplicate mount point: {}", one.target)));
+            return Err(Error::invalid(format!(
+                "Duplicate mount point: {}",
+                one.target
+            )));
         }
         wanted.push(one);
     }
@@ -80,7 +87,10 @@ fn bind(text: &str) -> Result<Wanted> {
     Ok(Wanted {
         what: What::Bind {
             source,
-            propagation: spec.propagation.clone().unwrap_or_else(|| "rprivate".to_owned()),
+            propagation: spec
+                .propagation
+                .clone()
+                .unwrap_or_else(|| "rprivate".to_owned()),
             recursive: true,
             recursively_readonly: spec.read_only,
             create: true,
@@ -106,7 +116,9 @@ fn mount(mount: &Mount) -> Result<Wanted> {
     }
     let target = volume_spec::clean_path(&mount.target);
     if target == "/" {
-        return Err(invalid("invalid specification: destination can't be '/'".to_owned()));
+        return Err(invalid(
+            "invalid specification: destination can't be '/'".to_owned(),
+        ));
     }
     let what = match kind {
         "bind" => {
@@ -121,7 +133,10 @@ fn mount(mount: &Mount) -> Result<Wanted> {
                 )));
             }
             if !options.create_mountpoint && !Path::new(&mount.source).exists() {
-                return Err(invalid(format!("bind source path does not exist: {}", mount.source)));
+                return Err(invalid(format!(
+                    "bind source path does not exist: {}",
+                    mount.source
+                )));
             }
             What::Bind {
                 source: mount.source.clone(),
@@ -158,11 +173,18 @@ fn mount(mount: &Mount) -> Result<Wanted> {
             )));
         }
     };
-    Ok(Wanted { target, what, readonly: mount.read_only, mode: String::new() })
+    Ok(Wanted {
+        target,
+        what,
+        readonly: mount.read_only,
+        mode: String::new(),
+    })
 }
 
 fn tmpfs_defaults() -> Vec<String> {
-    ["noexec", "nosuid", "nodev", "rprivate"].map(str::to_owned).to_vec()
+    ["noexec", "nosuid", "nodev", "rprivate"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 /// `--tmpfs /run:size=64m,exec`: the options replace the defaults they contradict.
@@ -172,18 +194,40 @@ fn tmpfs(target: &str, text: &str) -> Result<Wanted> {
             "invalid mount config for type \"tmpfs\": invalid mount path: '{target}' mount path must be absolute"
         )));
     }
-    const FLAGS: [(&str, &str); 4] =
-        [("noexec", "exec"), ("nosuid", "suid"), ("nodev", "dev"), ("ro", "rw")];
+    const FLAGS: [(&str, &str); 4] = [
+        ("noexec", "exec"),
+        ("nosuid", "suid"),
+        ("nodev", "dev"),
+        ("ro", "rw"),
+    ];
     let mut options = tmpfs_defaults();
     for option in text.split(',').filter(|option| !option.is_empty()) {
         let name = option.split('=').next().unwrap_or(option);
         let known = FLAGS.iter().any(|&(off, on)| option == off || option == on)
-            || ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"].contains(&name)
-            || ["atime", "noatime", "diratime", "nodiratime", "relatime", "norelatime"]
-                .contains(&option)
+            || [
+                "size",
+                "mode",
+                "uid",
+                "gid",
+                "nr_inodes",
+                "nr_blocks",
+                "mpol",
+            ]
+            .contains(&name)
+            || [
+                "atime",
+                "noatime",
+                "diratime",
+                "nodiratime",
+                "relatime",
+                "norelatime",
+            ]
+            .contains(&option)
             || ["sync", "async", "dirsync", "strictatime", "nostrictatime"].contains(&option);
         if !known {
-            return Err(Error::invalid(format!("invalid tmpfs option [\"{option}\"]")));
+            return Err(Error::invalid(format!(
+                "invalid tmpfs option [\"{option}\"]"
+            )));
         }
         for (off, on) in FLAGS {
             if option == on {
@@ -208,7 +252,13 @@ impl Wanted {
     pub(crate) fn to_oci(&self) -> OciMount {
         let access = if self.readonly { "ro" } else { "rw" };
         match &self.what {
-            What::Bind { source, propagation, recursive, recursively_readonly, .. } => {
+            What::Bind {
+                source,
+                propagation,
+                recursive,
+                recursively_readonly,
+                ..
+            } => {
                 let bind = if *recursive { "rbind" } else { "bind" };
                 let access = match (self.readonly, *recursive && *recursively_readonly) {
                     (true, true) => "rro",
@@ -241,7 +291,11 @@ impl Wanted {
     /// As `inspect` lists it; `--tmpfs` is not in that list, as Docker's.
     pub(crate) fn to_point(&self) -> Option<MountPoint> {
         match &self.what {
-            What::Bind { source, propagation, .. } => Some(MountPoint {
+            What::Bind {
+                source,
+                propagation,
+                ..
+            } => Some(MountPoint {
                 kind: "bind".to_owned(),
                 source: source.clone(),
                 destination: self.target.clone(),
@@ -256,7 +310,9 @@ impl Wanted {
 
     /// Makes the source of a bind that may be made.
     pub(crate) fn prepare(&self) -> Result<()> {
-        let What::Bind { source, create, .. } = &self.what else { return Ok(()) };
+        let What::Bind { source, create, .. } = &self.what else {
+            return Ok(());
+        };
         if Path::new(source).exists() {
             return Ok(());
         }
@@ -266,7 +322,10 @@ impl Wanted {
             )));
         }
         std::fs::create_dir_all(source).map_err(|e| {
-            Error::io(format_args!("error while creating mount source path '{source}'"), e)
+            Error::io(
+                format_args!("error while creating mount source path '{source}'"),
+                e,
+            )
         })
     }
 }
@@ -278,7 +337,12 @@ mod tests {
     fn host(binds: &[&str], tmpfs: &[(&str, &str)]) -> HostConfig {
         HostConfig {
             binds: Some(binds.iter().map(|&b| b.to_owned()).collect()),
-            tmpfs: Some(tmpfs.iter().map(|&(t, o)| (t.to_owned(), o.to_owned())).collect()),
+            tmpfs: Some(
+                tmpfs
+                    .iter()
+                    .map(|&(t, o)| (t.to_owned(), o.to_owned()))
+                    .collect(),
+            ),
             ..HostConfig::default()
         }
     }
@@ -288,7 +352,10 @@ mod tests {
         let wanted = read(&host(&["/srv:/data:ro", "/a:/b"], &[])).expect("reads");
         let oci = wanted[0].to_oci();
         assert_eq!(oci.options, ["rbind", "rro", "rprivate"]);
-        assert_eq!((oci.destination.as_str(), oci.source.as_deref()), ("/data", Some("/srv")));
+        assert_eq!(
+            (oci.destination.as_str(), oci.source.as_deref()),
+            ("/data", Some("/srv"))
+        );
         let point = wanted[1].to_point().expect("a point");
         assert!(point.rw && point.propagation == "rprivate");
     }
@@ -296,16 +363,27 @@ mod tests {
     #[test]
     fn tmpfs_options_replace_defaults() {
         let wanted = read(&host(&[], &[("/run", "size=64m,exec")])).expect("reads");
-        assert_eq!(wanted[0].to_oci().options, ["nosuid", "nodev", "rprivate", "size=64m", "exec"]);
+        assert_eq!(
+            wanted[0].to_oci().options,
+            ["nosuid", "nodev", "rprivate", "size=64m", "exec"]
+        );
     }
 
     #[test]
     fn what_cannot_be_is_refused() {
         for (binds, tmpfs, text) in [
-            (&["/a:/x", "/b:/x"][..], &[][..], "Duplicate mount point: /x"),
+            (
+                &["/a:/x", "/b:/x"][..],
+                &[][..],
+                "Duplicate mount point: /x",
+            ),
             (&["data:/x"], &[], "volumes are not there yet"),
             (&[], &[("run", "")], "mount path must be absolute"),
-            (&[], &[("/run", "bogus")], "invalid tmpfs option [\"bogus\"]"),
+            (
+                &[],
+                &[("/run", "bogus")],
+                "invalid tmpfs option [\"bogus\"]",
+            ),
         ] {
             let error = read(&host(binds, tmpfs)).expect_err(text).to_string();
             assert!(error.contains(text), "{error:?} lacks {text:?}");

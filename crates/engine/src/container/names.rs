@@ -9,11 +9,54 @@ const ADJECTIVES: [&str; 48] = [
 ];
 
 const NOUNS: [&str; 48] = [
-    "amphora", "basin", "beaker", "bisque", "bowl", "brick", "burner", "carafe", "celadon",
-    "charcoal", "clay", "coil", "crock", "crucible", "cup", "dish", "ember", "ewer", "flask",
-    "glaze", "goblet", "hearth", "jar", "jug", "kiln", "ladle", "lid", "loam", "mortar", "mug",
-    "onggi", "oven", "pestle", "pitcher", "plate", "porcelain", "pot", "potter", "saucer", "shard",
-    "slip", "spout", "stoneware", "terracotta", "tile", "tureen", "urn", "wheel",
+    "amphora",
+    "basin",
+    "beaker",
+    "bisque",
+    "bowl",
+    "brick",
+    "burner",
+    "carafe",
+    "celadon",
+    "charcoal",
+    "clay",
+    "coil",
+    "crock",
+    "crucible",
+    "cup",
+    "dish",
+    "ember",
+    "ewer",
+    "flask",
+    "glaze",
+    "goblet",
+    "hearth",
+    "jar",
+    "jug",
+    "kiln",
+    "ladle",
+    "lid",
+    "loam",
+    "mortar",
+    "mug",
+    "onggi",
+    "oven",
+    "pestle",
+    "pitcher",
+    "plate",
+    "porcelain",
+    "pot",
+    "potter",
+    "saucer",
+    "shard",
+    "slip",
+    "spout",
+    "stoneware",
+    "terracotta",
+    "tile",
+    "tureen",
+    "urn",
+    "wheel",
 ];
 
 /// The name that `seed` stands for.
@@ -21,7 +64,11 @@ pub(crate) fn pick(seed: u64) -> String {
     let at = |n: u64, words: &[&'static str]| {
         words[usize::try_from(n % words.len() as u64).unwrap_or_default()]
     };
-    format!("{}_{}", at(seed, &ADJECTIVES), at(seed / ADJECTIVES.len() as u64, &NOUNS))
+    format!(
+        "{}_{}",
+        at(seed, &ADJECTIVES),
+        at(seed / ADJECTIVES.len() as u64, &NOUNS)
+    )
 }
 
 #[cfg(test)]
@@ -32,6 +79,10 @@ mod tests {
     fn names_are_valid_and_differ() {
         let names: std::collections::BTreeSet<_> = (0..2304).map(pick).collect();
         assert_eq!(names.len(), 2304);
-        assert!(names.iter().all(|name| onggi_model::check_container_name(name).is_ok()));
+        assert!(
+            names
+                .iter()
+                .all(|name| onggi_model::check_container_name(name).is_ok())
+        );
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use onggi_api::container::RemoveOptions;
 use tracing::{info, warn};
 
-use super::record::Status;
 use super::Container;
-use crate::error::{Error, Result};
+use super::record::Status;
 use crate::Engine;
+use crate::error::{Error, Result};
 
 impl Engine {
     /// Removes a container.
@@ -43,17 +43,25 @@ impl Engine {
         let id = &container.id;
         if !options.force {
             let (is, what) = match status {
-                Status::Paused => ("paused", "stop the container before removing or force remove"),
-                Status::Restarting => {
-                    ("restarting", "stop the container before removing or force remove")
-                }
-                _ => ("running", "stop the container before removing or force remove"),
+                Status::Paused => (
+                    "paused",
+                    "stop the container before removing or force remove",
+                ),
+                Status::Restarting => (
+                    "restarting",
+                    "stop the container before removing or force remove",
+                ),
+                _ => (
+                    "running",
+                    "stop the container before removing or force remove",
+                ),
             };
             return Err(Error::conflict(format!(
                 "cannot remove container \"{id}\": container is {is}: {what}"
             )));
         }
-        self.stop(container, Some(onggi_model::Signal::KILL), Some(0)).await
+        self.stop(container, Some(onggi_model::Signal::KILL), Some(0))
+            .await
     }
 
     /// Removes a container that does not run. What is on disk is renamed away and freed behind the answer.
@@ -77,13 +85,16 @@ impl Engine {
             _ => {}
         }
         self.release_network(container).await;
-        self.commit(container, |record| record.state.status = Status::Removing).await?;
+        self.commit(container, |record| record.state.status = Status::Removing)
+            .await?;
         let inner = self.inner.clone();
         let gone = id.clone();
         onggi_rt::blocking("remove a container", move || -> Result<()> {
-            inner.snapshots.remove(&gone)?;
-            inner.store.write(|tx| tx.delete::<super::Record>(gone.as_str()))?;
-            Ok(())
+            inner.store.write(|tx| -> Result<()> {
+                inner.snapshots.remove_in(tx, &gone)?;
+                tx.delete::<super::Record>(gone.as_str())?;
+                Ok(())
+            })
         })
         .await??;
         let _ = std::fs::remove_dir_all(self.exec_directory(&id));

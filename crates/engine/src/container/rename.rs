@@ -2,8 +2,8 @@
 
 use onggi_model::check_container_name;
 
-use crate::error::{Error, Result};
 use crate::Engine;
+use crate::error::{Error, Result};
 
 impl Engine {
     /// Gives a container another name.
@@ -24,10 +24,14 @@ impl Engine {
                 "Renaming a container with the same name as its current name",
             ));
         }
-        self.inner.containers.reserve(name, &container.id).map_err(|fault| {
-            fault.context("Error when allocating new name")
-        })?;
-        if let Err(fault) = self.commit(&container, |record| record.name = name.to_owned()).await {
+        self.inner
+            .containers
+            .reserve(name, &container.id)
+            .map_err(|fault| fault.context("Error when allocating new name"))?;
+        if let Err(fault) = self
+            .commit(&container, |record| record.name = name.to_owned())
+            .await
+        {
             self.inner.containers.release(name);
             return Err(fault);
         }

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use onggi_api::container::AttachOptions;
 use onggi_logs::LogSpec;
 use onggi_model::ErrorKind;
-use onggi_monitor::protocol::{
-    FailureKind, FromMonitor, Launch, RootfsSpec, StdinMode, ToMonitor,
-};
+use onggi_monitor::protocol::{FailureKind, FromMonitor, Launch, RootfsSpec, StdinMode, ToMonitor};
 use onggi_network::Endpoint;
 use onggi_snapshot::Rootfs;
 use tracing::{info, warn};
@@ -108,7 +106,12 @@ impl Engine {
         container.set_task(Some(launched.task.clone()));
         info!(container = %container.id, pid = launched.pid, "started");
         self.container_event(&container.record(), "start", []);
-        let Launched { task, events, child, .. } = launched;
+        let Launched {
+            task,
+            events,
+            child,
+            ..
+        } = launched;
         super::watch_exit(self.clone(), container.clone(), task, events, Some(child));
         Ok(())
     }
@@ -121,7 +124,8 @@ impl Engine {
         let general = |fault: Error| (128, fault);
         let endpoint = self.allocate_network(container).await.map_err(general)?;
         let record = container.record();
-        self.write_files(&record, endpoint.as_ref()).map_err(general)?;
+        self.write_files(&record, endpoint.as_ref())
+            .map_err(general)?;
         for mount in mounts::of(&record).map_err(general)? {
             mount.prepare().map_err(general)?;
         }
@@ -136,18 +140,34 @@ impl Engine {
             let init = self.inner.programs.init.try_clone();
             descriptors.push(init.map_err(|e| general(Error::io("share onggi-init", e)))?);
         }
-        task.send(&ToMonitor::Create(Box::new(launch)), descriptors).await.map_err(general)?;
+        task.send(&ToMonitor::Create(Box::new(launch)), descriptors)
+            .await
+            .map_err(general)?;
         let netns = expect_created(&mut events).await?;
-        let held = self.attach_network(endpoint.as_ref(), netns).await.map_err(general)?;
+        let held = self
+            .attach_network(endpoint.as_ref(), netns)
+            .await
+            .map_err(general)?;
         for Waiting { options, stream } in waiting {
-            let AttachOptions { stdin, stdout, stderr, .. } = options;
+            let AttachOptions {
+                stdin,
+                stdout,
+                stderr,
+                ..
+            } = options;
             let attached = task.attach(stdin, stdout, stderr).await.map_err(general)?;
             // A client that left meanwhile needs none.
             let _ = stream.send(attached);
         }
         task.send(&ToMonitor::Start, held).await.map_err(general)?;
         let (pid, started_at) = expect_started(&mut events).await?;
-        Ok(Launched { task, events, child, pid, started_at })
+        Ok(Launched {
+            task,
+            events,
+            child,
+            pid,
+            started_at,
+        })
     }
 
     /// Everything the monitor needs to know.
@@ -155,9 +175,12 @@ impl Engine {
         let volatile = record.host_config.auto_remove;
         let rootfs = match self.inner.snapshots.rootfs(&record.id)? {
             Rootfs::Directory(directory) => RootfsSpec::Directory(directory),
-            Rootfs::Overlay { lower, upper, work } => {
-                RootfsSpec::Overlay { lower, upper, work, volatile }
-            }
+            Rootfs::Overlay { lower, upper, work } => RootfsSpec::Overlay {
+                lower,
+                upper,
+                work,
+                volatile,
+            },
         };
         let config = &record.config;
         let stdin = match (config.open_stdin, config.stdin_once) {
@@ -186,7 +209,12 @@ impl Engine {
         let labels = record.config.labels.clone().unwrap_or_default();
         let env = record.config.env.as_deref().unwrap_or_default();
         let labels = labels.into_iter().collect();
-        log_options::spec(&record.host_config.log_config, self.log_path(&record.id), env, &labels)
+        log_options::spec(
+            &record.host_config.log_config,
+            self.log_path(&record.id),
+            env,
+            &labels,
+        )
     }
 
     /// The start failed: the record says why, the address is given back, nothing is left.
@@ -221,11 +249,17 @@ impl Engine {
     /// An address and ports, on record before anything exists in the kernel.
     async fn allocate_network(&self, container: &Arc<Container>) -> Result<Option<Endpoint>> {
         let record = container.record();
-        let Some(request) = spec::network::request(&record)? else { return Ok(None) };
-        let endpoint = self.inner.networks.allocate(&record.id, request).await.map_err(|fault| {
-            Error::of(&fault).context("failed to set up container networking")
-        })?;
-        self.commit(container, |record| record.endpoint = Some(endpoint.clone())).await?;
+        let Some(request) = spec::network::request(&record)? else {
+            return Ok(None);
+        };
+        let endpoint = self
+            .inner
+            .networks
+            .allocate(&record.id, request)
+            .await
+            .map_err(|fault| Error::of(&fault).context("failed to set up container networking"))?;
+        self.commit(container, |record| record.endpoint = Some(endpoint.clone()))
+            .await?;
         Ok(Some(endpoint))
     }
 
@@ -234,14 +268,18 @@ impl Engine {
         endpoint: Option<&Endpoint>,
         netns: Option<OwnedFd>,
     ) -> Result<Vec<OwnedFd>> {
-        let Some(netns) = netns else { return Ok(Vec::new()) };
+        let Some(netns) = netns else {
+            return Ok(Vec::new());
+        };
         let Some(endpoint) = endpoint else {
             self.inner.networks.loopback(netns).await?;
             return Ok(Vec::new());
         };
-        self.inner.networks.attach(endpoint, netns).await.map_err(|fault| {
-            Error::of(&fault).context("failed to set up container networking")
-        })
+        self.inner
+            .networks
+            .attach(endpoint, netns)
+            .await
+            .map_err(|fault| Error::of(&fault).context("failed to set up container networking"))
     }
 
     /// Rules, ports and address of a container that ended or was not started.
@@ -253,7 +291,10 @@ impl Engine {
             warn!(container = %container.id, "{}", onggi_model::chain(&fault));
             return;
         }
-        if let Err(fault) = self.commit(container, |record| record.endpoint = None).await {
+        if let Err(fault) = self
+            .commit(container, |record| record.endpoint = None)
+            .await
+        {
             warn!(container = %container.id, "{fault}");
         }
     }
@@ -262,7 +303,9 @@ impl Engine {
 async fn next(events: &mut TaskEvents) -> Result<task::Event> {
     match events.next().await? {
         Some(event) => Ok(event),
-        None => Err(Error::internal("the monitor ended while it started the container")),
+        None => Err(Error::internal(
+            "the monitor ended while it started the container",
+        )),
     }
 }
 
@@ -278,7 +321,10 @@ async fn expect_created(events: &mut TaskEvents) -> Result<Option<OwnedFd>, (i32
     match event.message {
         FromMonitor::Created { .. } => Ok(event.descriptors.pop()),
         FromMonitor::Failed { kind, message } => Err(failure(kind, &message)),
-        other => Err((128, Error::internal(format!("the monitor answered {other:?}")))),
+        other => Err((
+            128,
+            Error::internal(format!("the monitor answered {other:?}")),
+        )),
     }
 }
 
@@ -288,7 +334,10 @@ async fn expect_started(
     match next(events).await.map_err(|fault| (128, fault))?.message {
         FromMonitor::Started { pid, started_at } => Ok((pid, started_at.into())),
         FromMonitor::Failed { kind, message } => Err(failure(kind, &message)),
-        other => Err((128, Error::internal(format!("the monitor answered {other:?}")))),
+        other => Err((
+            128,
+            Error::internal(format!("the monitor answered {other:?}")),
+        )),
     }
 }
 

@@ -8,8 +8,8 @@ use onggi_model::Signal;
 
 use super::record::Status;
 use super::{Changed, Container};
-use crate::error::{Error, Result};
 use crate::Engine;
+use crate::error::{Error, Result};
 
 /// Seconds between the stop signal and SIGKILL, unless the container or the client says otherwise.
 const STOP_TIMEOUT: i64 = 10;
@@ -51,7 +51,8 @@ impl Engine {
         timeout: Option<i64>,
     ) -> Result<()> {
         let container = self.inner.containers.find(id)?;
-        self.container_stop(container.id.as_str(), signal, timeout).await?;
+        self.container_stop(container.id.as_str(), signal, timeout)
+            .await?;
         // With --rm the container goes at its end, as everywhere.
         self.container_start(container.id.as_str(), None).await?;
         self.container_event(&container.record(), "restart", []);
@@ -70,8 +71,9 @@ impl Engine {
         }
         let record = container.record();
         let signal = signal.unwrap_or_else(|| self.stop_signal(&record.config));
-        let timeout =
-            timeout.or(record.config.stop_timeout).unwrap_or(STOP_TIMEOUT);
+        let timeout = timeout
+            .or(record.config.stop_timeout)
+            .unwrap_or(STOP_TIMEOUT);
         if timeout != 0 || signal.number() != Signal::KILL.number() {
             self.signal(container, signal).await?;
             let patience = match u64::try_from(timeout) {
@@ -88,11 +90,17 @@ impl Engine {
     /// SIGKILL, and if pid 1 does not go, everything in its cgroup.
     pub(crate) async fn kill_for_good(&self, container: &Arc<Container>) -> Result<()> {
         self.signal(container, Signal::KILL).await?;
-        if self.wait_until_stopped(container, Some(KILL_PATIENCE)).await {
+        if self
+            .wait_until_stopped(container, Some(KILL_PATIENCE))
+            .await
+        {
             return Ok(());
         }
         self.kill_cgroup(&container.record()).await?;
-        if self.wait_until_stopped(container, Some(KILL_PATIENCE)).await {
+        if self
+            .wait_until_stopped(container, Some(KILL_PATIENCE))
+            .await
+        {
             return Ok(());
         }
         Err(Error::internal(format!(
@@ -121,7 +129,8 @@ impl Engine {
         if container.record().state.status != Status::Restarting {
             return Ok(false);
         }
-        self.commit(container, |record| record.state.status = Status::Exited).await?;
+        self.commit(container, |record| record.state.status = Status::Exited)
+            .await?;
         Ok(true)
     }
 

@@ -6,8 +6,8 @@ use onggi_api::container::{WaitCondition, WaitResponse};
 use tokio::sync::watch;
 
 use super::record::{Record, Status};
-use crate::error::Result;
 use crate::Engine;
+use crate::error::Result;
 
 /// A wait that has begun: nothing that happens from now on is missed.
 pub struct Waiter {
@@ -25,7 +25,11 @@ impl Engine {
         let container = self.inner.containers.find(id)?;
         let records = container.subscribe();
         let exits = records.borrow().exits;
-        Ok(Waiter { records, condition, exits })
+        Ok(Waiter {
+            records,
+            condition,
+            exits,
+        })
     }
 }
 
@@ -42,8 +46,15 @@ impl Waiter {
             }
         };
         // The sender lives as long as the container; if it went with the engine, the last record is the answer.
-        let reached = self.records.wait_for(reached).await.map(|record| record.clone());
+        let reached = self
+            .records
+            .wait_for(reached)
+            .await
+            .map(|record| record.clone());
         let record = reached.unwrap_or_else(|_| self.records.borrow().clone());
-        WaitResponse { status_code: i64::from(record.state.exit_code), error: None }
+        WaitResponse {
+            status_code: i64::from(record.state.exit_code),
+            error: None,
+        }
     }
 }

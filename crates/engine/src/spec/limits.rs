@@ -22,7 +22,9 @@ pub(crate) fn check(record: &Record) -> Result<()> {
         return refuse("Minimum memory limit allowed is 6MB");
     }
     if host.memory_swap > 0 && host.memory == 0 {
-        return refuse("You should always set the Memory limit when using Memoryswap limit, see usage");
+        return refuse(
+            "You should always set the Memory limit when using Memoryswap limit, see usage",
+        );
     }
     if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
         return refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
@@ -31,9 +33,14 @@ pub(crate) fn check(record: &Record) -> Result<()> {
         return refuse("Minimum memory reservation allowed is 6MB");
     }
     if host.memory > 0 && host.memory_reservation > host.memory {
-        return refuse("Minimum memory limit can not be less than memory reservation limit, see usage");
+        return refuse(
+            "Minimum memory limit can not be less than memory reservation limit, see usage",
+        );
     }
-    if host.memory_swappiness.is_some_and(|s| !(-1..=100).contains(&s)) {
+    if host
+        .memory_swappiness
+        .is_some_and(|s| !(-1..=100).contains(&s))
+    {
         return Err(Error::invalid(format!(
             "Invalid value: {}, valid memory swappiness range is 0-100",
             host.memory_swappiness.unwrap_or_default()
@@ -55,7 +62,9 @@ pub(crate) fn check(record: &Record) -> Result<()> {
         )));
     }
     if host.cpu_period != 0 && !(1_000..=1_000_000).contains(&host.cpu_period) {
-        return refuse("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)");
+        return refuse(
+            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+        );
     }
     if host.cpu_quota > 0 && host.cpu_quota < 1_000 {
         return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
@@ -77,7 +86,11 @@ pub(crate) fn check(record: &Record) -> Result<()> {
             "Your kernel does not support CPU real-time scheduler in control groups: leave --cpu-rt-* away",
         );
     }
-    if host.device_requests.as_ref().is_some_and(|requests| !requests.is_empty()) {
+    if host
+        .device_requests
+        .as_ref()
+        .is_some_and(|requests| !requests.is_empty())
+    {
         return Err(Error::not_implemented(
             "device requests (--gpus) are not there yet: name the devices with --device",
         ));
@@ -95,7 +108,10 @@ pub(crate) fn resources(record: &Record) -> Result<oci::Resources> {
         devices: device_rules(host)?,
         memory: Some(memory(host)),
         cpu: Some(cpu(host)),
-        pids: host.pids_limit.filter(|&limit| limit != 0).map(|limit| Pids { limit }),
+        pids: host
+            .pids_limit
+            .filter(|&limit| limit != 0)
+            .map(|limit| Pids { limit }),
         block_io: Some(block_io(host)?),
         ..oci::Resources::default()
     })
@@ -121,9 +137,15 @@ fn memory(host: &HostConfig) -> Memory {
 fn cpu(host: &HostConfig) -> Cpu {
     let positive = |value: i64| u64::try_from(value).ok().filter(|&value| value > 0);
     let (quota, period) = if host.nano_cpus > 0 {
-        (Some(host.nano_cpus / (1_000_000_000 / CPU_PERIOD)), u64::try_from(CPU_PERIOD).ok())
+        (
+            Some(host.nano_cpus / (1_000_000_000 / CPU_PERIOD)),
+            u64::try_from(CPU_PERIOD).ok(),
+        )
     } else {
-        ((host.cpu_quota != 0).then_some(host.cpu_quota), positive(host.cpu_period))
+        (
+            (host.cpu_quota != 0).then_some(host.cpu_quota),
+            positive(host.cpu_period),
+        )
     };
     let named = |list: &String| Some(list.clone()).filter(|list| !list.is_empty());
     Cpu {
@@ -138,11 +160,19 @@ fn cpu(host: &HostConfig) -> Cpu {
 
 fn block_io(host: &HostConfig) -> Result<BlockIo> {
     let rates = |list: &Option<Vec<ThrottleDevice>>| {
-        list.iter().flatten().map(throttle).collect::<Result<Vec<_>>>()
+        list.iter()
+            .flatten()
+            .map(throttle)
+            .collect::<Result<Vec<_>>>()
     };
     Ok(BlockIo {
         weight: (host.blkio_weight != 0).then_some(host.blkio_weight),
-        weight_device: host.blkio_weight_device.iter().flatten().map(weight).collect::<Result<_>>()?,
+        weight_device: host
+            .blkio_weight_device
+            .iter()
+            .flatten()
+            .map(weight)
+            .collect::<Result<_>>()?,
         throttle_read_bps_device: rates(&host.blkio_device_read_bps)?,
         throttle_write_bps_device: rates(&host.blkio_device_write_bps)?,
         throttle_read_iops_device: rates(&host.blkio_device_read_iops)?,
@@ -153,17 +183,31 @@ fn block_io(host: &HostConfig) -> Result<BlockIo> {
 
 fn throttle(device: &ThrottleDevice) -> Result<oci::ThrottleDevice> {
     let (major, minor) = numbers(&device.path)?;
-    Ok(oci::ThrottleDevice { major, minor, rate: device.rate })
+    Ok(oci::ThrottleDevice {
+        major,
+        minor,
+        rate: device.rate,
+    })
 }
 
 fn weight(device: &WeightDevice) -> Result<oci::WeightDevice> {
     let (major, minor) = numbers(&device.path)?;
-    Ok(oci::WeightDevice { major, minor, weight: Some(device.weight), leaf_weight: None })
+    Ok(oci::WeightDevice {
+        major,
+        minor,
+        weight: Some(device.weight),
+        leaf_weight: None,
+    })
 }
 
 fn numbers(path: &str) -> Result<(i64, i64)> {
-    let rdev = std::fs::metadata(path).map_err(|e| Error::invalid(format!("{path}: {e}")))?.rdev();
-    Ok((i64::from(rustix::fs::major(rdev)), i64::from(rustix::fs::minor(rdev))))
+    let rdev = std::fs::metadata(path)
+        .map_err(|e| Error::invalid(format!("{path}: {e}")))?
+        .rdev();
+    Ok((
+        i64::from(rustix::fs::major(rdev)),
+        i64::from(rustix::fs::minor(rdev)),
+    ))
 }
 
 /// The nodes of `--device`; every device of the host for a privileged container.
@@ -181,7 +225,11 @@ pub(crate) fn devices(record: &Record) -> Result<Vec<Device>> {
 
 fn device_rules(host: &HostConfig) -> Result<Vec<DeviceRule>> {
     if host.privileged {
-        return Ok(vec![DeviceRule { allow: true, access: Some("rwm".into()), ..Default::default() }]);
+        return Ok(vec![DeviceRule {
+            allow: true,
+            access: Some("rwm".into()),
+            ..Default::default()
+        }]);
     }
     let mut rules = defaults::device_rules();
     for mapping in host.devices.iter().flatten() {
@@ -223,7 +271,9 @@ fn nodes_of(mapping: &DeviceMapping) -> Result<Vec<Device>> {
         _ => gathering(&e),
     })?;
     if !metadata.is_dir() {
-        return node(&metadata, target).map(|n| vec![n]).ok_or_else(|| gathering(&"not a device node"));
+        return node(&metadata, target)
+            .map(|n| vec![n])
+            .ok_or_else(|| gathering(&"not a device node"));
     }
     let mut nodes = Vec::new();
     for entry in std::fs::read_dir(source).map_err(|e| gathering(&e))? {
@@ -271,7 +321,10 @@ fn device_rule(text: &str) -> Result<DeviceRule> {
     };
     let number = |text: &str| match text {
         "*" => Ok(None),
-        text => text.parse::<u32>().map(|n| Some(i64::from(n))).map_err(|_| bad()),
+        text => text
+            .parse::<u32>()
+            .map(|n| Some(i64::from(n)))
+            .map_err(|_| bad()),
     };
     let (major, minor) = numbers.split_once(':').ok_or_else(bad)?;
     if access.is_empty() || access.len() > 3 || access.contains(|c| !"rwm".contains(c)) {
@@ -292,14 +345,21 @@ mod tests {
 
     #[test]
     fn cpus_become_a_quota() {
-        let host = HostConfig { nano_cpus: 1_500_000_000, ..HostConfig::default() };
+        let host = HostConfig {
+            nano_cpus: 1_500_000_000,
+            ..HostConfig::default()
+        };
         let made = cpu(&host);
         assert_eq!((made.quota, made.period), (Some(150_000), Some(100_000)));
     }
 
     #[test]
     fn swap_is_twice_the_memory_unless_said() {
-        let host = |memory, memory_swap| HostConfig { memory, memory_swap, ..HostConfig::default() };
+        let host = |memory, memory_swap| HostConfig {
+            memory,
+            memory_swap,
+            ..HostConfig::default()
+        };
         assert_eq!(memory(&host(64 << 20, 0)).swap, Some(128 << 20));
         assert_eq!(memory(&host(64 << 20, -1)).swap, Some(-1));
         assert_eq!(memory(&host(64 << 20, 64 << 20)).swap, Some(64 << 20));
@@ -311,7 +371,15 @@ mod tests {
         let rule = device_rule("c 1:* rw").expect("a rule");
         assert_eq!((rule.major, rule.minor), (Some(1), None));
         assert_eq!(rule.access.as_deref(), Some("rw"));
-        for bad in ["c 1:3", "x 1:3 rw", "c 1 rw", "c a:b rw", "c 1:3 rwx", "c 1:3 rw more", ""] {
+        for bad in [
+            "c 1:3",
+            "x 1:3 rw",
+            "c 1 rw",
+            "c a:b rw",
+            "c 1:3 rwx",
+            "c 1:3 rw more",
+            "",
+        ] {
             assert!(device_rule(bad).is_err(), "{bad}");
         }
     }
@@ -324,7 +392,10 @@ mod tests {
             cgroup_permissions: "rwm".to_owned(),
         };
         let null = nodes_of(&mapping("/dev/null")).expect("a node");
-        assert_eq!((null[0].major, null[0].minor, null[0].path.as_str()), (1, 3, "/dev/null"));
+        assert_eq!(
+            (null[0].major, null[0].minor, null[0].path.as_str()),
+            (1, 3, "/dev/null")
+        );
         assert!(nodes_of(&mapping("/dev/no-such")).is_err());
         assert!(nodes_of(&mapping("/etc/passwd")).is_err());
     }

@@ -25,11 +25,19 @@ pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
     Ok(Spec {
         version: VERSION.to_owned(),
         process: Some(process::process(record)?),
-        root: Some(onggi_oci::runtime::Root { path: "rootfs".to_owned(), readonly }),
+        root: Some(onggi_oci::runtime::Root {
+            path: "rootfs".to_owned(),
+            readonly,
+        }),
         hostname: namespaces::hostname(record),
         domainname: Some(record.config.domainname.clone()).filter(|name| !name.is_empty()),
         mounts: mounts::mounts(engine, record)?,
-        annotations: host.annotations.clone().unwrap_or_default().into_iter().collect(),
+        annotations: host
+            .annotations
+            .clone()
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
         linux: Some(Linux {
             sysctl: namespaces::sysctls(record)?,
             resources: Some(limits::resources(record)?),

@@ -14,7 +14,11 @@ pub(crate) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let taken = |destination: &str| wanted.iter().any(|mount| mount.target == destination);
     let mut list = system(record);
     list.retain(|mount| !taken(&mount.destination));
-    list.extend(own_files(engine, record).into_iter().filter(|m| !taken(&m.destination)));
+    list.extend(
+        own_files(engine, record)
+            .into_iter()
+            .filter(|m| !taken(&m.destination)),
+    );
     let mut user: Vec<_> = wanted.iter().map(mounts::Wanted::to_oci).collect();
     // By depth, and in the order given within one: a parent never hides its child.
     user.sort_by_key(|mount| mount.destination.matches('/').count());
@@ -37,11 +41,7 @@ fn system(record: &Record) -> Vec<Mount> {
                 mount.options.retain(|option| !option.starts_with("size="));
                 mount.options.push(format!("size={}", host.shm_size));
             }
-            "/dev/mqueue" if host.ipc_mode == "host" => {
-                mount.kind = Some("bind".to_owned());
-                mount.source = Some("/dev/mqueue".to_owned());
-                mount.options = vec!["rbind".to_owned(), "rprivate".to_owned()];
-            }
+            // /dev/mqueue is always mounted anew: it shows the queues of whatever IPC namespace it is mounted in.
             "/sys" | "/sys/fs/cgroup" if host.privileged => {
                 for option in &mut mount.options {
                     if option == "ro" {
@@ -67,7 +67,11 @@ fn own_files(engine: &Engine, record: &Record) -> Vec<Mount> {
         _ => record.id.clone(),
     };
     let directory = engine.container_directory(&owner);
-    let access = if record.host_config.readonly_rootfs { "ro" } else { "rw" };
+    let access = if record.host_config.readonly_rootfs {
+        "ro"
+    } else {
+        "rw"
+    };
     ["resolv.conf", "hostname", "hosts"]
         .map(|name| Mount {
             destination: format!("/etc/{name}"),

@@ -49,7 +49,10 @@ fn ipc(host: &HostConfig) -> Result<Share<'_>> {
 
 fn uts(host: &HostConfig) -> Result<Share<'_>> {
     match Share::parse("UTS", &host.uts_mode, &[""])? {
-        Share::Container(_) => Err(Error::invalid(format!("invalid UTS mode: {}", host.uts_mode))),
+        Share::Container(_) => Err(Error::invalid(format!(
+            "invalid UTS mode: {}",
+            host.uts_mode
+        ))),
         share => Ok(share),
     }
 }
@@ -60,7 +63,9 @@ pub(crate) fn own_cgroup_view(engine: &Engine, host: &HostConfig) -> Result<bool
         "" => Ok(engine.is_v2() && !host.privileged),
         "private" => Ok(true),
         "host" => Ok(false),
-        mode => Err(Error::invalid(format!("invalid cgroup namespace mode: {mode}"))),
+        mode => Err(Error::invalid(format!(
+            "invalid cgroup namespace mode: {mode}"
+        ))),
     }
 }
 
@@ -81,7 +86,10 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
 /// The list of the document: what is absent is the host's.
 pub(crate) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespace>> {
     let host = &record.host_config;
-    let mut list = vec![Namespace { kind: NamespaceKind::Mount, path: None }];
+    let mut list = vec![Namespace {
+        kind: NamespaceKind::Mount,
+        path: None,
+    }];
     let mut add = |kind, path| list.push(Namespace { kind, path });
     match pid(host)? {
         Share::Own => add(NamespaceKind::Pid, None),
@@ -130,8 +138,14 @@ pub(crate) fn sysctls(record: &Record) -> Result<BTreeMap<String, String>> {
     let own_network = matches!(Mode::of(host), Mode::Bridge | Mode::None | Mode::Named(_));
     let mut all = BTreeMap::new();
     if own_network {
-        all.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
-        all.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+        all.insert(
+            "net.ipv4.ip_unprivileged_port_start".to_owned(),
+            "0".to_owned(),
+        );
+        all.insert(
+            "net.ipv4.ping_group_range".to_owned(),
+            "0 2147483647".to_owned(),
+        );
     }
     for (name, value) in host.sysctls.iter().flatten() {
         let allowed = namespaced(name, own_network, ipc(host)? == Share::Own);
@@ -168,8 +182,14 @@ mod tests {
     #[test]
     fn modes() {
         assert_eq!(Share::parse("PID", "", &[""]).expect("own"), Share::Own);
-        assert_eq!(Share::parse("PID", "host", &[""]).expect("host"), Share::Host);
-        assert_eq!(Share::parse("PID", "container:a", &[""]).expect("other"), Share::Container("a"));
+        assert_eq!(
+            Share::parse("PID", "host", &[""]).expect("host"),
+            Share::Host
+        );
+        assert_eq!(
+            Share::parse("PID", "container:a", &[""]).expect("other"),
+            Share::Container("a")
+        );
         for bad in ["nonsense", "container:", "container"] {
             let text = Share::parse("PID", bad, &[""]).expect_err(bad).to_string();
             assert_eq!(text, format!("invalid PID mode: {bad}"));

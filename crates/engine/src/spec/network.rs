@@ -87,7 +87,13 @@ fn ports(record: &Record) -> Result<Vec<PublishRequest>> {
         }
     }
     if host.publish_all_ports {
-        for port in record.config.exposed_ports.iter().flatten().map(|(port, _)| port) {
+        for port in record
+            .config
+            .exposed_ports
+            .iter()
+            .flatten()
+            .map(|(port, _)| port)
+        {
             let port = parse(port)?;
             if !ports.iter().any(|request| request.port == port) {
                 ports.push(PublishRequest::new(port, "", "").map_err(|fault| Error::of(&fault))?);

@@ -13,7 +13,10 @@ const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin
 /// The container's first process.
 pub(crate) fn process(record: &Record) -> Result<Process> {
     let (config, host) = (&record.config, &record.host_config);
-    let args = std::iter::once(&record.path).chain(&record.args).cloned().collect();
+    let args = std::iter::once(&record.path)
+        .chain(&record.args)
+        .cloned()
+        .collect();
     Ok(Process {
         terminal: config.tty,
         args,
@@ -59,7 +62,11 @@ pub(crate) fn environment(
 
 /// The working directory, `/` unless named.
 pub(crate) fn directory(configured: &str) -> String {
-    if configured.is_empty() { "/".to_owned() } else { configured.to_owned() }
+    if configured.is_empty() {
+        "/".to_owned()
+    } else {
+        configured.to_owned()
+    }
 }
 
 fn rlimits(ulimits: &[Ulimit]) -> Vec<Rlimit> {
@@ -78,16 +85,28 @@ mod tests {
 
     #[test]
     fn later_variables_win_and_bare_names_remove() {
-        let env = ["A=1", "PATH=/bin", "B=2", "A=3", "TERM"].map(str::to_owned).to_vec();
-        let config = Config { env: Some(env), ..Config::default() };
+        let env = ["A=1", "PATH=/bin", "B=2", "A=3", "TERM"]
+            .map(str::to_owned)
+            .to_vec();
+        let config = Config {
+            env: Some(env),
+            ..Config::default()
+        };
         let made = environment(&config, true, "web", &["B".to_owned(), "C=".to_owned()]);
         assert_eq!(made, ["PATH=/bin", "HOSTNAME=web", "A=3", "C="]);
     }
 
     #[test]
     fn unlimited_is_the_greatest_number() {
-        let ulimit = Ulimit { name: "core".to_owned(), hard: -1, soft: 0 };
+        let ulimit = Ulimit {
+            name: "core".to_owned(),
+            hard: -1,
+            soft: 0,
+        };
         let limits = rlimits(&[ulimit]);
-        assert_eq!((limits[0].kind.as_str(), limits[0].hard, limits[0].soft), ("RLIMIT_CORE", u64::MAX, 0));
+        assert_eq!(
+            (limits[0].kind.as_str(), limits[0].hard, limits[0].soft),
+            ("RLIMIT_CORE", u64::MAX, 0)
+        );
     }
 }

@@ -36,8 +36,10 @@ pub(crate) fn options(host: &HostConfig) -> Result<Options> {
             ("seccomp", Some("unconfined")) => options.seccomp = Profile::Unconfined,
             ("seccomp", Some("builtin" | "")) => options.seccomp = Profile::Default,
             ("seccomp", Some(profile)) => {
-                let profile = seccomp::parse_profile(profile, &capabilities_of(host)?)
-                    .map_err(|fault| Error::of(&fault).context("decoding seccomp profile failed"))?;
+                let profile =
+                    seccomp::parse_profile(profile, &capabilities_of(host)?).map_err(|fault| {
+                        Error::of(&fault).context("decoding seccomp profile failed")
+                    })?;
                 options.seccomp = Profile::Own(Box::new(profile));
             }
             // Nothing of these confines on a machine without the module; asking for no confinement is fulfilled.
@@ -60,7 +62,9 @@ pub(crate) fn options(host: &HostConfig) -> Result<Options> {
                 ));
             }
             _ => {
-                return Err(Error::invalid(format!("invalid --security-opt 2: \"{option}\"")));
+                return Err(Error::invalid(format!(
+                    "invalid --security-opt 2: \"{option}\""
+                )));
             }
         }
     }
@@ -95,24 +99,38 @@ fn capabilities_of(host: &HostConfig) -> Result<Vec<String>> {
             if name == "ALL" {
                 return Ok(name);
             }
-            let name = if name.starts_with("CAP_") { name } else { format!("CAP_{name}") };
+            let name = if name.starts_with("CAP_") {
+                name
+            } else {
+                format!("CAP_{name}")
+            };
             if known.contains(&name.as_str()) {
                 return Ok(name);
             }
-            Err(Error::invalid(format!("invalid {field}: unknown capability: \"{name}\"")))
+            Err(Error::invalid(format!(
+                "invalid {field}: unknown capability: \"{name}\""
+            )))
         };
         list.iter().flatten().map(normal).collect()
     };
     let add = named(&host.cap_add, "CapAdd")?;
     let drop = named(&host.cap_drop, "CapDrop")?;
-    let everything = || known.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let everything = || {
+        known
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect::<Vec<_>>()
+    };
     if host.privileged {
         return Ok(everything());
     }
     let mut set: Vec<String> = match (add.iter().any(is_all), drop.iter().any(is_all)) {
         (true, _) => everything(),
         (false, true) => Vec::new(),
-        (false, false) => defaults::CAPABILITIES.iter().map(|&name| name.to_owned()).collect(),
+        (false, false) => defaults::CAPABILITIES
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect(),
     };
     set.retain(|name| !drop.contains(name));
     for name in add {
@@ -145,7 +163,12 @@ pub(crate) fn masked_paths(host: &HostConfig) -> Vec<String> {
     if host.privileged {
         return Vec::new();
     }
-    let default = || defaults::MASKED_PATHS.iter().map(|&path| path.to_owned()).collect();
+    let default = || {
+        defaults::MASKED_PATHS
+            .iter()
+            .map(|&path| path.to_owned())
+            .collect()
+    };
     host.masked_paths.clone().unwrap_or_else(default)
 }
 
@@ -154,7 +177,12 @@ pub(crate) fn readonly_paths(host: &HostConfig) -> Vec<String> {
     if host.privileged {
         return Vec::new();
     }
-    let default = || defaults::READONLY_PATHS.iter().map(|&path| path.to_owned()).collect();
+    let default = || {
+        defaults::READONLY_PATHS
+            .iter()
+            .map(|&path| path.to_owned())
+            .collect()
+    };
     host.readonly_paths.clone().unwrap_or_else(default)
 }
 
@@ -164,7 +192,11 @@ mod tests {
 
     fn host(add: &[&str], drop: &[&str]) -> HostConfig {
         let list = |names: &[&str]| Some(names.iter().map(|&n| n.to_owned()).collect());
-        HostConfig { cap_add: list(add), cap_drop: list(drop), ..HostConfig::default() }
+        HostConfig {
+            cap_add: list(add),
+            cap_drop: list(drop),
+            ..HostConfig::default()
+        }
     }
 
     #[test]
@@ -177,20 +209,34 @@ mod tests {
         assert!(!set(&["ALL"], &["CAP_CHOWN"]).contains(&"CAP_CHOWN".to_owned()));
         assert!(set(&["SYS_TIME"], &["chown"]).contains(&"CAP_SYS_TIME".to_owned()));
         let error = capabilities_of(&host(&["NOPE"], &[])).expect_err("unknown");
-        assert_eq!(error.to_string(), "invalid CapAdd: unknown capability: \"CAP_NOPE\"");
+        assert_eq!(
+            error.to_string(),
+            "invalid CapAdd: unknown capability: \"CAP_NOPE\""
+        );
     }
 
     #[test]
     fn inheritable_is_always_empty() {
-        let privileged = HostConfig { privileged: true, ..HostConfig::default() };
-        assert!(capabilities(&privileged).expect("privileged").inheritable.is_empty());
+        let privileged = HostConfig {
+            privileged: true,
+            ..HostConfig::default()
+        };
+        assert!(
+            capabilities(&privileged)
+                .expect("privileged")
+                .inheritable
+                .is_empty()
+        );
     }
 
     #[test]
     fn unknown_options_are_refused() {
         for option in ["nonsense", "seccomp={", "label=type:x", "apparmor=mine"] {
             let opt = Some(vec![option.to_owned()]);
-            let host = HostConfig { security_opt: opt, ..HostConfig::default() };
+            let host = HostConfig {
+                security_opt: opt,
+                ..HostConfig::default()
+            };
             assert!(options(&host).is_err(), "{option}");
         }
     }

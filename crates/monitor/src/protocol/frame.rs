@@ -337,12 +337,23 @@ mod tests {
         };
         assert!(matches!(next(&[0; 7]), Ok(false)));
         assert!(matches!(next(&[1, 0, 0, 0, 1, 0, 0, 0]), Ok(false)));
-        assert!(matches!(next(&[1, 0, 0, 0, 2, 0, 0, 0]), Err(Error::Kind(2))));
-        assert!(matches!(next(&[0, 0, 0, 1, 1, 0, 0, 0]), Err(Error::TooLarge(_))));
-        assert!(matches!(next(&[1, 0, 0, 0, 1, 0, 0, 0, b'{']), Err(Error::Malformed(_))));
+        assert!(matches!(
+            next(&[1, 0, 0, 0, 2, 0, 0, 0]),
+            Err(Error::Kind(2))
+        ));
+        assert!(matches!(
+            next(&[0, 0, 0, 1, 1, 0, 0, 0]),
+            Err(Error::TooLarge(_))
+        ));
+        assert!(matches!(
+            next(&[1, 0, 0, 0, 1, 0, 0, 0, b'{']),
+            Err(Error::Malformed(_))
+        ));
         let short = next(&[1, 0, 0, 0, 1, 0, 1, 0, b'1']);
         assert!(matches!(short, Err(Error::MissingDescriptors(1))));
-        let many = (0..2025).map(|_| std::fs::File::open("/dev/null").unwrap().into()).collect();
+        let many = (0..2025)
+            .map(|_| std::fs::File::open("/dev/null").unwrap().into())
+            .collect();
         let refused = Outgoing::new(&signal(1), many);
         assert!(matches!(refused, Err(Error::TooManyDescriptors(2025))));
     }

@@ -27,7 +27,10 @@ pub(crate) const TESTS: &[Test] = &[
         exit_file_that_cannot_be_written,
     ),
     ("many_held_sockets", many_held_sockets),
-    ("monitors_have_a_group_of_their_own", monitors_have_a_group_of_their_own),
+    (
+        "monitors_have_a_group_of_their_own",
+        monitors_have_a_group_of_their_own,
+    ),
 ];
 
 fn exit_codes() {

@@ -10,7 +10,11 @@ pub(super) struct Flag {
 }
 
 impl Flag {
-    pub(super) const fn switch(name: &'static str, short: Option<char>, help: &'static str) -> Self {
+    pub(super) const fn switch(
+        name: &'static str,
+        short: Option<char>,
+        help: &'static str,
+    ) -> Self {
         Self {
             name,
             short,
@@ -127,13 +131,23 @@ mod tests {
 
     #[test]
     fn runcs_forms() {
-        for line in ["--bundle x -d id", "-b x --detach id", "--bundle=x --detach=true id", "id -b x -d"] {
+        for line in [
+            "--bundle x -d id",
+            "-b x --detach id",
+            "--bundle=x --detach=true id",
+            "id -b x -d",
+        ] {
             let (given, words) = split(line, Words::Anywhere).expect(line);
             assert_eq!(given.value("bundle"), Some("x"), "{line}");
             assert!(given.on("detach"), "{line}");
             assert_eq!(words, ["id"], "{line}");
         }
-        assert!(!split("-d=false", Words::First).expect("parses").0.on("detach"));
+        assert!(
+            !split("-d=false", Words::First)
+                .expect("parses")
+                .0
+                .on("detach")
+        );
     }
 
     #[test]

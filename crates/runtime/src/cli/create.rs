@@ -15,14 +15,35 @@ use super::store::{self, Place, Record};
 use super::{Call, Failure, Outcome, foreground, manage};
 use crate::{Created, Gate, Launch, Rootfs, Running, Stdio};
 
-const BUNDLE: Flag = Flag::value("bundle", Some('b'), "directory of the bundle (default: the current one)");
-const CONSOLE: Flag = Flag::value("console-socket", None, "unix socket that gets the terminal's master");
+const BUNDLE: Flag = Flag::value(
+    "bundle",
+    Some('b'),
+    "directory of the bundle (default: the current one)",
+);
+const CONSOLE: Flag = Flag::value(
+    "console-socket",
+    None,
+    "unix socket that gets the terminal's master",
+);
 const PID_FILE: Flag = Flag::value("pid-file", None, "file for the process id");
-const NO_PIVOT: Flag = Flag::switch("no-pivot", None, "refused: the root is always changed by pivot_root");
-const NO_KEYRING: Flag = Flag::switch("no-new-keyring", None, "refused: every container has a session keyring of its own");
-const PRESERVE: Flag = Flag::value("preserve-fds", None, "how many descriptors from 3 on the process inherits");
+const NO_PIVOT: Flag = Flag::switch(
+    "no-pivot",
+    None,
+    "refused: the root is always changed by pivot_root",
+);
+const NO_KEYRING: Flag = Flag::switch(
+    "no-new-keyring",
+    None,
+    "refused: every container has a session keyring of its own",
+);
+const PRESERVE: Flag = Flag::value(
+    "preserve-fds",
+    None,
+    "how many descriptors from 3 on the process inherits",
+);
 
-pub(super) const CREATE_FLAGS: &[Flag] = &[BUNDLE, CONSOLE, PID_FILE, NO_PIVOT, NO_KEYRING, PRESERVE];
+pub(super) const CREATE_FLAGS: &[Flag] =
+    &[BUNDLE, CONSOLE, PID_FILE, NO_PIVOT, NO_KEYRING, PRESERVE];
 pub(super) const RUN_FLAGS: &[Flag] = &[
     BUNDLE,
     CONSOLE,
@@ -60,7 +81,14 @@ pub(super) fn run(call: &Call) -> Outcome {
         // Before there is a process that could be signalled through us.
         onggi_sys::signal::block_all();
     }
-    let made = make(call, if socket { Terminal::Socket } else { Terminal::Own })?;
+    let made = make(
+        call,
+        if socket {
+            Terminal::Socket
+        } else {
+            Terminal::Own
+        },
+    )?;
     let Made {
         place,
         running,
@@ -68,7 +96,8 @@ pub(super) fn run(call: &Call) -> Outcome {
     } = made;
     let started = manage::open_gate(&place, &running);
     if started.is_err() || !detach {
-        let code = started.and_then(|()| foreground::watch(running.pid, running.pidfd.as_fd(), master));
+        let code =
+            started.and_then(|()| foreground::watch(running.pid, running.pidfd.as_fd(), master));
         let _ = running.group.kill();
         let _ = running.group.remove();
         if !call.given.on("keep") || code.is_err() {
@@ -106,7 +135,10 @@ fn make(call: &Call, terminal: Terminal) -> Result<Made, Failure> {
     std::env::set_current_dir(&bundle).map_err(Failure::io(bundle.display()))?;
     let spec: Spec = store::read(&bundle.join("config.json"))?;
     let rootfs = rootfs(&spec, &bundle)?;
-    let wants_terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
+    let wants_terminal = spec
+        .process
+        .as_ref()
+        .is_some_and(|process| process.terminal);
     let socket = connect(console.as_deref(), wants_terminal, terminal)?;
     place.make()?;
     let made = launch(&place, &spec, &rootfs, &bundle, preserved).and_then(|mut created| {
@@ -142,8 +174,7 @@ fn launch(
     bundle: &Path,
     preserved: Vec<OwnedFd>,
 ) -> Result<Created, Failure> {
-    let cgroups =
-        Cgroups::probe().map_err(|error| Failure::Text(onggi_model::chain(&error)))?;
+    let cgroups = Cgroups::probe().map_err(|error| Failure::Text(onggi_model::chain(&error)))?;
     let fifo = place.fifo();
     rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, Mode::from_raw_mode(0o622), 0)
         .map_err(|error| Failure::io(fifo.display())(error.into()))?;
@@ -183,7 +214,10 @@ fn launch(
         bundle: bundle.display().to_string(),
         rootfs: rootfs.display().to_string(),
         created: Timestamp::now().to_string(),
-        cgroup: created.group().map(|group| group.path().to_owned()).unwrap_or_default(),
+        cgroup: created
+            .group()
+            .map(|group| group.path().to_owned())
+            .unwrap_or_default(),
         spec: spec.clone(),
     };
     place.save(&record)?;
@@ -198,13 +232,22 @@ fn absolute(path: Option<&str>) -> Result<Option<PathBuf>, Failure> {
 }
 
 fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf, Failure> {
-    let path = spec.root.as_ref().map(|root| root.path.as_str()).unwrap_or_default();
+    let path = spec
+        .root
+        .as_ref()
+        .map(|root| root.path.as_str())
+        .unwrap_or_default();
     if path.is_empty() {
-        return Err(Failure::Text("the configuration has no root path".to_owned()));
+        return Err(Failure::Text(
+            "the configuration has no root path".to_owned(),
+        ));
     }
     let path = bundle.join(path);
     if !path.is_dir() {
-        return Err(Failure::Text(format!("invalid rootfs: {} is not a directory", path.display())));
+        return Err(Failure::Text(format!(
+            "invalid rootfs: {} is not a directory",
+            path.display()
+        )));
     }
     Ok(path)
 }
@@ -212,13 +255,17 @@ fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf, Failure> {
 /// The window size of a process's terminal.
 pub(super) fn size(process: &Process) -> Option<(u16, u16)> {
     let size = process.console_size?;
-    Some((u16::try_from(size.height).ok()?, u16::try_from(size.width).ok()?))
+    Some((
+        u16::try_from(size.height).ok()?,
+        u16::try_from(size.width).ok()?,
+    ))
 }
 
 /// Copies of this program's own standard streams.
 pub(super) fn inherited_streams() -> Result<Stdio, Failure> {
     let copy = |fd: std::os::fd::BorrowedFd<'_>| {
-        fd.try_clone_to_owned().map_err(Failure::io("standard streams"))
+        fd.try_clone_to_owned()
+            .map_err(Failure::io("standard streams"))
     };
     Ok(Stdio::Fds {
         stdin: copy(rustix::stdio::stdin())?,
@@ -239,8 +286,9 @@ pub(super) fn preserved(count: Option<&str>) -> Result<Vec<OwnedFd>, Failure> {
     };
     (3..3 + count)
         .map(|number| {
-            onggi_sys::fd::inherited(number)
-                .ok_or_else(|| Failure::Text(format!("--preserve-fds: descriptor {number} is not open")))
+            onggi_sys::fd::inherited(number).ok_or_else(|| {
+                Failure::Text(format!("--preserve-fds: descriptor {number} is not open"))
+            })
         })
         .collect()
 }

@@ -13,7 +13,11 @@ use crate::{ExecLaunch, Running, Stdio};
 
 pub(super) const FLAGS: &[Flag] = &[
     Flag::value("process", Some('p'), "file with the process as JSON"),
-    Flag::value("console-socket", None, "unix socket that gets the terminal's master"),
+    Flag::value(
+        "console-socket",
+        None,
+        "unix socket that gets the terminal's master",
+    ),
     Flag::value("pid-file", None, "file for the process id"),
     Flag::switch("detach", Some('d'), "do not wait for the process"),
     Flag::switch("tty", Some('t'), "give it a terminal"),
@@ -23,14 +27,20 @@ pub(super) const FLAGS: &[Flag] = &[
     Flag::value("env", Some('e'), "KEY=value, more than once"),
     Flag::value("cap", Some('c'), "further capability, more than once"),
     Flag::switch("no-new-privs", None, "execve never grants privileges"),
-    Flag::value("preserve-fds", None, "how many descriptors from 3 on the process inherits"),
+    Flag::value(
+        "preserve-fds",
+        None,
+        "how many descriptors from 3 on the process inherits",
+    ),
     Flag::switch("ignore-paused", None, "also in a suspended container"),
 ];
 
 pub(super) fn exec(call: &Call) -> Outcome {
     let given = &call.given;
     let Some((id, command)) = given.words.split_first() else {
-        return Err(Failure::Text("exec takes a container id and a command".to_owned()));
+        return Err(Failure::Text(
+            "exec takes a container id and a command".to_owned(),
+        ));
     };
     let place = Place::new(&call.root, id)?;
     let record = place.load()?;
@@ -38,22 +48,31 @@ pub(super) fn exec(call: &Call) -> Outcome {
         Status::Running => {}
         Status::Paused if given.on("ignore-paused") => {}
         Status::Paused => {
-            return Err(Failure::Text("cannot exec in a paused container".to_owned()));
+            return Err(Failure::Text(
+                "cannot exec in a paused container".to_owned(),
+            ));
         }
         _ => {
-            return Err(Failure::Text("cannot exec in a stopped container".to_owned()));
+            return Err(Failure::Text(
+                "cannot exec in a stopped container".to_owned(),
+            ));
         }
     }
     let process = match given.value("process") {
         Some(path) => store::read(Path::new(path))?,
-        None => by_flags(call, command, record.spec.process.clone().unwrap_or_default())?,
+        None => by_flags(
+            call,
+            command,
+            record.spec.process.clone().unwrap_or_default(),
+        )?,
     };
     let detach = given.on("detach");
     let console = given.value("console-socket");
     let stdio = if process.terminal {
         if detach && console.is_none() {
             return Err(Failure::Text(
-                "cannot allocate tty if the process is detached without --console-socket".to_owned(),
+                "cannot allocate tty if the process is detached without --console-socket"
+                    .to_owned(),
             ));
         }
         Stdio::Console {
@@ -65,7 +84,9 @@ pub(super) fn exec(call: &Call) -> Outcome {
     let group = record.group()?;
     let target = Running::adopt(record.pid, group)?;
     if !record.alive() {
-        return Err(Failure::Text("cannot exec in a stopped container".to_owned()));
+        return Err(Failure::Text(
+            "cannot exec in a stopped container".to_owned(),
+        ));
     }
     if !detach {
         onggi_sys::signal::block_all();
@@ -77,7 +98,11 @@ pub(super) fn exec(call: &Call) -> Outcome {
             process: &process,
             user: None,
             stdio,
-            seccomp: record.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()),
+            seccomp: record
+                .spec
+                .linux
+                .as_ref()
+                .and_then(|linux| linux.seccomp.as_ref()),
             die_with_parent: false,
             preserved: create::preserved(given.value("preserve-fds"))?,
         },
@@ -102,7 +127,9 @@ pub(super) fn exec(call: &Call) -> Outcome {
 fn by_flags(call: &Call, command: &[String], base: Process) -> Result<Process, Failure> {
     let given = &call.given;
     if command.is_empty() {
-        return Err(Failure::Text("exec takes a container id and a command".to_owned()));
+        return Err(Failure::Text(
+            "exec takes a container id and a command".to_owned(),
+        ));
     }
     let mut process = Process {
         args: command.to_vec(),

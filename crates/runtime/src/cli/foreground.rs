@@ -103,7 +103,11 @@ fn copies(master: &OwnedFd) -> Result<std::thread::JoinHandle<()>, Failure> {
                     return;
                 };
                 let mut out = std::io::stdout().lock();
-                if out.write_all(&buffer[..count]).and_then(|()| out.flush()).is_err() {
+                if out
+                    .write_all(&buffer[..count])
+                    .and_then(|()| out.flush())
+                    .is_err()
+                {
                     return;
                 }
             }

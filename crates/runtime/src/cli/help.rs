@@ -31,7 +31,11 @@ pub(super) fn of(command: &Command) -> String {
         command.name,
         command.arguments,
         command.summary,
-        if command.flags.is_empty() { "" } else { "\nOptions:\n" },
+        if command.flags.is_empty() {
+            ""
+        } else {
+            "\nOptions:\n"
+        },
         flags(command.flags)
     )
 }

@@ -78,8 +78,8 @@ pub(super) fn open_gate(place: &Place, running: &Running) -> Result<(), Failure>
 pub(super) fn state(call: &Call) -> Outcome {
     let (place, record) = load(call)?;
     let state = record.state(place.status(&record));
-    let mut document = serde_json::to_value(state)
-        .map_err(|error| Failure::Text(error.to_string()))?;
+    let mut document =
+        serde_json::to_value(state).map_err(|error| Failure::Text(error.to_string()))?;
     // What runc adds to the specification's document, and others have come to read.
     if let Some(fields) = document.as_object_mut() {
         fields.insert("rootfs".to_owned(), record.rootfs.into());
@@ -96,7 +96,11 @@ pub(super) fn kill(call: &Call) -> Outcome {
     let (id, signal) = match &call.given.words[..] {
         [id] => (id, "SIGTERM"),
         [id, signal] => (id, signal.as_str()),
-        _ => return Err(Failure::Text("kill takes a container id and a signal".to_owned())),
+        _ => {
+            return Err(Failure::Text(
+                "kill takes a container id and a signal".to_owned(),
+            ));
+        }
     };
     let place = Place::new(&call.root, id)?;
     let record = place.load()?;
@@ -105,7 +109,10 @@ pub(super) fn kill(call: &Call) -> Outcome {
         .number();
     if call.given.on("all") {
         let group = record.group()?;
-        for pid in group.pids().map_err(|error| Failure::Text(onggi_model::chain(&error)))? {
+        for pid in group
+            .pids()
+            .map_err(|error| Failure::Text(onggi_model::chain(&error)))?
+        {
             if let Ok(pid) = i32::try_from(pid) {
                 // It may have ended since.
                 let _ = onggi_sys::signal::kill(pid, signal);
@@ -250,9 +257,12 @@ fn finish_list(call: &Call, rows: &[(Record, Status)]) -> Outcome {
             }
         }
         Some("json") => {
-            let states: Vec<_> = rows.iter().map(|(record, status)| record.state(*status)).collect();
-            let text = serde_json::to_string(&states)
-                .map_err(|error| Failure::Text(error.to_string()))?;
+            let states: Vec<_> = rows
+                .iter()
+                .map(|(record, status)| record.state(*status))
+                .collect();
+            let text =
+                serde_json::to_string(&states).map_err(|error| Failure::Text(error.to_string()))?;
             print(&text)?;
         }
         Some(other) => return Err(Failure::Text(format!("invalid format {other:?}"))),
@@ -269,8 +279,7 @@ pub(super) fn ps(call: &Call) -> Outcome {
         .group()?
         .pids()
         .map_err(|error| Failure::Text(onggi_model::chain(&error)))?;
-    let text =
-        serde_json::to_string(&pids).map_err(|error| Failure::Text(error.to_string()))?;
+    let text = serde_json::to_string(&pids).map_err(|error| Failure::Text(error.to_string()))?;
     print(&text)?;
     Ok(0)
 }

@@ -56,11 +56,23 @@ struct Command {
 }
 
 const GLOBAL: &[Flag] = &[
-    Flag::value("root", None, "directory for the state of containers (default /run/onggi-runtime)"),
+    Flag::value(
+        "root",
+        None,
+        "directory for the state of containers (default /run/onggi-runtime)",
+    ),
     Flag::value("log", None, "file for errors and warnings"),
-    Flag::value("log-format", None, "format of that file: text (default) or json"),
+    Flag::value(
+        "log-format",
+        None,
+        "format of that file: text (default) or json",
+    ),
     Flag::switch("debug", None, "accepted; there is nothing more to say"),
-    Flag::switch("systemd-cgroup", None, "refused: control groups are made directly"),
+    Flag::switch(
+        "systemd-cgroup",
+        None,
+        "refused: control groups are made directly",
+    ),
     Flag::value("rootless", None, "auto or false; true is refused"),
     Flag::value("criu", None, "ignored"),
     Flag::switch("help", Some('h'), "show this text"),
@@ -193,7 +205,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
         return usage(&format!("no such command: {name:?}"));
     };
-    if rest.iter().take_while(|w| *w != "--").any(|w| w == "--help" || w == "-h") && command.name != "exec" {
+    if rest
+        .iter()
+        .take_while(|w| *w != "--")
+        .any(|w| w == "--help" || w == "-h")
+        && command.name != "exec"
+    {
         return say(&help::of(command));
     }
     let words = if command.name == "exec" {
@@ -235,7 +252,9 @@ fn check(global: &Given) -> Result<PathBuf, Failure> {
     if !matches!(global.value("rootless"), None | Some("auto" | "false" | "")) {
         return Err(Failure::Text("--rootless is not supported".to_owned()));
     }
-    Ok(PathBuf::from(global.value("root").unwrap_or("/run/onggi-runtime")))
+    Ok(PathBuf::from(
+        global.value("root").unwrap_or("/run/onggi-runtime"),
+    ))
 }
 
 /// Runs this program anew from a sealed copy in memory, unless it is one already: a container that gets hold of its
@@ -254,12 +273,18 @@ fn seal(args: &[String]) -> Result<(), Failure> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| Failure::Text("a zero byte in the arguments".to_owned()))
     };
-    let name = std::env::args().next().unwrap_or_else(|| "onggi-runtime".to_owned());
+    let name = std::env::args()
+        .next()
+        .unwrap_or_else(|| "onggi-runtime".to_owned());
     let argv = strings(std::iter::once(name).chain(args.iter().cloned()).collect())?;
     let environment = strings(
         std::env::vars_os()
             .filter_map(|(key, value)| {
-                Some(format!("{}={}", key.into_string().ok()?, value.into_string().ok()?))
+                Some(format!(
+                    "{}={}",
+                    key.into_string().ok()?,
+                    value.into_string().ok()?
+                ))
             })
             .collect(),
     )?;

@@ -82,7 +82,9 @@ impl Place {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "_+-.".contains(c));
         if !good {
-            return Err(Failure::Text(format!("invalid container ID format: {id:?}")));
+            return Err(Failure::Text(format!(
+                "invalid container ID format: {id:?}"
+            )));
         }
         Ok(Self {
             id: id.to_owned(),
@@ -100,12 +102,15 @@ impl Place {
                 .create(root)
                 .map_err(Failure::io(root.display()))?;
         }
-        builder.recursive(false).create(&self.directory).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                return Failure::Text(format!("container with id {} exists already", self.id));
-            }
-            Failure::io(self.directory.display())(error)
-        })
+        builder
+            .recursive(false)
+            .create(&self.directory)
+            .map_err(|error| {
+                if error.kind() == std::io::ErrorKind::AlreadyExists {
+                    return Failure::Text(format!("container with id {} exists already", self.id));
+                }
+                Failure::io(self.directory.display())(error)
+            })
     }
 
     pub(super) fn remove(&self) -> Result<(), Failure> {
@@ -152,7 +157,11 @@ impl Place {
         let frozen = record
             .group()
             .is_ok_and(|group| group.is_frozen().unwrap_or(false));
-        if frozen { Status::Paused } else { Status::Running }
+        if frozen {
+            Status::Paused
+        } else {
+            Status::Running
+        }
     }
 }
 
@@ -178,7 +187,11 @@ impl Record {
             version: onggi_oci::runtime::VERSION.to_owned(),
             id: self.id.clone(),
             status,
-            pid: Some(if status == Status::Stopped { 0 } else { self.pid }),
+            pid: Some(if status == Status::Stopped {
+                0
+            } else {
+                self.pid
+            }),
             bundle: self.bundle.clone(),
             annotations: self.spec.annotations.clone(),
         }

@@ -77,12 +77,15 @@ pub(super) fn mount(container: &mut Container<'_>, at: usize) -> Result<(), Erro
                 OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC,
             )
             .map_err(|error| {
-                failed(mount, format!("{}: {}", hierarchy.path.display(), reason(&error)))
+                failed(
+                    mount,
+                    format!("{}: {}", hierarchy.path.display(), reason(&error)),
+                )
             })?
         };
         dress(made.as_fd(), mount)?;
-        let subdirectory = directory(&tmpfs, &hierarchy.name)
-            .map_err(|error| failed(mount, reason(&error)))?;
+        let subdirectory =
+            directory(&tmpfs, &hierarchy.name).map_err(|error| failed(mount, reason(&error)))?;
         put(&made, &subdirectory).map_err(|error| failed(mount, reason(&error)))?;
         for alias in &hierarchy.aliases {
             match rustix::fs::symlinkat(&hierarchy.name, &tmpfs, alias) {

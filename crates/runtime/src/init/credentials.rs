@@ -34,7 +34,11 @@ pub(super) fn change(child: &mut Child<'_>) -> Result<(), Error> {
     rustix::thread::set_keep_capabilities(true).map_err(Error::setting("PR_SET_KEEPCAPS"))?;
     let entered = cwd::enter(child)?;
     let credentials = child.credentials()?;
-    let groups: Vec<Gid> = credentials.groups.iter().map(|g| Gid::from_raw(*g)).collect();
+    let groups: Vec<Gid> = credentials
+        .groups
+        .iter()
+        .map(|g| Gid::from_raw(*g))
+        .collect();
     rustix::thread::set_thread_groups(&groups).map_err(Error::setting("setgroups"))?;
     let gid = Gid::from_raw(credentials.gid);
     rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(Error::setting("setresgid"))?;

@@ -35,7 +35,11 @@ pub(super) fn make(container: &mut Container<'_>) -> Result<(), Error> {
     let root = container.child.root()?;
     for device in &container.plan.devices {
         node(root, device).map_err(|error| {
-            Error::Rootfs(format!("creating device node {:?}: {}", device.path, reason(&error)))
+            Error::Rootfs(format!(
+                "creating device node {:?}: {}",
+                device.path,
+                reason(&error)
+            ))
         })?;
     }
     let dev = root

@@ -76,6 +76,5 @@ fn preserve(child: &Child<'_>) -> Result<(), Error> {
     if fds.is_empty() {
         return Ok(());
     }
-    onggi_sys::fd::inherit_from(3, &fds)
-        .map_err(Error::internal("handing over descriptors"))
+    onggi_sys::fd::inherit_from(3, &fds).map_err(Error::internal("handing over descriptors"))
 }

@@ -7,9 +7,9 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags};
 
+use super::Container;
 use super::mounts::put;
 use super::sources::is_device;
-use super::Container;
 use crate::Error;
 use crate::error::reason;
 use crate::root::{Links, Root, kind_of};

@@ -57,12 +57,16 @@ pub(super) fn keyring(child: &mut Child<'_>) -> Result<(), Error> {
             rustix::io::Errno::PERM,
             rustix::io::Errno::DQUOT,
         ];
-        if !known.iter().any(|k| error.raw_os_error() == Some(k.raw_os_error())) {
+        if !known
+            .iter()
+            .any(|k| error.raw_os_error() == Some(k.raw_os_error()))
+        {
             return Err(Error::internal("session keyring")(error));
         }
-        child
-            .warnings
-            .push(format!("no session keyring: {}", crate::error::reason(&error)));
+        child.warnings.push(format!(
+            "no session keyring: {}",
+            crate::error::reason(&error)
+        ));
     }
     Ok(())
 }

@@ -12,7 +12,9 @@ pub(super) fn all(child: &mut Child<'_>) -> Result<(), Error> {
         let result = onggi_sys::process::set_rlimit(plan.resource, plan.soft, plan.hard);
         let Err(error) = result else { continue };
         if error.raw_os_error() != Some(Errno::PERM.raw_os_error()) {
-            return Err(Error::setting(&format!("setting rlimit {}", plan.name))(error));
+            return Err(Error::setting(&format!("setting rlimit {}", plan.name))(
+                error,
+            ));
         }
         let (_, hard) = onggi_sys::process::rlimit(plan.resource)
             .map_err(Error::setting("reading an rlimit"))?;
@@ -32,7 +34,10 @@ fn oom_score(child: &mut Child<'_>) -> Result<(), Error> {
     let Some(score) = child.given.process.oom_score_adj else {
         return Ok(());
     };
-    let path = format!("{}/oom_score_adj", rustix::process::getpid().as_raw_nonzero());
+    let path = format!(
+        "{}/oom_score_adj",
+        rustix::process::getpid().as_raw_nonzero()
+    );
     match child.write_proc(&path, &score.to_string()) {
         Ok(()) => Ok(()),
         Err(error)

@@ -218,7 +218,13 @@ fn fail(child: &Child<'_>, result: Result<(), Error>) -> i32 {
     };
     let code = error.exit_code().unwrap_or(125);
     let text = error.to_string();
-    if child.alone || child.given.sync.tell(FromChild::Failed(error), &[]).is_err() {
+    if child.alone
+        || child
+            .given
+            .sync
+            .tell(FromChild::Failed(error), &[])
+            .is_err()
+    {
         // Whoever reads the process's own output is told.
         let _ = rustix::io::write(rustix::stdio::stderr(), format!("{text}\n").as_bytes());
     }

@@ -5,9 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use onggi_sys::mount::{self as attr, Attributes, Reach, set_attributes};
 use rustix::fs::{FileType, FsWord};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags,
-};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags};
 
 use super::{Container, cgroups};
 use crate::Error;
@@ -48,7 +46,9 @@ pub(super) fn all(container: &mut Container<'_>) -> Result<(), Error> {
                 // Waiting for the control groups can cost a grace period of the kernel: later, if nothing is mounted below.
                 let below = format!("{}/", mount.destination);
                 let rest = &plan.mounts[at + 1..];
-                if rest.iter().any(|m| m.destination.starts_with(&below) || m.destination == mount.destination) {
+                if rest.iter().any(|m| {
+                    m.destination.starts_with(&below) || m.destination == mount.destination
+                }) {
                     cgroups::mount(container, at)?;
                 } else {
                     container.cgroup_later = Some(at);
@@ -112,11 +112,7 @@ fn typed(container: &mut Container<'_>, mount: &MountPlan, kind: &str) -> Result
 }
 
 /// A file system that is mounted nowhere yet.
-pub(super) fn detached(
-    kind: &str,
-    mount: &MountPlan,
-    options: &Options,
-) -> Result<OwnedFd, Error> {
+pub(super) fn detached(kind: &str, mount: &MountPlan, options: &Options) -> Result<OwnedFd, Error> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| {
         failed(
             mount,
@@ -187,8 +183,10 @@ pub(super) fn place(
 
 /// Nothing but procfs itself may cover procfs: what reads or writes there would be fooled (CVE-2019-16884).
 fn guard_procfs(place: &OwnedFd, mount: &MountPlan, tree: Option<&OwnedFd>) -> Result<(), Error> {
-    let is_proc = |file: &OwnedFd| rustix::fs::fstatfs(file).is_ok_and(|fs| fs.f_type == PROC_MAGIC);
-    let inside = is_proc(place) || mount.destination == "/proc" || mount.destination.starts_with("/proc/");
+    let is_proc =
+        |file: &OwnedFd| rustix::fs::fstatfs(file).is_ok_and(|fs| fs.f_type == PROC_MAGIC);
+    let inside =
+        is_proc(place) || mount.destination == "/proc" || mount.destination.starts_with("/proc/");
     if !inside || PROC_COVERS.contains(&mount.destination.as_str()) || tree.is_some_and(is_proc) {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
 
-use rustix::process::{Pid, WaitOptions};
+use rustix::process::WaitOptions;
 use rustix::termios::tcsetpgrp;
 
 use crate::lookup;
@@ -32,12 +32,13 @@ pub fn main() -> ExitCode {
     let Ok(args) = args else {
         return complain(2, "an argument holds a zero byte");
     };
+    // Executed by descriptor, whose number would be the name.
+    let _ = rustix::thread::set_name(c"onggi-init");
     // Before there is a child: no signal can be lost.
     onggi_sys::signal::block_all();
     let child = onggi_sys::clone::spawn(onggi_sys::clone::Options::default(), || program(&args));
-    let Ok(pid) = child.and_then(|child| {
-        i32::try_from(child.pid).map_err(std::io::Error::other)
-    }) else {
+    let Ok(pid) = child.and_then(|child| i32::try_from(child.pid).map_err(std::io::Error::other))
+    else {
         return complain(125, "cannot make a process");
     };
     supervise(pid)
@@ -104,7 +105,7 @@ fn supervise(main: i32) -> ExitCode {
 /// Reaps everything that has ended; the code once the program is among it. The end of pid 1 ends the rest of the namespace.
 fn reap(main: i32) -> Option<u8> {
     let mut code = None;
-    while let Ok(Some((pid, status))) = rustix::process::waitpid(None::<Pid>, WaitOptions::NOHANG) {
+    while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
         if pid.as_raw_nonzero().get() == main {
             code = status
                 .exit_status()

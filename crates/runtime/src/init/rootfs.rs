@@ -132,7 +132,15 @@ impl Overlay<'_> {
                 .map_err(|error| failed(self.upper, error))?;
         }
         let _ = rustix::mount::fsconfig_set_string(&context, "source", "overlay");
-        rustix::mount::fsconfig_create(&context).map_err(|error| failed(self.upper, error))?;
+        match rustix::mount::fsconfig_create(&context) {
+            Ok(()) => {}
+            // Before 6.5 overlayfs takes any key without looking, refuses all at once, and says nothing.
+            Err(Errno::INVAL) => match complaint(&context) {
+                None => return Ok(None),
+                Some(text) => return Err(Error::Rootfs(format!("overlay: {text}"))),
+            },
+            Err(error) => return Err(failed(self.upper, error)),
+        }
         let mount = rustix::mount::fsmount(
             &context,
             FsMountFlags::FSMOUNT_CLOEXEC,
@@ -143,26 +151,28 @@ impl Overlay<'_> {
     }
 
     /// By mount(2), onto the work directory, which is covered by it for this namespace. With many layers the page of options
-    /// is too short for full paths: names are given relative to the directory all layers lie in.
+    /// is too short for full paths: names are given relative to the directory all layers lie in, or, if that is still too
+    /// long, as descriptors.
     fn mount_by_path(&self) -> Result<OwnedFd, Error> {
         let base = self.lower[0].parent().unwrap_or(Path::new("/"));
+        let relative = |layer: &PathBuf| layer.strip_prefix(base).unwrap_or(layer).to_owned();
+        let mut names: Vec<PathBuf> = self.lower.iter().map(relative).collect();
+        names.extend([self.upper.to_owned(), self.work.to_owned()]);
         let mut held = Vec::new();
-        let mut layers = Vec::new();
-        for layer in self.lower {
-            let name = match layer.strip_prefix(base) {
-                Ok(name) if !name.as_os_str().is_empty() => name.to_owned(),
-                _ => PathBuf::from(short(layer, &mut held)?),
-            };
-            layers.push(escape(&name.to_string_lossy()));
-        }
-        let mut data = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            layers.join(":"),
-            escape(&short(self.upper, &mut held)?),
-            escape(&short(self.work, &mut held)?)
-        );
-        if self.volatile {
-            data.push_str(",volatile");
+        let mut data = self.data(&names);
+        let mut directory = base;
+        if data.len() > MAX_DATA {
+            for path in self.paths() {
+                let fd = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                    .map_err(|error| self.blame(error))?;
+                held.push(fd);
+            }
+            names = held
+                .iter()
+                .map(|fd| fd.as_raw_fd().to_string().into())
+                .collect();
+            data = self.data(&names);
+            directory = Path::new("/proc/self/fd");
         }
         if data.len() > MAX_DATA {
             return Err(Error::Rootfs(format!(
@@ -171,7 +181,7 @@ impl Overlay<'_> {
             )));
         }
         let data = std::ffi::CString::new(data).map_err(Error::rootfs("overlay"))?;
-        rustix::process::chdir(base).map_err(Error::rootfs("the directory of the layers"))?;
+        rustix::process::chdir(directory).map_err(Error::rootfs("the directory of the layers"))?;
         rustix::mount::mount(
             "overlay",
             self.work,
@@ -179,7 +189,7 @@ impl Overlay<'_> {
             MountFlags::empty(),
             data.as_c_str(),
         )
-        .map_err(Error::rootfs("overlay"))?;
+        .map_err(|error| self.blame(error))?;
         let root = rustix::fs::open(
             self.work,
             OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
@@ -193,6 +203,45 @@ impl Overlay<'_> {
         set_attributes(root.as_fd(), Reach::One, private)
             .map_err(Error::rootfs("making it private"))?;
         Ok(root)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.lower
+            .iter()
+            .map(PathBuf::as_path)
+            .chain([self.upper, self.work])
+    }
+
+    /// Options by names in the order of [`Self::paths`].
+    fn data(&self, names: &[PathBuf]) -> String {
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| escape(&name.to_string_lossy()))
+            .collect();
+        let (lower, own) = names.split_at(self.lower.len());
+        let mut data = format!(
+            "lowerdir={},upperdir={},workdir={},index=off",
+            lower.join(":"),
+            own[0],
+            own[1]
+        );
+        if self.volatile {
+            data.push_str(",volatile");
+        }
+        data
+    }
+
+    /// mount(2) does not say which path it is about.
+    fn blame(&self, error: Errno) -> Error {
+        let missing = self
+            .paths()
+            .find(|path| !path.exists())
+            .unwrap_or(self.upper);
+        Error::Rootfs(format!(
+            "overlay: {}: {}",
+            missing.display(),
+            reason(&error)
+        ))
     }
 }
 

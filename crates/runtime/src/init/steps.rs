@@ -1,8 +1,9 @@
 //! The life of a new process, in order. What a process sees is changed by adding a step here and a file beside.
 
 use super::{
-    OfChild, OfContainer, OfVisitor, Step, cgroups, console, credentials, cwd, devices, enter, execute,
-    hidden, isolate, limits, mounts, names, namespaces, pivot, rootfs, sources, streams, user,
+    OfChild, OfContainer, OfVisitor, Step, cgroups, console, credentials, cwd, devices, enter,
+    execute, hidden, isolate, limits, mounts, names, namespaces, pivot, rootfs, sources, streams,
+    user,
 };
 
 /// The first process of a container, until it stands in its root.

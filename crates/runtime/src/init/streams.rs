@@ -26,7 +26,14 @@ pub(super) fn own(child: &mut Child<'_>) -> Result<(), Error> {
         match rustix::fs::fchown(stream, Some(Uid::from_raw(uid)), None) {
             // Sockets, read-only files, file systems without owners: nothing that stops a process.
             Ok(())
-            | Err(Errno::INVAL | Errno::PERM | Errno::ROFS | Errno::NOSYS | Errno::NOTSUP | Errno::BADF) => {}
+            | Err(
+                Errno::INVAL
+                | Errno::PERM
+                | Errno::ROFS
+                | Errno::NOSYS
+                | Errno::NOTSUP
+                | Errno::BADF,
+            ) => {}
             Err(error) => return Err(Error::internal("fchown of a stream")(error)),
         }
     }

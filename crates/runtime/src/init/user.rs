@@ -40,7 +40,9 @@ pub(super) fn resolve(child: &mut Child<'_>) -> Result<(), Error> {
         )));
     }
     if !has_home {
-        child.environment.retain(|entry| !entry.starts_with("HOME="));
+        child
+            .environment
+            .retain(|entry| !entry.starts_with("HOME="));
         child.environment.push(format!("HOME={}", credentials.home));
     }
     child.credentials = Some(credentials);

@@ -35,17 +35,47 @@ fn refused(patch: serde_json::Value) -> String {
 #[test]
 fn what_is_not_known_is_refused_by_name() {
     for (patch, word) in [
-        (serde_json::json!({"linux": {"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}}), "linux.uidMappings"),
-        (serde_json::json!({"hooks": {"prestart": [{"path": "/bin/true"}]}}), "hooks"),
-        (serde_json::json!({"linux": {"namespaces": [{"type": "mount"}, {"type": "user"}]}}), "user namespaces"),
-        (serde_json::json!({"process": {"args": []}}), "args must not be empty"),
+        (
+            serde_json::json!({"linux": {"uidMappings": [{"containerID": 0, "hostID": 1000, "size": 1}]}}),
+            "linux.uidMappings",
+        ),
+        (
+            serde_json::json!({"hooks": {"prestart": [{"path": "/bin/true"}]}}),
+            "hooks",
+        ),
+        (
+            serde_json::json!({"linux": {"namespaces": [{"type": "mount"}, {"type": "user"}]}}),
+            "user namespaces",
+        ),
+        (
+            serde_json::json!({"process": {"args": []}}),
+            "args must not be empty",
+        ),
         (serde_json::json!({"process": {"cwd": "tmp"}}), "absolute"),
-        (serde_json::json!({"process": {"rlimits": [{"type": "RLIMIT_NOPE", "hard": 1, "soft": 1}]}}), "RLIMIT_NOPE"),
-        (serde_json::json!({"process": {"args": ["a\u{0}b"]}}), "zero byte"),
-        (serde_json::json!({"mounts": [{"destination": "/a/..", "type": "tmpfs"}]}), "root itself"),
-        (serde_json::json!({"mounts": [{"destination": "/a", "type": "bind"}]}), "no source"),
-        (serde_json::json!({"linux": {"cgroupsPath": "system.slice:a:b"}}), "systemd"),
-        (serde_json::json!({"linux": {"namespaces": [{"type": "pid"}]}}), "mount namespace"),
+        (
+            serde_json::json!({"process": {"rlimits": [{"type": "RLIMIT_NOPE", "hard": 1, "soft": 1}]}}),
+            "RLIMIT_NOPE",
+        ),
+        (
+            serde_json::json!({"process": {"args": ["a\u{0}b"]}}),
+            "zero byte",
+        ),
+        (
+            serde_json::json!({"mounts": [{"destination": "/a/..", "type": "tmpfs"}]}),
+            "root itself",
+        ),
+        (
+            serde_json::json!({"mounts": [{"destination": "/a", "type": "bind"}]}),
+            "no source",
+        ),
+        (
+            serde_json::json!({"linux": {"cgroupsPath": "system.slice:a:b"}}),
+            "systemd",
+        ),
+        (
+            serde_json::json!({"linux": {"namespaces": [{"type": "pid"}]}}),
+            "mount namespace",
+        ),
     ] {
         let text = refused(patch);
         assert!(text.contains(word), "{text:?} does not name {word:?}");
@@ -65,14 +95,20 @@ fn sysctls_stay_in_their_namespaces() {
     ] {
         refused(sysctl(key, value));
     }
-    let plan = Plan::new("c", &spec(sysctl("net/ipv4/conf/eth0.1/rp_filter", "1")), None)
-        .expect("is fine");
+    let plan = Plan::new(
+        "c",
+        &spec(sysctl("net/ipv4/conf/eth0.1/rp_filter", "1")),
+        None,
+    )
+    .expect("is fine");
     assert_eq!(plan.sysctls[0].path, "net/ipv4/conf/eth0.1/rp_filter");
     let plan = Plan::new("c", &spec(sysctl("net.ipv4.ip_forward", "1")), None).expect("is fine");
     assert_eq!(plan.sysctls[0].path, "net/ipv4/ip_forward");
     let mut host = spec(sysctl("net.ipv4.ip_forward", "1"));
     if let Some(linux) = &mut host.linux {
-        linux.namespaces.retain(|n| n.kind != NamespaceKind::Network);
+        linux
+            .namespaces
+            .retain(|n| n.kind != NamespaceKind::Network);
     }
     assert!(Plan::new("c", &host, None).is_err());
 }

@@ -11,32 +11,57 @@ pub(crate) const TESTS: &[Test] = &[
     ("attacks::proc_sys_and_dev_as_links", special_links),
     ("attacks::mount_targets_through_links", target_links),
     ("attacks::a_target_swapped_while_mounting", swapped),
-    ("attacks::working_directory_through_a_descriptor", cwd_descriptor),
-    ("attacks::writing_the_runtime_through_its_exe_link", exe_link),
+    (
+        "attacks::working_directory_through_a_descriptor",
+        cwd_descriptor,
+    ),
+    (
+        "attacks::writing_the_runtime_through_its_exe_link",
+        exe_link,
+    ),
     ("attacks::passwd_that_is_no_file", passwd),
-    ("attacks::etc_passwd_of_the_host_through_a_link", host_passwd),
+    (
+        "attacks::etc_passwd_of_the_host_through_a_link",
+        host_passwd,
+    ),
     ("attacks::exec_cannot_be_traced", traced),
     ("attacks::masks_hold_when_dev_null_is_replaced", masks),
     ("attacks::terminal_multiplexer_replaced", ptmx),
     ("attacks::nothing_of_the_host_after_pivot", old_root),
+    ("attacks::a_runtime_in_a_chroot", chroot),
 ];
 
 fn special_links() {
-    for (name, wanted) in [("proc", "ordinary directory"), ("sys", "ordinary directory"), ("dev", "ordinary directory")] {
+    for (name, wanted) in [
+        ("proc", "ordinary directory"),
+        ("sys", "ordinary directory"),
+        ("dev", "ordinary directory"),
+    ] {
         let bundle = Bundle::script("true");
         let outside = bundle.path.join("outside");
         std::fs::create_dir(&outside).expect("makes");
         symlink("/tmp", bundle.root(name)).expect("links");
         let text = bundle.failure();
         assert!(text.contains(wanted), "{name}: {text}");
-        assert!(std::fs::read_dir(bundle.root("tmp")).expect("is there").next().is_none(), "{name}");
+        assert!(
+            std::fs::read_dir(bundle.root("tmp"))
+                .expect("is there")
+                .next()
+                .is_none(),
+            "{name}"
+        );
     }
     // Without a mount over it, too: nodes are made in no directory that a link names.
     let mut bundle = Bundle::script("true");
     symlink("/tmp", bundle.root("dev")).expect("links");
     bundle.with(json!({"mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}]}));
     bundle.failure();
-    assert!(std::fs::read_dir(bundle.root("tmp")).expect("is there").next().is_none());
+    assert!(
+        std::fs::read_dir(bundle.root("tmp"))
+            .expect("is there")
+            .next()
+            .is_none()
+    );
 }
 
 fn target_links() {
@@ -50,11 +75,18 @@ fn target_links() {
     std::fs::write(source.join("file"), "inside\n").expect("writes");
     bundle.mount(json!({"destination": "/link", "source": source, "options": ["bind"]}));
     bundle.mount(json!({"destination": "/climb/mnt", "source": source, "options": ["bind"]}));
-    bundle.mount(json!({"destination": "/link/../../../../up", "source": source, "options": ["bind"]}));
+    bundle.mount(
+        json!({"destination": "/link/../../../../up", "source": source, "options": ["bind"]}),
+    );
     let output = bundle.output();
     assert!(output.starts_with("inside\n"), "{output}");
     assert!(output.contains("mnt") && output.contains("up"), "{output}");
-    assert!(std::fs::read_dir(&outside).expect("is there").next().is_none());
+    assert!(
+        std::fs::read_dir(&outside)
+            .expect("is there")
+            .next()
+            .is_none()
+    );
     assert!(!bundle.path.join("up").exists() && !bundle.path.join("mnt").exists());
 }
 
@@ -75,7 +107,13 @@ fn swapped() {
         scope.spawn(|| {
             use rustix::fs::{CWD, RenameFlags, renameat_with};
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                let _ = renameat_with(CWD, volume.join("a"), CWD, volume.join("b"), RenameFlags::EXCHANGE);
+                let _ = renameat_with(
+                    CWD,
+                    volume.join("a"),
+                    CWD,
+                    volume.join("b"),
+                    RenameFlags::EXCHANGE,
+                );
             }
         });
         for _ in 0..40 {
@@ -84,7 +122,12 @@ fn swapped() {
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    assert!(std::fs::read_dir(&outside).expect("is there").next().is_none());
+    assert!(
+        std::fs::read_dir(&outside)
+            .expect("is there")
+            .next()
+            .is_none()
+    );
 }
 
 fn cwd_descriptor() {
@@ -92,20 +135,37 @@ fn cwd_descriptor() {
         let mut bundle = Bundle::script("pwd -P; ls ..");
         bundle.with(json!({"process": {"cwd": format!("/proc/self/fd/{number}")}}));
         let output = bundle.run();
-        assert!(!output.status.success(), "{number}: {}", text(&output.stdout));
+        assert!(
+            !output.status.success(),
+            "{number}: {}",
+            text(&output.stdout)
+        );
     }
     let bundle = Bundle::script("sleep 1000");
     bundle.detach();
     for number in 0..24 {
-        let output = bundle.call(&["exec", "--cwd", &format!("/proc/self/fd/{number}"), &bundle.id, "pwd"]);
-        assert!(!output.status.success(), "{number}: {}", text(&output.stdout));
+        let output = bundle.call(&[
+            "exec",
+            "--cwd",
+            &format!("/proc/self/fd/{number}"),
+            &bundle.id,
+            "pwd",
+        ]);
+        assert!(
+            !output.status.success(),
+            "{number}: {}",
+            text(&output.stdout)
+        );
     }
 }
 
 fn exe_link() {
     // The process re-executes whatever runs it, and writes to that: a sealed copy, never the file of the host.
     let program = std::env::current_exe().expect("has a path");
-    let before = std::fs::metadata(&program).expect("is there").modified().expect("has a time");
+    let before = std::fs::metadata(&program)
+        .expect("is there")
+        .modified()
+        .expect("has a time");
     let mut bundle = Bundle::new();
     bundle.with(json!({"process": {"args": ["/proc/self/exe"]}}));
     bundle.run();
@@ -113,8 +173,17 @@ fn exe_link() {
     bundle.detach();
     let output = bundle.call(&["exec", &bundle.id, "sh", "-c", "for p in /proc/[0-9]*; do readlink $p/exe; done; for p in /proc/[0-9]*; do echo x > $p/exe; done"]);
     let stdout = text(&output.stdout);
-    assert!(stdout.lines().all(|line| line == "/bin/busybox"), "{stdout}");
-    assert_eq!(std::fs::metadata(&program).expect("is there").modified().expect("has a time"), before);
+    assert!(
+        stdout.lines().all(|line| line == "/bin/busybox"),
+        "{stdout}"
+    );
+    assert_eq!(
+        std::fs::metadata(&program)
+            .expect("is there")
+            .modified()
+            .expect("has a time"),
+        before
+    );
 }
 
 fn passwd() {
@@ -138,7 +207,11 @@ fn passwd() {
 fn host_passwd() {
     let bundle = Bundle::script("echo $HOME");
     std::fs::remove_file(bundle.root("etc/passwd")).expect("removes");
-    symlink("../../../../../../../../../../etc/other", bundle.root("etc/passwd")).expect("links");
+    symlink(
+        "../../../../../../../../../../etc/other",
+        bundle.root("etc/passwd"),
+    )
+    .expect("links");
     std::fs::write(bundle.root("etc/other"), "root:x:0:0::/inside:/bin/sh\n").expect("writes");
     assert_eq!(bundle.output(), "/inside\n");
 }
@@ -158,8 +231,14 @@ fn traced() {
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
     let seen = std::fs::read_to_string(bundle.root("tmp/seen")).unwrap_or_default();
-    assert!(!seen.contains("canary"), "the environment of the runtime was read");
-    assert!(!seen.contains("/state"), "descriptors of the runtime were seen: {seen}");
+    assert!(
+        !seen.contains("canary"),
+        "the environment of the runtime was read"
+    );
+    assert!(
+        !seen.contains("/state"),
+        "descriptors of the runtime were seen: {seen}"
+    );
 }
 
 fn masks() {
@@ -175,17 +254,65 @@ fn ptmx() {
     let mut bundle = Bundle::script("sleep 1000");
     bundle.with(json!({"process": {"capabilities": {"bounding": ["CAP_SYS_ADMIN"], "effective": ["CAP_SYS_ADMIN"], "permitted": ["CAP_SYS_ADMIN"]}}}));
     bundle.detach();
-    let output = bundle.call(&["exec", &bundle.id, "sh", "-c", "mount -t tmpfs x /dev/pts && mkfifo /dev/pts/ptmx && echo done"]);
+    let output = bundle.call(&[
+        "exec",
+        &bundle.id,
+        "sh",
+        "-c",
+        "mount -t tmpfs x /dev/pts && mkfifo /dev/pts/ptmx && echo done",
+    ]);
     assert_eq!(text(&output.stdout), "done\n", "{}", text(&output.stderr));
     let output = bundle.call(&["exec", "--tty", &bundle.id, "true"]);
-    assert!(text(&output.stderr).contains("not a terminal multiplexer"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("not a terminal multiplexer"),
+        "{}",
+        text(&output.stderr)
+    );
     until("it still runs", || bundle.status() == "running");
 }
 
 fn old_root() {
-    let mut bundle = Bundle::script("umount / 2>/dev/null; umount -l / 2>/dev/null; ls / | tr '\\n' ' '");
+    let mut bundle = Bundle::script("umount -l / 2>/dev/null; ls / | tr '\\n' ' '");
     bundle.with(json!({"process": {"capabilities": {"bounding": ["CAP_SYS_ADMIN"], "effective": ["CAP_SYS_ADMIN"], "permitted": ["CAP_SYS_ADMIN"]}}}));
     let output = bundle.run();
-    assert!(!text(&output.stdout).contains("boot"), "{}", text(&output.stdout));
-    assert!(!text(&output.stdout).contains("usr"), "{}", text(&output.stdout));
+    assert!(
+        !text(&output.stdout).contains("boot"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert!(
+        !text(&output.stdout).contains("usr"),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+fn chroot() {
+    // pivot_root then changes the root of the chroot only; a process of the container could climb out of it.
+    let bundle = Bundle::script("true");
+    bundle.write();
+    let run = bundle.command(&["run", &bundle.id]);
+    let program = run.get_program().to_string_lossy().into_owned();
+    let args: Vec<String> = run
+        .get_args()
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    let script = format!(
+        "mkdir all && mount --rbind / all && chroot all sh -c 'cd {} && exec {program} {}'",
+        bundle.path.display(),
+        args.join(" ")
+    );
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
+        .env(crate::ROLE, "runtime")
+        .current_dir(&bundle.path)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("runs");
+    assert!(!output.status.success());
+    assert!(
+        text(&output.stderr).contains("started in a chroot"),
+        "{}",
+        text(&output.stderr)
+    );
 }

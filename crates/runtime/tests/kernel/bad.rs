@@ -26,7 +26,10 @@ fn fails(patch: serde_json::Value, wanted: &str) {
 fn commands() {
     for (command, wanted) in [
         ("nope", "exec: \"nope\": executable file not found in $PATH"),
-        ("/nope", "exec: \"/nope\": stat /nope: no such file or directory"),
+        (
+            "/nope",
+            "exec: \"/nope\": stat /nope: no such file or directory",
+        ),
         ("/etc/passwd", "exec: \"/etc/passwd\": permission denied"),
         ("/etc", "exec: \"/etc\": is a directory"),
     ] {
@@ -42,10 +45,18 @@ fn cannot_run() {
     let mut bundle = Bundle::new();
     bundle.with(json!({"process": {"args": ["/bad"]}}));
     std::fs::write(bundle.root("bad"), "no program\n").expect("writes");
-    std::fs::set_permissions(bundle.root("bad"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("changes");
+    std::fs::set_permissions(
+        bundle.root("bad"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .expect("changes");
     let output = bundle.run();
     assert_eq!(output.status.code(), Some(126));
-    assert!(text(&output.stderr).contains("exec /bad: exec format error"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("exec /bad: exec format error"),
+        "{}",
+        text(&output.stderr)
+    );
     std::fs::write(bundle.root("bad"), "#!/nowhere/sh\n").expect("writes");
     let output = bundle.run();
     assert_eq!(output.status.code(), Some(127));
@@ -88,7 +99,10 @@ fn file_systems() {
         let text = bundle.failure();
         assert!(text.contains(wanted), "{wanted:?} is not in {text:?}");
     };
-    with(json!({"destination": "/x", "type": "nofs"}), "file system type \"nofs\" is not known");
+    with(
+        json!({"destination": "/x", "type": "nofs"}),
+        "file system type \"nofs\" is not known",
+    );
     with(
         json!({"destination": "/x", "type": "tmpfs", "source": "tmpfs", "options": ["colour=red"]}),
         "Unknown parameter 'colour'",
@@ -102,12 +116,23 @@ fn file_systems() {
 fn configurations() {
     fails(json!({"root": {"path": "nowhere"}}), "is not a directory");
     fails(json!({"process": null}), "no process");
-    fails(json!({"linux": {"uidMappings": [{"containerID": 0, "hostID": 0, "size": 1}]}}), "linux.uidMappings is not supported");
-    fails(json!({"linux": {"namespaces": [{"type": "mount"}, {"type": "network", "path": "/nowhere"}]}, "hostname": null}), "/nowhere: no such file or directory");
-    fails(json!({"linux": {"sysctl": {"net.ipv4.nope": "1"}}}), "sysctl \"net.ipv4.nope\"");
+    fails(
+        json!({"linux": {"uidMappings": [{"containerID": 0, "hostID": 0, "size": 1}]}}),
+        "linux.uidMappings is not supported",
+    );
+    fails(
+        json!({"linux": {"namespaces": [{"type": "mount"}, {"type": "network", "path": "/nowhere"}]}, "hostname": null}),
+        "/nowhere: no such file or directory",
+    );
+    fails(
+        json!({"linux": {"sysctl": {"net.ipv4.nope": "1"}}}),
+        "sysctl \"net.ipv4.nope\"",
+    );
     let bundle = Bundle::new();
     std::fs::write(bundle.path.join("config.json"), "{\"ociVersion\": ").expect("writes");
-    assert!(text(&bundle.call(&["run", &bundle.id]).stderr).contains("config.json: EOF while parsing"));
+    assert!(
+        text(&bundle.call(&["run", &bundle.id]).stderr).contains("config.json: EOF while parsing")
+    );
     std::fs::remove_file(bundle.path.join("config.json")).expect("removes");
     assert!(text(&bundle.call(&["run", &bundle.id]).stderr).contains("config.json: no such file"));
 }
@@ -121,11 +146,16 @@ fn memory() {
 }
 
 fn devices() {
-    let mut bundle = Bundle::script("mknod /tmp/d b 7 0 && cat /tmp/d; echo x > /dev/null && echo null");
+    let mut bundle =
+        Bundle::script("mknod /tmp/d b 7 0 && cat /tmp/d; echo x > /dev/null && echo null");
     bundle.with(json!({"linux": {"resources": {"devices": [
         {"allow": false, "access": "rwm"}, {"allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
         {"allow": true, "type": "c", "access": "m"}]}}}));
     let output = bundle.run();
     assert_eq!(text(&output.stdout), "null\n");
-    assert!(text(&output.stderr).contains("not permitted"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("not permitted"),
+        "{}",
+        text(&output.stderr)
+    );
 }

@@ -11,9 +11,46 @@ use serde_json::{Value, json};
 use crate::ROLE;
 
 const APPLETS: &[&str] = &[
-    "sh", "ls", "cat", "echo", "id", "sleep", "mount", "grep", "pwd", "stty", "tty", "hostname", "touch", "mkdir", "true",
-    "false", "kill", "ps", "env", "readlink", "stat", "test", "head", "wc", "rm", "umount", "cut", "tail", "ln", "chmod",
-    "trap", "dd", "mknod", "ip", "ulimit", "dnsdomainname", "mkfifo", "sed", "tr", "od",
+    "sh",
+    "ls",
+    "cat",
+    "echo",
+    "id",
+    "sleep",
+    "mount",
+    "grep",
+    "pwd",
+    "stty",
+    "tty",
+    "hostname",
+    "touch",
+    "mkdir",
+    "true",
+    "false",
+    "kill",
+    "ps",
+    "env",
+    "readlink",
+    "stat",
+    "test",
+    "head",
+    "wc",
+    "rm",
+    "umount",
+    "cut",
+    "tail",
+    "ln",
+    "chmod",
+    "trap",
+    "dd",
+    "mknod",
+    "ip",
+    "ulimit",
+    "dnsdomainname",
+    "mkfifo",
+    "sed",
+    "tr",
+    "od",
 ];
 
 /// A test's bundle; removed with its container when dropped.
@@ -46,8 +83,20 @@ pub(crate) fn merge(target: &mut Value, patch: Value) {
 /// What a container engine writes for a plain container.
 pub(crate) fn config(id: &str) -> Value {
     let capabilities = [
-        "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID", "CAP_SETUID",
-        "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_FSETID",
+        "CAP_FOWNER",
+        "CAP_MKNOD",
+        "CAP_NET_RAW",
+        "CAP_SETGID",
+        "CAP_SETUID",
+        "CAP_SETFCAP",
+        "CAP_SETPCAP",
+        "CAP_NET_BIND_SERVICE",
+        "CAP_SYS_CHROOT",
+        "CAP_KILL",
+        "CAP_AUDIT_WRITE",
     ];
     json!({
         "ociVersion": "1.2.0",
@@ -94,8 +143,11 @@ pub(crate) fn fill_root(path: &Path) {
         "root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000:Ann:/home/ann:/bin/sh\n",
     )
     .expect("can write");
-    std::fs::write(path.join("etc/group"), "root:x:0:\nann:x:1000:\nwheel:x:10:root,ann\n")
-        .expect("can write");
+    std::fs::write(
+        path.join("etc/group"),
+        "root:x:0:\nann:x:1000:\nwheel:x:10:root,ann\n",
+    )
+    .expect("can write");
 }
 
 impl Bundle {
@@ -260,9 +312,21 @@ pub(crate) fn leftovers() -> Vec<String> {
     let mut left = Vec::new();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").expect("is there");
     let own = base().to_string_lossy().into_owned();
-    left.extend(mounts.lines().filter(|l| l.contains(&own)).map(str::to_owned));
-    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten() {
-        let below = std::fs::read_dir(hierarchy.path()).into_iter().flatten().flatten();
+    left.extend(
+        mounts
+            .lines()
+            .filter(|l| l.contains(&own))
+            .map(str::to_owned),
+    );
+    for hierarchy in std::fs::read_dir("/sys/fs/cgroup")
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let below = std::fs::read_dir(hierarchy.path())
+            .into_iter()
+            .flatten()
+            .flatten();
         left.extend(
             below
                 .filter(|e| e.file_name().to_string_lossy().contains(&mark))

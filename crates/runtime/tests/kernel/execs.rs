@@ -34,20 +34,42 @@ fn exec(bundle: &Bundle, args: &[&str]) -> std::process::Output {
 fn inside() {
     let bundle = running();
     let pid = bundle.pid();
-    let output = exec(&bundle, &["--", "sh", "-c", "for n in mnt pid net ipc uts cgroup; do readlink /proc/self/ns/$n; done; hostname; cat /proc/self/cgroup"]);
+    let output = exec(
+        &bundle,
+        &[
+            "--",
+            "sh",
+            "-c",
+            "for n in mnt pid net ipc uts cgroup; do readlink /proc/self/ns/$n; done; hostname; cat /proc/self/cgroup",
+        ],
+    );
     let stdout = text(&output.stdout);
     let lines: Vec<&str> = stdout.lines().collect();
-    for (at, kind) in ["mnt", "pid", "net", "ipc", "uts", "cgroup"].iter().enumerate() {
+    for (at, kind) in ["mnt", "pid", "net", "ipc", "uts", "cgroup"]
+        .iter()
+        .enumerate()
+    {
         let wanted = std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).expect("is there");
-        assert_eq!(lines[at], wanted.display().to_string(), "{}", text(&output.stderr));
+        assert_eq!(
+            lines[at],
+            wanted.display().to_string(),
+            "{}",
+            text(&output.stderr)
+        );
     }
     assert_eq!(lines[6], "pot");
-    assert!(lines[7..].iter().all(|line| line.ends_with(":/")), "{stdout}");
+    assert!(
+        lines[7..].iter().all(|line| line.ends_with(":/")),
+        "{stdout}"
+    );
 }
 
 fn code() {
     let bundle = running();
-    let output = exec(&bundle, &["--", "sh", "-c", "echo out; echo err >&2; exit 9"]);
+    let output = exec(
+        &bundle,
+        &["--", "sh", "-c", "echo out; echo err >&2; exit 9"],
+    );
     assert_eq!(text(&output.stdout), "out\n");
     assert_eq!(text(&output.stderr), "err\n");
     assert_eq!(output.status.code(), Some(9));
@@ -59,7 +81,20 @@ fn user() {
     let bundle = running();
     let output = exec(
         &bundle,
-        &["--user", "1000:1000", "-g", "77", "--cwd", "/home/ann", "-e", "A=b", "--", "sh", "-c", "id; pwd; echo $A $HOME"],
+        &[
+            "--user",
+            "1000:1000",
+            "-g",
+            "77",
+            "--cwd",
+            "/home/ann",
+            "-e",
+            "A=b",
+            "--",
+            "sh",
+            "-c",
+            "id; pwd; echo $A $HOME",
+        ],
     );
     assert_eq!(
         text(&output.stdout),
@@ -73,21 +108,36 @@ fn errors() {
     let bundle = running();
     for (command, wanted) in [
         ("nope", "exec: \"nope\": executable file not found in $PATH"),
-        ("/nope", "exec: \"/nope\": stat /nope: no such file or directory"),
+        (
+            "/nope",
+            "exec: \"/nope\": stat /nope: no such file or directory",
+        ),
         ("/etc/passwd", "exec: \"/etc/passwd\": permission denied"),
         ("/etc", "exec: \"/etc\": is a directory"),
     ] {
         let output = exec(&bundle, &["--", command]);
         assert_eq!(output.status.code(), Some(255), "{command}");
-        assert!(text(&output.stderr).contains(wanted), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains(wanted),
+            "{}",
+            text(&output.stderr)
+        );
     }
     assert_eq!(bundle.status(), "running");
 }
 
 fn terminal() {
     let bundle = running();
-    let output = exec(&bundle, &["--tty", "--", "sh", "-c", "tty; test -t 1 && echo terminal"]);
-    assert_eq!(text(&output.stdout), "/dev/pts/0\r\nterminal\r\n", "{}", text(&output.stderr));
+    let output = exec(
+        &bundle,
+        &["--tty", "--", "sh", "-c", "tty; test -t 1 && echo terminal"],
+    );
+    assert_eq!(
+        text(&output.stdout),
+        "/dev/pts/0\r\nterminal\r\n",
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 fn census() {
@@ -101,15 +151,36 @@ fn confined() {
     bundle.with(json!({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
         "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]}}}));
     bundle.detach();
-    let output = exec(&bundle, &["--", "sh", "-c", "cat /proc/self/status; mkdir /tmp/x"]);
+    let output = exec(
+        &bundle,
+        &["--", "sh", "-c", "cat /proc/self/status; mkdir /tmp/x"],
+    );
     let stdout = text(&output.stdout);
-    for line in ["Seccomp:\t2", "CapEff:\t00000000a80425fb", "CapBnd:\t00000000a80425fb", "CapInh:\t0000000000000000"] {
+    for line in [
+        "Seccomp:\t2",
+        "CapEff:\t00000000a80425fb",
+        "CapBnd:\t00000000a80425fb",
+        "CapInh:\t0000000000000000",
+    ] {
         assert!(stdout.contains(line), "{stdout}");
     }
     assert!(text(&output.stderr).contains("not supported"));
-    let output = exec(&bundle, &["--cap", "CAP_SYS_ADMIN", "--no-new-privs", "--", "cat", "/proc/self/status"]);
+    let output = exec(
+        &bundle,
+        &[
+            "--cap",
+            "CAP_SYS_ADMIN",
+            "--no-new-privs",
+            "--",
+            "cat",
+            "/proc/self/status",
+        ],
+    );
     let stdout = text(&output.stdout);
-    assert!(stdout.contains("CapEff:\t00000000a82425fb") && stdout.contains("NoNewPrivs:\t1"), "{stdout}");
+    assert!(
+        stdout.contains("CapEff:\t00000000a82425fb") && stdout.contains("NoNewPrivs:\t1"),
+        "{stdout}"
+    );
 }
 
 fn stopped() {
@@ -125,7 +196,15 @@ fn detached() {
     let bundle = running();
     // A detached process would keep a pipe of ours open: its streams are the null device.
     let status = bundle
-        .command(&["exec", "--detach", "--pid-file", "exec.pid", &bundle.id, "sleep", "1000"])
+        .command(&[
+            "exec",
+            "--detach",
+            "--pid-file",
+            "exec.pid",
+            &bundle.id,
+            "sleep",
+            "1000",
+        ])
         .stdin(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -136,6 +215,7 @@ fn detached() {
         .expect("was written")
         .parse()
         .expect("a pid");
-    let pids: Vec<u32> = serde_json::from_slice(&bundle.call(&["ps", &bundle.id]).stdout).expect("is JSON");
+    let pids: Vec<u32> =
+        serde_json::from_slice(&bundle.call(&["ps", &bundle.id]).stdout).expect("is JSON");
     assert!(pids.contains(&pid) && pids.len() == 2, "{pids:?}");
 }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio as Piped};
+use std::time::{Duration, Instant};
 
 use onggi_cgroup::Cgroups;
 use onggi_oci::runtime::{NamespaceKind, Spec};
@@ -23,31 +24,53 @@ pub(crate) const TESTS: &[Test] = &[
     ("library::a_terminal_and_exec_with_one", || case("terminal")),
     ("library::errors_are_values", || case("errors")),
     ("library::dropped_is_destroyed", || case("dropped")),
-    ("library::the_network_namespace_is_there_early", || case("early")),
+    ("library::the_network_namespace_is_there_early", || {
+        case("early")
+    }),
     ("library::init_reaps_and_passes_signals", || case("init")),
     ("library::init_reports_commands", || case("init_errors")),
     ("library::exec_into_what_has_ended", || case("ended")),
-    ("library::descriptors_of_the_caller_stay_out", || case("descriptors")),
+    ("library::descriptors_of_the_caller_stay_out", || {
+        case("descriptors")
+    }),
     ("library::threads_are_refused", || case("threads")),
-    ("library::the_container_dies_with_its_creator", dies_with_creator),
+    (
+        "library::the_container_dies_with_its_creator",
+        dies_with_creator,
+    ),
     ("library::also_as_another_user", dies_as_user),
 ];
 
 /// Runs a case in a process of its own.
 fn case(name: &str) {
     let bundle = Bundle::new();
-    let output = Command::new(std::env::current_exe().expect("has a path"))
+    let log = File::create(bundle.path.join("case")).expect("can make a file");
+    let mut child = Command::new(std::env::current_exe().expect("has a path"))
         .env(ROLE, "library")
         .args([name, &bundle.id])
         .arg(&bundle.path)
         .stdin(Piped::null())
-        .output()
+        .stdout(log.try_clone().expect("can clone"))
+        .stderr(log)
+        .spawn()
         .expect("runs");
+    let end = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        match child.try_wait().expect("can be waited for") {
+            Some(status) => break Some(status),
+            None if Instant::now() > end => {
+                // What it made dies with it; its group is looked for at the end of all tests.
+                child.kill().expect("can be killed");
+                child.wait().expect("ends");
+                break None;
+            }
+            None => std::thread::yield_now(),
+        }
+    };
+    let output = std::fs::read_to_string(bundle.path.join("case")).unwrap_or_default();
     assert!(
-        output.status.success(),
-        "{}{}",
-        text(&output.stdout),
-        text(&output.stderr)
+        status.is_some_and(|status| status.success()),
+        "{status:?}: {output}"
     );
 }
 
@@ -163,7 +186,10 @@ fn overlay(scene: &Scene) {
     let (stdio, output) = piped();
     let created =
         onggi_runtime::create(scene.launch(&spec, rootfs(false), stdio)).expect("creates");
-    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").expect("reads"), before);
+    assert_eq!(
+        std::fs::read_to_string("/proc/self/mountinfo").expect("reads"),
+        before
+    );
     let done = finish(created.start().expect("starts"), output).expect("ends");
     assert_eq!(done.ended, Ended::Exited(0), "{}", done.output);
     assert!(done.output.starts_with("top\n"), "{}", done.output);
@@ -210,7 +236,11 @@ fn overlay_errors(scene: &Scene) {
     let work = directory(scene.path.join("c/work"));
     for (lower, upper, wanted) in [
         (vec![scene.path.join("nowhere")], upper.clone(), "nowhere"),
-        (vec![scene.path.join("rootfs")], scene.path.join("no-upper"), "no-upper"),
+        (
+            vec![scene.path.join("rootfs")],
+            scene.path.join("no-upper"),
+            "no-upper",
+        ),
         (vec![], upper.clone(), "lower layer"),
     ] {
         let rootfs = Rootfs::Overlay {
@@ -219,17 +249,32 @@ fn overlay_errors(scene: &Scene) {
             work: work.clone(),
             volatile: false,
         };
-        let error = onggi_runtime::create(scene.launch(&spec, rootfs, piped().0))
-            .expect_err("must fail");
-        assert!(matches!(&error, Error::Rootfs(text) if text.contains(wanted)), "{error:?}");
+        let error =
+            onggi_runtime::create(scene.launch(&spec, rootfs, piped().0)).expect_err("must fail");
+        assert!(
+            matches!(&error, Error::Rootfs(text) if text.contains(wanted)),
+            "{error:?}"
+        );
     }
 }
 
 fn users(scene: &Scene) {
     for (user, groups, wanted) in [
-        ("", &[][..], "uid=0(root) gid=0(root) groups=0(root),10(wheel)\n/root\n"),
-        ("ann", &[], "uid=1000(ann) gid=1000(ann) groups=10(wheel),1000(ann)\n/home/ann\n"),
-        ("1000", &["4"], "uid=1000(ann) gid=1000(ann) groups=4,10(wheel),1000(ann)\n/home/ann\n"),
+        (
+            "",
+            &[][..],
+            "uid=0(root) gid=0(root) groups=0(root),10(wheel)\n/root\n",
+        ),
+        (
+            "ann",
+            &[],
+            "uid=1000(ann) gid=1000(ann) groups=10(wheel),1000(ann)\n/home/ann\n",
+        ),
+        (
+            "1000",
+            &["4"],
+            "uid=1000(ann) gid=1000(ann) groups=4,10(wheel),1000(ann)\n/home/ann\n",
+        ),
         ("7:8", &[], "uid=7 gid=8 groups=8\n/\n"),
     ] {
         let spec = scene.script("id; echo $HOME");
@@ -268,7 +313,11 @@ fn read_all(master: OwnedFd) -> String {
     seen
 }
 
-fn exec<'a>(scene: &'a Scene, process: &'a onggi_oci::runtime::Process, stdio: Stdio) -> ExecLaunch<'a> {
+fn exec<'a>(
+    scene: &'a Scene,
+    process: &'a onggi_oci::runtime::Process,
+    stdio: Stdio,
+) -> ExecLaunch<'a> {
     ExecLaunch {
         id: &scene.id,
         process,
@@ -283,15 +332,25 @@ fn exec<'a>(scene: &'a Scene, process: &'a onggi_oci::runtime::Process, stdio: S
 fn terminal(scene: &Scene) {
     let spec = scene.script("stty size; tty; read line; echo got $line");
     let size = Some((40, 90));
-    let mut created = onggi_runtime::create(scene.launch(&spec, scene.directory(), Stdio::Console { size }))
-        .expect("creates");
+    let mut created =
+        onggi_runtime::create(scene.launch(&spec, scene.directory(), Stdio::Console { size }))
+            .expect("creates");
     let master = created.master.take().expect("has a terminal");
     let running = created.start().expect("starts");
-    let mut process = scene.script("stty size; tty; exit 3").process.expect("has one");
+    let mut process = scene
+        .script("stty size; tty; exit 3")
+        .process
+        .expect("has one");
     process.terminal = true;
     let mut execed = onggi_runtime::exec(
         &running,
-        exec(scene, &process, Stdio::Console { size: Some((12, 34)) }),
+        exec(
+            scene,
+            &process,
+            Stdio::Console {
+                size: Some((12, 34)),
+            },
+        ),
     )
     .expect("execs");
     let seen = read_all(execed.master.take().expect("has a terminal"));
@@ -300,7 +359,9 @@ fn terminal(scene: &Scene) {
         onggi_sys::process::wait(execed.pidfd.as_fd()).expect("ends"),
         Ended::Exited(3)
     );
-    File::from(master.try_clone().expect("clones")).write_all(b"it\n").expect("writes");
+    File::from(master.try_clone().expect("clones"))
+        .write_all(b"it\n")
+        .expect("writes");
     let seen = read_all(master);
     // What was typed is echoed somewhere in between.
     for wanted in ["40 90\r\n", "/dev/pts/0\r\n", "got it\r\n"] {
@@ -313,7 +374,8 @@ fn terminal(scene: &Scene) {
 fn errors(scene: &Scene) {
     let create = |args: Value| {
         let spec = scene.spec(json!({"process": {"args": args}}));
-        onggi_runtime::create(scene.launch(&spec, scene.directory(), piped().0)).and_then(|c| c.start())
+        onggi_runtime::create(scene.launch(&spec, scene.directory(), piped().0))
+            .and_then(|c| c.start())
     };
     assert_eq!(
         create(json!(["nope"])).map(|_| ()),
@@ -322,11 +384,15 @@ fn errors(scene: &Scene) {
             text: "exec: \"nope\": executable file not found in $PATH".to_owned()
         })
     );
-    assert!(matches!(create(json!(["/etc"])), Err(Error::CommandNotExecutable { .. })));
+    assert!(matches!(
+        create(json!(["/etc"])),
+        Err(Error::CommandNotExecutable { .. })
+    ));
     // Found, and refused by execve: after the start.
     let bad = scene.path.join("rootfs/bad");
     std::fs::write(&bad, "text").expect("writes");
-    std::fs::set_permissions(&bad, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("changes");
+    std::fs::set_permissions(&bad, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("changes");
     let error = create(json!(["/bad"])).expect_err("must fail");
     assert_eq!(error.to_string(), "exec /bad: exec format error");
     assert_eq!(error.exit_code(), Some(126));
@@ -344,7 +410,8 @@ fn group_exists(scene: &Scene) -> bool {
 
 fn dropped(scene: &Scene) {
     let spec = scene.script("sleep 1000");
-    let created = onggi_runtime::create(scene.launch(&spec, scene.directory(), piped().0)).expect("creates");
+    let created =
+        onggi_runtime::create(scene.launch(&spec, scene.directory(), piped().0)).expect("creates");
     let pid = created.pid();
     assert!(group_exists(scene));
     drop(created);
@@ -355,8 +422,11 @@ fn dropped(scene: &Scene) {
 fn early(scene: &Scene) {
     let spec = scene.script("ip link | grep -c '^[0-9]'");
     let (stdio, output) = piped();
-    let starting = onggi_runtime::begin(scene.launch(&spec, scene.directory(), stdio)).expect("begins");
-    let namespace = starting.namespace(NamespaceKind::Network).expect("is there");
+    let starting =
+        onggi_runtime::begin(scene.launch(&spec, scene.directory(), stdio)).expect("begins");
+    let namespace = starting
+        .namespace(NamespaceKind::Network)
+        .expect("is there");
     let own = onggi_sys::netns::current().expect("is there");
     let number = |fd: &OwnedFd| rustix::fs::fstat(fd).expect("stats").st_ino;
     assert_ne!(number(&namespace), number(&own));
@@ -378,7 +448,10 @@ fn init_memfd(scene: &Scene) -> OwnedFd {
         .collect();
     libraries.push("/lib64/ld-linux-x86-64.so.2");
     for library in libraries {
-        let place = scene.path.join("rootfs").join(library.trim_start_matches('/'));
+        let place = scene
+            .path
+            .join("rootfs")
+            .join(library.trim_start_matches('/'));
         directory(place.parent().expect("has one").to_owned());
         std::fs::copy(library, place).expect("copies");
     }
@@ -386,8 +459,12 @@ fn init_memfd(scene: &Scene) -> OwnedFd {
 }
 
 fn init(scene: &Scene) {
-    let script = "readlink /proc/1/exe; echo $$ $PPID; (sleep 0.05 & ) ; trap 'echo term; exit 4' TERM; \
-                  while ps | grep -v grep | grep -q 'sleep 0.05'; do :; done; ps | grep -c '\\[sleep'; kill -TERM 1; while :; do sleep 0.02; done";
+    // An orphan ends and must be gone, not a zombie; then the program ends itself through pid 1.
+    let script = "readlink /proc/1/exe; echo $$ $PPID; (sh -c 'echo $$ > /tmp/orphan; exec sleep 0.05' &); \
+                  until [ -s /tmp/orphan ]; do sleep 0.01; done; n=0; \
+                  while [ -d /proc/$(cat /tmp/orphan) ] && [ $n -lt 500 ]; do sleep 0.01; n=$((n+1)); done; \
+                  [ -d /proc/$(cat /tmp/orphan) ] && echo zombie; trap 'echo term; exit 4' TERM; kill -TERM 1; \
+                  n=0; while [ $n -lt 500 ]; do sleep 0.02; n=$((n+1)); done";
     let mut spec = scene.script(script);
     if let Some(process) = &mut spec.process {
         // This program is our onggi-init, in that role.
@@ -399,7 +476,11 @@ fn init(scene: &Scene) {
     let done = scene.run(launch, output).expect("runs");
     assert_eq!(done.ended, Ended::Exited(4), "{}", done.output);
     assert!(done.output.starts_with("/memfd:"), "{}", done.output);
-    assert!(done.output.contains("(deleted)\n2 1\n0\nterm\n"), "{}", done.output);
+    assert!(
+        done.output.contains("(deleted)\n2 1\nterm\n"),
+        "{}",
+        done.output
+    );
 }
 
 fn init_errors(scene: &Scene) {
@@ -434,7 +515,10 @@ fn ended(scene: &Scene) {
     running.group.remove().expect("can be removed");
     // And this process is where it was.
     let own = std::fs::read_link("/proc/self/ns/pid").expect("reads");
-    assert_eq!(std::fs::read_link("/proc/self/ns/pid_for_children").expect("reads"), own);
+    assert_eq!(
+        std::fs::read_link("/proc/self/ns/pid_for_children").expect("reads"),
+        own
+    );
 }
 
 fn descriptors(scene: &Scene) {
@@ -468,7 +552,8 @@ fn threads(scene: &Scene) {
     let spec = scene.script("true");
     let (sender, receiver) = std::sync::mpsc::channel::<()>();
     let thread = std::thread::spawn(move || receiver.recv());
-    let error = onggi_runtime::create(scene.launch(&spec, scene.directory(), piped().0)).expect_err("must fail");
+    let error = onggi_runtime::create(scene.launch(&spec, scene.directory(), piped().0))
+        .expect_err("must fail");
     assert!(matches!(error, Error::Namespace(_)), "{error:?}");
     drop(sender);
     thread.join().expect("ends").expect_err("was dropped");
@@ -481,7 +566,14 @@ fn hold(scene: &Scene, uid: u32) {
     if let Some(process) = &mut spec.process {
         process.user.uid = uid;
     }
-    let null = || -> OwnedFd { File::options().read(true).write(true).open("/dev/null").expect("opens").into() };
+    let null = || -> OwnedFd {
+        File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/null")
+            .expect("opens")
+            .into()
+    };
     let stdio = Stdio::Fds {
         stdin: null(),
         stdout: null(),
@@ -524,6 +616,8 @@ fn dies(role: &str) {
             || onggi_sys::process::state(pid).is_ok_and(|state| state == 'Z')
     });
     let cgroups = Cgroups::probe().expect("has control groups");
-    let group = cgroups.open(&format!("/onggi-test-{}", bundle.id)).expect("is there");
+    let group = cgroups
+        .open(&format!("/onggi-test-{}", bundle.id))
+        .expect("is there");
     until("it can be removed", || group.remove().is_ok());
 }

@@ -18,7 +18,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("life::errors_reach_the_log_as_json", log_json),
     ("life::version_features_help", documents),
     ("life::descriptors_are_preserved_when_asked", preserve),
-    ("life::signals_of_the_foreground_are_passed_on", foreground_signals),
+    (
+        "life::signals_of_the_foreground_are_passed_on",
+        foreground_signals,
+    ),
 ];
 
 fn runs() {
@@ -73,7 +76,10 @@ fn taken_once() {
     assert_eq!(bundle.status(), "running");
     for bad in ["..", "a/b", "", "x y"] {
         let output = bundle.call(&["create", bad]);
-        assert!(text(&output.stderr).contains("invalid container ID"), "{bad}");
+        assert!(
+            text(&output.stderr).contains("invalid container ID"),
+            "{bad}"
+        );
     }
 }
 
@@ -110,7 +116,8 @@ trait Ended {
 
 impl Ended for std::io::Result<char> {
     fn is_err_or_zombie(&self) -> bool {
-        self.as_ref().map_or(true, |state| matches!(state, 'Z' | 'X'))
+        self.as_ref()
+            .map_or(true, |state| matches!(state, 'Z' | 'X'))
     }
 }
 
@@ -121,7 +128,10 @@ fn log_json() {
     let log = std::fs::read_to_string(bundle.path.join("log.json")).expect("was written");
     let line: Value = serde_json::from_str(log.lines().last().expect("a line")).expect("is JSON");
     assert_eq!(line["level"], "error");
-    assert_eq!(line["msg"], "exec: \"nope\": executable file not found in $PATH");
+    assert_eq!(
+        line["msg"],
+        "exec: \"nope\": executable file not found in $PATH"
+    );
 }
 
 fn documents() {
@@ -155,7 +165,12 @@ fn preserve() {
         .stdin(Stdio::null())
         .output()
         .expect("runs");
-    assert_eq!(text(&output.stdout), "0 1 2 3 4 5 three four", "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "0 1 2 3 4 5 three four",
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 fn foreground_signals() {

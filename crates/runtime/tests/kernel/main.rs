@@ -47,7 +47,10 @@ fn main() -> ExitCode {
         let _ = writeln!(out, "kernel: SKIPPED, needs root");
         return ExitCode::SUCCESS;
     }
-    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let filters: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
     let chosen: Vec<Test> = tests()
         .into_iter()
         .filter(|(name, _)| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str())))
@@ -62,7 +65,11 @@ fn main() -> ExitCode {
     let mut failed = Vec::new();
     for (name, test) in &chosen {
         let passed = std::panic::catch_unwind(AssertUnwindSafe(test)).is_ok();
-        let _ = writeln!(out, "test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        let _ = writeln!(
+            out,
+            "test {name} ... {}",
+            if passed { "ok" } else { "FAILED" }
+        );
         if !passed {
             failed.push(*name);
         }

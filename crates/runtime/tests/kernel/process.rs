@@ -11,7 +11,10 @@ use crate::bundle::{Bundle, text, until};
 
 pub(crate) const TESTS: &[Test] = &[
     ("process::capabilities_by_status", capabilities),
-    ("process::capabilities_of_another_user", capabilities_of_user),
+    (
+        "process::capabilities_of_another_user",
+        capabilities_of_user,
+    ),
     ("process::ambient_capabilities", ambient),
     ("process::no_new_privs_and_filter", no_new_privs),
     ("process::a_filter_without_no_new_privs", filter),
@@ -94,9 +97,17 @@ fn no_new_privs() {
     bundle.with(json!({"process": {"noNewPrivileges": true}, "linux": {"seccomp": deny("mkdir")}}));
     let output = bundle.run();
     let stdout = text(&output.stdout);
-    assert!(stdout.contains("NoNewPrivs:\t1"), "{stdout}{}", text(&output.stderr));
+    assert!(
+        stdout.contains("NoNewPrivs:\t1"),
+        "{stdout}{}",
+        text(&output.stderr)
+    );
     assert!(stdout.contains("Seccomp:\t2"), "{stdout}");
-    assert!(text(&output.stderr).contains("not supported"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("not supported"),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 fn filter() {
@@ -104,7 +115,11 @@ fn filter() {
     bundle.with(json!({"process": {"user": {"uid": 1000, "gid": 1000}}, "linux": {"seccomp": deny("mkdir")}}));
     let output = bundle.run();
     let stdout = text(&output.stdout);
-    assert!(stdout.contains("NoNewPrivs:\t0"), "{stdout}{}", text(&output.stderr));
+    assert!(
+        stdout.contains("NoNewPrivs:\t0"),
+        "{stdout}{}",
+        text(&output.stderr)
+    );
     assert!(stdout.contains("Seccomp:\t2"), "{stdout}");
     assert!(text(&output.stderr).contains("not supported"));
     // The whole default profile, as an engine gives it.
@@ -123,7 +138,8 @@ fn filter() {
 
 fn ids() {
     let mut bundle = Bundle::script("id; echo $HOME");
-    bundle.with(json!({"process": {"user": {"uid": 1000, "gid": 1000, "additionalGids": [10, 77]}}}));
+    bundle
+        .with(json!({"process": {"user": {"uid": 1000, "gid": 1000, "additionalGids": [10, 77]}}}));
     assert_eq!(
         bundle.output(),
         "uid=1000(ann) gid=1000(ann) groups=10(wheel),77,1000(ann)\n/home/ann\n"
@@ -165,7 +181,11 @@ fn limits() {
         assert_eq!(text(&output.stdout), "1048576\n1048576\n");
     } else {
         assert_eq!(text(&output.stdout), format!("{hard}\n{hard}\n"));
-        assert!(text(&output.stderr).contains("RLIMIT_NOFILE"), "{}", text(&output.stderr));
+        assert!(
+            text(&output.stderr).contains("RLIMIT_NOFILE"),
+            "{}",
+            text(&output.stderr)
+        );
     }
 }
 
@@ -183,7 +203,10 @@ fn cwd_made() {
     let mut bundle = Bundle::new();
     bundle.with(json!({"process": {"cwd": "/etc/passwd"}}));
     let text = bundle.failure();
-    assert!(text.contains("chdir to cwd (\"/etc/passwd\")") && text.contains("not a directory"), "{text}");
+    assert!(
+        text.contains("chdir to cwd (\"/etc/passwd\")") && text.contains("not a directory"),
+        "{text}"
+    );
 }
 
 fn cwd_user() {
@@ -191,7 +214,11 @@ fn cwd_user() {
     let mut bundle = Bundle::script("pwd");
     let private = bundle.root("home/ann");
     std::os::unix::fs::chown(&private, Some(1000), Some(1000)).expect("changes");
-    std::fs::set_permissions(&private, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("changes");
+    std::fs::set_permissions(
+        &private,
+        std::os::unix::fs::PermissionsExt::from_mode(0o700),
+    )
+    .expect("changes");
     bundle.with(json!({"process": {"cwd": "/home/ann", "user": {"uid": 1000, "gid": 1000}}}));
     assert_eq!(bundle.output(), "/home/ann\n");
 }
@@ -204,10 +231,15 @@ fn streams() {
 
 fn signals() {
     let mut bundle = Bundle::new();
-    bundle.with(json!({"process": {"args": ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]}}));
+    bundle.with(
+        json!({"process": {"args": ["grep", "-E", "^Sig(Blk|Ign|Cgt)", "/proc/self/status"]}}),
+    );
     let output = bundle.output();
     for field in ["SigBlk", "SigIgn"] {
-        assert!(output.contains(&format!("{field}:\t0000000000000000")), "{output}");
+        assert!(
+            output.contains(&format!("{field}:\t0000000000000000")),
+            "{output}"
+        );
     }
 }
 
@@ -221,8 +253,11 @@ fn receive(listener: &UnixListener) -> std::fs::File {
 }
 
 fn terminal() {
-    let mut bundle = Bundle::script("tty; stty size; test -c /dev/console && echo console; ls -l /proc/self/fd/0; read line; echo got $line > /dev/console; echo x > /dev/tty");
-    bundle.with(json!({"process": {"terminal": true, "consoleSize": {"height": 33, "width": 101}}}));
+    let mut bundle = Bundle::script(
+        "tty; stty size; test -c /dev/console && echo console; ls -l /proc/self/fd/0; read line; echo got $line > /dev/console; echo x > /dev/tty",
+    );
+    bundle
+        .with(json!({"process": {"terminal": true, "consoleSize": {"height": 33, "width": 101}}}));
     bundle.write();
     let path = bundle.path.join("console.sock");
     let listener = UnixListener::bind(&path).expect("binds");
@@ -236,20 +271,36 @@ fn terminal() {
     while let Ok(count @ 1..) = master.read(&mut buffer) {
         seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
     }
-    for wanted in ["/dev/pts/0", "33 101", "console", "-> /dev/pts/0", "got word", "x\r\n"] {
+    for wanted in [
+        "/dev/pts/0",
+        "33 101",
+        "console",
+        "-> /dev/pts/0",
+        "got word",
+        "x\r\n",
+    ] {
         assert!(seen.contains(wanted), "{wanted:?} is not in {seen:?}");
     }
     until("it has stopped", || bundle.status() == "stopped");
     // A terminal that nobody looks after is refused.
     assert!(bundle.call(&["delete", &bundle.id]).status.success());
     let made = bundle.call(&["create", &bundle.id]);
-    assert!(text(&made.stderr).contains("console-socket"), "{}", text(&made.stderr));
+    assert!(
+        text(&made.stderr).contains("console-socket"),
+        "{}",
+        text(&made.stderr)
+    );
 }
 
 fn foreground_terminal() {
     let mut bundle = Bundle::script("test -t 0 && echo terminal; exit 5");
     bundle.with(json!({"process": {"terminal": true}}));
     let output = bundle.run();
-    assert_eq!(text(&output.stdout), "terminal\r\n", "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "terminal\r\n",
+        "{}",
+        text(&output.stderr)
+    );
     assert_eq!(output.status.code(), Some(5));
 }

@@ -17,8 +17,14 @@ pub(crate) const TESTS: &[Test] = &[
     ("view::a_readonly_root", readonly_root),
     ("view::binds_with_options", binds),
     ("view::recursive_readonly", recursive_readonly),
-    ("view::a_bind_of_a_file_and_of_a_link_in_the_image", bind_targets),
-    ("view::a_later_mount_below_a_readonly_tmpfs", below_readonly_tmpfs),
+    (
+        "view::a_bind_of_a_file_and_of_a_link_in_the_image",
+        bind_targets,
+    ),
+    (
+        "view::a_later_mount_below_a_readonly_tmpfs",
+        below_readonly_tmpfs,
+    ),
     ("view::tmpfs_takes_the_mode_it_covers", tmpfs_mode),
     ("view::control_groups_of_its_own", cgroups_own),
     ("view::control_groups_without_a_namespace", cgroups_host),
@@ -99,10 +105,25 @@ fn mounts() {
     for (place, kind, options, data) in [
         ("/proc", "proc", "rw,nosuid,nodev,noexec,relatime", ""),
         ("/dev", "tmpfs", "rw,nosuid", "mode=755"),
-        ("/dev/pts", "devpts", "rw,nosuid,noexec,relatime", "gid=5,mode=620,ptmxmode=666"),
+        (
+            "/dev/pts",
+            "devpts",
+            "rw,nosuid,noexec,relatime",
+            "gid=5,mode=620,ptmxmode=666",
+        ),
         ("/sys", "sysfs", "ro,nosuid,nodev,noexec,relatime", ""),
-        ("/dev/mqueue", "mqueue", "rw,nosuid,nodev,noexec,relatime", ""),
-        ("/dev/shm", "tmpfs", "rw,nosuid,nodev,noexec,relatime", "size=65536k"),
+        (
+            "/dev/mqueue",
+            "mqueue",
+            "rw,nosuid,nodev,noexec,relatime",
+            "",
+        ),
+        (
+            "/dev/shm",
+            "tmpfs",
+            "rw,nosuid,nodev,noexec,relatime",
+            "size=65536k",
+        ),
     ] {
         let (found_kind, found_options, found_data) = find(place);
         assert_eq!(found_kind, kind, "{place}");
@@ -110,8 +131,19 @@ fn mounts() {
         assert!(found_data.contains(data), "{place}: {found_data}");
     }
     // Nothing of the host can be seen, and its root is gone.
-    assert_eq!(output.lines().filter(|l| l.split(' ').nth(4) == Some("/")).count(), 1, "{output}");
-    assert_eq!(output.matches("/onggi-runtime-test-").count(), 1, "{output}");
+    assert_eq!(
+        output
+            .lines()
+            .filter(|l| l.split(' ').nth(4) == Some("/"))
+            .count(),
+        1,
+        "{output}"
+    );
+    assert_eq!(
+        output.matches("/onggi-runtime-test-").count(),
+        1,
+        "{output}"
+    );
 }
 
 fn devices() {
@@ -186,7 +218,9 @@ fn binds() {
     let bin = bundle.root("bin");
     bundle.mount(json!({"destination": "/data", "type": "bind", "source": data, "options": ["rbind", "rw", "rprivate"]}));
     bundle.mount(json!({"destination": "/ro", "source": data, "options": ["bind", "ro", "nosuid", "nodev", "private"]}));
-    bundle.mount(json!({"destination": "/exec", "source": bin, "options": ["bind", "noexec", "private"]}));
+    bundle.mount(
+        json!({"destination": "/exec", "source": bin, "options": ["bind", "noexec", "private"]}),
+    );
     let output = bundle.run();
     assert_eq!(
         text(&output.stdout),
@@ -198,7 +232,8 @@ fn binds() {
 
 fn recursive_readonly() {
     // A tree with a mount in it, made in a mount namespace of its own.
-    let bundle_script = "touch /tree/x; touch /tree/below/x; touch /plain/below/x && echo plain-below";
+    let bundle_script =
+        "touch /tree/x; touch /tree/below/x; touch /plain/below/x && echo plain-below";
     let mut bundle = Bundle::script(bundle_script);
     let tree = bundle.path.join("tree");
     std::fs::create_dir_all(tree.join("below")).expect("makes");
@@ -207,9 +242,12 @@ fn recursive_readonly() {
     bundle.write();
     let run = bundle.command(&["run", &bundle.id]);
     let program = run.get_program().to_string_lossy().into_owned();
-    let args: Vec<String> = run.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
-    let output = std::process::Command::new("/usr/bin/unshare")
-        .args(["-m", "/bin/sh", "-c"])
+    let args: Vec<String> = run
+        .get_args()
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c"])
         .arg(format!(
             "mount -t tmpfs t {}/below && exec {program} {}",
             tree.display(),
@@ -221,8 +259,14 @@ fn recursive_readonly() {
         .output()
         .expect("runs");
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("/tree/x: Read-only file system"), "{stderr}");
-    assert!(stderr.contains("/tree/below/x: Read-only file system"), "{stderr}");
+    assert!(
+        stderr.contains("/tree/x: Read-only file system"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("/tree/below/x: Read-only file system"),
+        "{stderr}"
+    );
     assert_eq!(text(&output.stdout), "plain-below\n");
 }
 
@@ -252,8 +296,14 @@ fn tmpfs_mode() {
     std::fs::create_dir(bundle.root("covered")).expect("makes");
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o1751);
     std::fs::set_permissions(bundle.root("covered"), mode).expect("changes");
-    for (path, options) in [("/covered", json!([])), ("/asked", json!(["mode=700"])), ("/fresh", json!([]))] {
-        bundle.mount(json!({"destination": path, "type": "tmpfs", "source": "tmpfs", "options": options}));
+    for (path, options) in [
+        ("/covered", json!([])),
+        ("/asked", json!(["mode=700"])),
+        ("/fresh", json!([])),
+    ] {
+        bundle.mount(
+            json!({"destination": path, "type": "tmpfs", "source": "tmpfs", "options": options}),
+        );
     }
     assert_eq!(bundle.output(), "1751\n700\n1777\n");
 }
@@ -270,7 +320,11 @@ fn cgroups_own() {
     }
     assert!(stdout.lines().any(|line| line == "1"), "{stdout}");
     let stderr = text(&output.stderr);
-    assert_eq!(stderr.matches("Read-only file system").count(), 2, "{stderr}");
+    assert_eq!(
+        stderr.matches("Read-only file system").count(),
+        2,
+        "{stderr}"
+    );
 }
 
 fn cgroups_host() {
@@ -293,9 +347,15 @@ fn host_mounts() {
     let source = bundle.root("tmp");
     bundle.mount(json!({"destination": "/d", "source": source, "options": ["rbind", "rshared"]}));
     bundle.detach();
-    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").expect("is there"), before);
+    assert_eq!(
+        std::fs::read_to_string("/proc/self/mountinfo").expect("is there"),
+        before
+    );
     drop(bundle);
-    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").expect("is there"), before);
+    assert_eq!(
+        std::fs::read_to_string("/proc/self/mountinfo").expect("is there"),
+        before
+    );
 }
 
 fn propagation() {
@@ -305,12 +365,18 @@ fn propagation() {
     );
     let shared = bundle.path.join("shared");
     std::fs::create_dir(&shared).expect("makes");
-    bundle.mount(json!({"destination": "/slave", "source": shared, "options": ["rbind", "rslave"]}));
-    bundle.mount(json!({"destination": "/private", "source": shared, "options": ["rbind", "rprivate"]}));
+    bundle
+        .mount(json!({"destination": "/slave", "source": shared, "options": ["rbind", "rslave"]}));
+    bundle.mount(
+        json!({"destination": "/private", "source": shared, "options": ["rbind", "rprivate"]}),
+    );
     bundle.write();
     let run = bundle.command(&["run", &bundle.id]);
     let program = run.get_program().to_string_lossy().into_owned();
-    let args: Vec<String> = run.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
+    let args: Vec<String> = run
+        .get_args()
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
     let dir = shared.display();
     let script = format!(
         "mount -t tmpfs t {dir} && mount --make-shared {dir} && mkdir {dir}/late && \
@@ -318,18 +384,25 @@ fn propagation() {
          mount -t tmpfs l {dir}/late && touch {dir}/late/mark {dir}/go && wait",
         args.join(" ")
     );
-    let output = std::process::Command::new("/usr/bin/unshare")
-        .args(["-m", "/bin/sh", "-c", &script])
+    let output = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", &script])
         .env(crate::ROLE, "runtime")
         .current_dir(&bundle.path)
         .stdin(std::process::Stdio::null())
         .output()
         .expect("runs");
-    assert_eq!(text(&output.stdout), "slave\nnot-private\n", "{}", text(&output.stderr));
+    assert_eq!(
+        text(&output.stdout),
+        "slave\nnot-private\n",
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 fn names() {
-    let mut bundle = Bundle::script("hostname; cat /proc/sys/kernel/domainname /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax");
+    let mut bundle = Bundle::script(
+        "hostname; cat /proc/sys/kernel/domainname /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax",
+    );
     bundle.with(json!({"domainname": "example.org", "linux": {"sysctl": {"net.ipv4.ip_forward": "1", "kernel.msgmax": "4096"}}}));
     assert_eq!(bundle.output(), "pot\nexample.org\n1\n4096\n");
 }

@@ -107,7 +107,11 @@ mod tests {
         for minor in [44, 47, 51, 52] {
             let version = ApiVersion::new(1, minor);
             let (_, expected) = &recorded(&version.to_string(), "/images/busybox/json")[0];
-            assert_eq!(inspect(&newest, version, "overlayfs"), *expected, "1.{minor}");
+            assert_eq!(
+                inspect(&newest, version, "overlayfs"),
+                *expected,
+                "1.{minor}"
+            );
             let (_, expected) = &recorded(&version.to_string(), "/images/json")[0];
             let ours: Vec<_> = list
                 .iter()

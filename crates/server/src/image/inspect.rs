@@ -6,7 +6,10 @@ use crate::call::{Call, Reply, json};
 pub(crate) async fn handle(call: Call) -> Reply {
     call.refuse(&["manifests", "platform"])?;
     let inspect = call.engine.image_inspect(call.name()).await?;
-    let driver =
-        if call.before(1, 52) { call.engine.info().await?.driver } else { String::new() };
+    let driver = if call.before(1, 52) {
+        call.engine.info().await?.driver
+    } else {
+        String::new()
+    };
     json(&compat::inspect(&inspect, call.version, &driver))
 }

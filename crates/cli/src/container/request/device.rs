@@ -34,8 +34,12 @@ pub(super) fn devices(matches: &Matches) -> Result<(Vec<DeviceMapping>, Vec<Devi
 }
 
 fn is_cdi(spec: &str) -> bool {
-    let Some((kind, name)) = spec.split_once('=') else { return false };
-    let Some((vendor, class)) = kind.split_once('/') else { return false };
+    let Some((kind, name)) = spec.split_once('=') else {
+        return false;
+    };
+    let Some((vendor, class)) = kind.split_once('/') else {
+        return false;
+    };
     !vendor.is_empty() && !class.is_empty() && !name.is_empty() && !spec.starts_with('/')
 }
 
@@ -44,7 +48,10 @@ fn mapping(spec: &str) -> Result<DeviceMapping> {
     let is_mode = |text: &str| {
         !text.is_empty()
             && text.chars().all(|c| "rwm".contains(c))
-            && text.chars().enumerate().all(|(i, c)| !text[..i].contains(c))
+            && text
+                .chars()
+                .enumerate()
+                .all(|(i, c)| !text[..i].contains(c))
     };
     let parts: Vec<&str> = spec.split(':').collect();
     let (source, target, mode) = match parts[..] {
@@ -89,7 +96,9 @@ fn gpus(spec: &str) -> std::result::Result<DeviceRequest, String> {
             None => ("count".to_owned(), None),
         };
         if seen.contains(&key) {
-            return Err(format!("gpu request key '{key}' can be specified only once"));
+            return Err(format!(
+                "gpu request key '{key}' can be specified only once"
+            ));
         }
         seen.push(key.clone());
         match (key.as_str(), value) {
@@ -144,7 +153,10 @@ pub(super) fn weights(matches: &Matches) -> Vec<WeightDevice> {
         .all("blkio-weight-device")
         .filter_map(|spec| {
             let (path, weight) = spec.split_once(':')?;
-            Some(WeightDevice { path: path.to_owned(), weight: weight.parse().ok()? })
+            Some(WeightDevice {
+                path: path.to_owned(),
+                weight: weight.parse().ok()?,
+            })
         })
         .collect()
 }
@@ -160,7 +172,10 @@ pub(super) fn throttles(matches: &Matches, flag: &str) -> Vec<ThrottleDevice> {
             } else {
                 rate.parse().ok()?
             };
-            Some(ThrottleDevice { path: path.to_owned(), rate })
+            Some(ThrottleDevice {
+                path: path.to_owned(),
+                rate,
+            })
         })
         .collect()
 }

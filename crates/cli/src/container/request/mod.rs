@@ -61,7 +61,9 @@ pub(crate) fn create_request(
         image: image.clone(),
         volumes: Some(volumes),
         working_dir: matches.text("workdir").to_owned(),
-        entrypoint: matches.one("entrypoint").map(|program| vec![program.to_owned()]),
+        entrypoint: matches
+            .one("entrypoint")
+            .map(|program| vec![program.to_owned()]),
         labels: Some(read_pairs(matches, "label-file", "label")?),
         stop_signal: matches.text("stop-signal").to_owned(),
         stop_timeout: matches.int("stop-timeout"),
@@ -76,7 +78,11 @@ pub(crate) fn create_request(
     let (add, drop) = security::capabilities(matches);
     // Since 1.44 the endpoint has the MAC address, before that the container.
     let mac = matches.text("mac-address");
-    let (own_mac, endpoint_mac) = if version < Version(1, 44) { (mac, "") } else { ("", mac) };
+    let (own_mac, endpoint_mac) = if version < Version(1, 44) {
+        (mac, "")
+    } else {
+        ("", mac)
+    };
     config.mac_address = own_mac.to_owned();
     let networks = network::options(matches, endpoint_mac)?;
     let list = |name: &str| Some(matches.list(name)).filter(|list| !list.is_empty());
@@ -102,10 +108,21 @@ pub(crate) fn create_request(
         cap_drop: Some(drop).filter(|list| !list.is_empty()),
         cgroupns_mode: matches.text("cgroupns").to_owned(),
         dns: Some(matches.all("dns").map(|ip| ip.trim().to_owned()).collect()),
-        dns_options: Some(matches.all("dns-option").chain(matches.all("dns-opt")).map(str::to_owned).collect()),
+        dns_options: Some(
+            matches
+                .all("dns-option")
+                .chain(matches.all("dns-opt"))
+                .map(str::to_owned)
+                .collect(),
+        ),
         dns_search: Some(dns_search(matches)),
         extra_hosts: list("add-host")
-            .map(|hosts| hosts.iter().map(|host| parse_extra_host(host)).collect::<std::result::Result<_, _>>())
+            .map(|hosts| {
+                hosts
+                    .iter()
+                    .map(|host| parse_extra_host(host))
+                    .collect::<std::result::Result<_, _>>()
+            })
             .transpose()
             .map_err(Error::new)?,
         group_add: list("group-add"),
@@ -135,7 +152,9 @@ pub(crate) fn create_request(
     Ok(CreateRequest {
         config,
         host_config: Some(host),
-        networking_config: Some(NetworkingConfig { endpoints_config: Some(networks.endpoints) }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(networks.endpoints),
+        }),
     })
 }
 
@@ -149,7 +168,10 @@ fn validate(matches: &Matches) -> Result<()> {
             "invalid value: {swappiness}. Valid memory swappiness range is 0-100"
         )));
     }
-    let container = |mode: &str| mode.strip_prefix("container:").is_some_and(|id| !id.is_empty());
+    let container = |mode: &str| {
+        mode.strip_prefix("container:")
+            .is_some_and(|id| !id.is_empty())
+    };
     let pid = matches.text("pid");
     if !matches!(pid, "" | "host") && !container(pid) {
         return Err(Error::new("--pid: invalid PID mode"));
@@ -164,7 +186,9 @@ fn validate(matches: &Matches) -> Result<()> {
         return Err(Error::new("--cgroupns: invalid CGROUP mode"));
     }
     if matches.on("rm") && !matches!(matches.one("restart"), None | Some("no" | "")) {
-        return Err(Error::new("conflicting options: cannot specify both --restart and --rm"));
+        return Err(Error::new(
+            "conflicting options: cannot specify both --restart and --rm",
+        ));
     }
     Ok(())
 }
@@ -194,17 +218,22 @@ fn expand(spec: &str) -> String {
         return spec.to_owned();
     }
     let (source, rest) = spec.split_once(':').unwrap_or((spec, ""));
-    let relative = source == "." || source == ".." || source.starts_with("./") || source.starts_with("../");
+    let relative =
+        source == "." || source == ".." || source.starts_with("./") || source.starts_with("../");
     match std::env::current_dir() {
         Ok(here) if relative => {
-            let path = onggi_model::volume_spec::clean_path(&here.join(source).display().to_string());
+            let path =
+                onggi_model::volume_spec::clean_path(&here.join(source).display().to_string());
             format!("{path}:{rest}")
         }
         _ => spec.to_owned(),
     }
 }
 
-type Ports = (BTreeMap<String, Empty>, BTreeMap<String, Option<Vec<PortBinding>>>);
+type Ports = (
+    BTreeMap<String, Empty>,
+    BTreeMap<String, Option<Vec<PortBinding>>>,
+);
 
 /// `-p` and `--expose`.
 fn ports(matches: &Matches) -> Result<Ports> {
@@ -218,16 +247,23 @@ fn ports(matches: &Matches) -> Result<Ports> {
             let port = port.to_string();
             exposed.insert(port.clone(), Empty);
             let list = bindings.entry(port).or_default().get_or_insert_default();
-            list.push(PortBinding { host_ip: host.host_ip(), host_port: host.host_port() });
+            list.push(PortBinding {
+                host_ip: host.host_ip(),
+                host_port: host.host_port(),
+            });
         }
     }
     for spec in matches.all("expose") {
         if spec.contains(':') {
-            return Err(Error::new(format!("invalid port format for --expose: {spec}")));
+            return Err(Error::new(format!(
+                "invalid port format for --expose: {spec}"
+            )));
         }
         let (range, protocol) = spec.split_once('/').unwrap_or((spec, "tcp"));
         let fail = |error: String| {
-            Error::new(format!("invalid range format for --expose: {range}, error: {error}"))
+            Error::new(format!(
+                "invalid range format for --expose: {range}, error: {error}"
+            ))
         };
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         let first = parse_uint(first, 16).map_err(fail)?;
@@ -259,7 +295,10 @@ fn published(spec: &str) -> Result<String> {
         }
     }
     if target.is_empty() {
-        return Err(Error::new(format!("missing mandatory field '{}'", "target")));
+        return Err(Error::new(format!(
+            "missing mandatory field '{}'",
+            "target"
+        )));
     }
     Ok(format!("{published}:{target}/{protocol}"))
 }
@@ -287,7 +326,9 @@ fn healthcheck(matches: &Matches) -> Result<Option<HealthConfig>> {
     let given = config != HealthConfig::default();
     if matches.on("no-healthcheck") {
         if given {
-            return Err(Error::new("--no-healthcheck conflicts with --health-* options"));
+            return Err(Error::new(
+                "--no-healthcheck conflicts with --health-* options",
+            ));
         }
         return Ok(Some(HealthConfig {
             test: Some(vec!["NONE".to_owned()]),
@@ -306,7 +347,10 @@ fn log_config(matches: &Matches) -> Result<LogConfig> {
     if kind == "none" && !config.is_empty() {
         return Err(Error::new("invalid logging opts for driver none"));
     }
-    Ok(LogConfig { kind, config: Some(config) })
+    Ok(LogConfig {
+        kind,
+        config: Some(config),
+    })
 }
 
 /// `NAME[:TRIES]`.
@@ -316,7 +360,9 @@ fn restart_policy(text: &str) -> Result<RestartPolicy> {
         None => (text, None),
     };
     if name.is_empty() && tries.is_some() {
-        return Err(Error::new("invalid restart policy format: no policy provided before colon"));
+        return Err(Error::new(
+            "invalid restart policy format: no policy provided before colon",
+        ));
     }
     let maximum_retry_count = match tries {
         None => 0,
@@ -335,22 +381,29 @@ fn restart_policy(text: &str) -> Result<RestartPolicy> {
             )));
         }
     };
-    Ok(RestartPolicy { name, maximum_retry_count })
+    Ok(RestartPolicy {
+        name,
+        maximum_retry_count,
+    })
 }
 
 fn storage_options(matches: &Matches) -> Result<BTreeMap<String, String>> {
     matches
         .all("storage-opt")
         .map(|option| {
-            let (key, value) =
-                option.split_once('=').ok_or_else(|| Error::new("invalid storage option"))?;
+            let (key, value) = option
+                .split_once('=')
+                .ok_or_else(|| Error::new("invalid storage option"))?;
             Ok((key.to_owned(), value.to_owned()))
         })
         .collect()
 }
 
 fn dns_search(matches: &Matches) -> Vec<String> {
-    matches.all("dns-search").map(|domain| domain.trim().to_owned()).collect()
+    matches
+        .all("dns-search")
+        .map(|domain| domain.trim().to_owned())
+        .collect()
 }
 
 /// `KEY=VALUE`s; a lone `KEY` has an empty value.
@@ -367,8 +420,9 @@ fn bytes(matches: &Matches, flag: &str) -> Result<i64> {
     match matches.one(flag) {
         None => Ok(0),
         Some("-1") => Ok(-1),
-        Some(text) => onggi_model::units::ram_in_bytes(text)
-            .map_err(|error| Error::new(error.to_string())),
+        Some(text) => {
+            onggi_model::units::ram_in_bytes(text).map_err(|error| Error::new(error.to_string()))
+        }
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onggi_api::container::{
-    BindOptions, Driver, ImageOptions, Mount, TmpfsOptions, VolumeOptions,
-};
+use onggi_api::container::{BindOptions, Driver, ImageOptions, Mount, TmpfsOptions, VolumeOptions};
 
 use crate::args::Matches;
 use crate::error::{Error, Result};
@@ -23,7 +21,10 @@ pub(super) fn mounts(matches: &Matches) -> Result<Option<Vec<Mount>>> {
 }
 
 fn parse(spec: &str) -> std::result::Result<Mount, String> {
-    let mut mount = Mount { kind: "volume".to_owned(), ..Mount::default() };
+    let mut mount = Mount {
+        kind: "volume".to_owned(),
+        ..Mount::default()
+    };
     let (mut bind, mut volume, mut image, mut tmpfs) = (None, None, None, None);
     for field in csv(spec.trim()) {
         let (key, value) = match field.split_once('=') {
@@ -42,13 +43,19 @@ fn parse(spec: &str) -> std::result::Result<Mount, String> {
             continue;
         };
         let boolean = || match crate::args::check::boolean(&value) {
-            Ok(()) => Ok(matches!(value.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True")),
+            Ok(()) => Ok(matches!(
+                value.as_str(),
+                "1" | "t" | "T" | "true" | "TRUE" | "True"
+            )),
             Err(_) => Err(format!("invalid value for {key}: {value}")),
         };
         match key.as_str() {
             "type" => mount.kind = value.to_lowercase(),
             "source" | "src" => {
-                let dotted = value == "." || value.starts_with("./") || value == ".." || value.starts_with("../");
+                let dotted = value == "."
+                    || value.starts_with("./")
+                    || value == ".."
+                    || value.starts_with("../");
                 mount.source = match std::env::current_dir() {
                     Ok(here) if dotted => onggi_model::volume_spec::clean_path(
                         &here.join(&value).display().to_string(),
@@ -127,7 +134,10 @@ fn parse(spec: &str) -> std::result::Result<Mount, String> {
         (image.is_some(), "image", "image"),
     ] {
         if given && mount.kind != kind {
-            return Err(format!("cannot mix '{prefix}-*' options with mount type '{}'", mount.kind));
+            return Err(format!(
+                "cannot mix '{prefix}-*' options with mount type '{}'",
+                mount.kind
+            ));
         }
     }
     if let Some(bind) = &bind {
@@ -186,7 +196,13 @@ mod tests {
 
     #[test]
     fn fields_may_be_quoted() {
-        assert_eq!(csv(r#"type=bind,"src=/a,b",x"#), ["type=bind", "src=/a,b", "x"]);
-        assert_eq!(csv(r#""capabilities=""compute,utility""""#), [r#"capabilities="compute,utility""#]);
+        assert_eq!(
+            csv(r#"type=bind,"src=/a,b",x"#),
+            ["type=bind", "src=/a,b", "x"]
+        );
+        assert_eq!(
+            csv(r#""capabilities=""compute,utility""""#),
+            [r#"capabilities="compute,utility""#]
+        );
     }
 }

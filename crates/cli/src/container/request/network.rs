@@ -37,7 +37,8 @@ pub(crate) fn check(spec: &str) -> std::result::Result<(), String> {
 fn parse(spec: &str) -> std::result::Result<Attachment, String> {
     let mut attachment = Attachment::default();
     let long = spec.split_once('=').is_some_and(|(key, _)| {
-        key.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '6')
+        key.chars()
+            .all(|c| c.is_ascii_lowercase() || c == '-' || c == '6')
     });
     if !long {
         attachment.target = spec.to_owned();
@@ -85,17 +86,25 @@ pub(super) fn options(matches: &Matches, mac: &str) -> Result<Networks> {
         .map(|spec| parse(spec).map_err(Error::new))
         .collect::<Result<Vec<_>>>()?;
     if attachments.is_empty() {
-        attachments.push(Attachment { target: "default".to_owned(), ..Attachment::default() });
+        attachments.push(Attachment {
+            target: "default".to_owned(),
+            ..Attachment::default()
+        });
     }
     let several = attachments.len() > 1;
     let one = attachments.len() == 1 && (matches.given("network") || matches.given("net"));
-    let mut networks = Networks { mode: String::new(), endpoints: BTreeMap::new() };
+    let mut networks = Networks {
+        mode: String::new(),
+        endpoints: BTreeMap::new(),
+    };
     for (index, mut attachment) in attachments.into_iter().enumerate() {
         if attachment.target.trim().is_empty() {
             return Err(Error::new("no name set for network"));
         }
-        let user_defined = !matches!(attachment.target.as_str(), "default" | "bridge" | "host" | "none")
-            && !attachment.target.starts_with("container:");
+        let user_defined = !matches!(
+            attachment.target.as_str(),
+            "default" | "bridge" | "host" | "none"
+        ) && !attachment.target.starts_with("container:");
         if several && !user_defined && matches!(attachment.target.as_str(), "host" | "none") {
             return Err(Error::new(
                 "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
@@ -111,8 +120,15 @@ pub(super) fn options(matches: &Matches, mac: &str) -> Result<Networks> {
         if one && endpoint == EndpointSettings::default() {
             continue;
         }
-        if networks.endpoints.insert(name.clone(), Some(endpoint)).is_some() {
-            return Err(Error::new(format!("network {} is specified multiple times", crate::quote(&name))));
+        if networks
+            .endpoints
+            .insert(name.clone(), Some(endpoint))
+            .is_some()
+        {
+            return Err(Error::new(format!(
+                "network {} is specified multiple times",
+                crate::quote(&name)
+            )));
         }
     }
     Ok(networks)
@@ -161,7 +177,10 @@ fn first(matches: &Matches, mac: &str, attachment: &mut Attachment) -> Result<()
         }
         attachment.mac = mac.to_owned();
     }
-    let user_defined = !matches!(attachment.target.as_str(), "default" | "bridge" | "host" | "none");
+    let user_defined = !matches!(
+        attachment.target.as_str(),
+        "default" | "bridge" | "host" | "none"
+    );
     if user_defined {
         attachment.links = matches.list("link");
     }

@@ -11,8 +11,21 @@ use crate::error::{Error, Result};
 
 /// Names of `setrlimit(2)` that `--ulimit` takes.
 const ULIMITS: [&str; 15] = [
-    "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
-    "rss", "rtprio", "rttime", "sigpending", "stack",
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
 ];
 
 pub(super) fn resources(matches: &Matches, version: Version) -> Result<Resources> {
@@ -36,7 +49,10 @@ pub(super) fn resources(matches: &Matches, version: Version) -> Result<Resources
         memory: bytes(matches, "memory")?,
         nano_cpus,
         cgroup_parent: text("cgroup-parent"),
-        blkio_weight: matches.int("blkio-weight").and_then(|n| n.try_into().ok()).unwrap_or(0),
+        blkio_weight: matches
+            .int("blkio-weight")
+            .and_then(|n| n.try_into().ok())
+            .unwrap_or(0),
         blkio_weight_device: Some(device::weights(matches)),
         blkio_device_read_bps: Some(device::throttles(matches, "device-read-bps")),
         blkio_device_write_bps: Some(device::throttles(matches, "device-write-bps")),
@@ -52,7 +68,11 @@ pub(super) fn resources(matches: &Matches, version: Version) -> Result<Resources
         device_cgroup_rules: Some(rules).filter(|rules| !rules.is_empty()),
         device_requests: Some(requests).filter(|requests| !requests.is_empty()),
         // Newer daemons do not know it any more.
-        kernel_memory: if version < Version(1, 42) { bytes(matches, "kernel-memory")? } else { 0 },
+        kernel_memory: if version < Version(1, 42) {
+            bytes(matches, "kernel-memory")?
+        } else {
+            0
+        },
         kernel_memory_tcp: 0,
         memory_reservation: bytes(matches, "memory-reservation")?,
         memory_swap: bytes(matches, "memory-swap")?,
@@ -62,7 +82,10 @@ pub(super) fn resources(matches: &Matches, version: Version) -> Result<Resources
         ulimits: Some(ulimits),
         cpu_count: int("cpu-count"),
         cpu_percent: int("cpu-percent"),
-        io_maximum_iops: matches.one("io-maxiops").and_then(|n| n.parse().ok()).unwrap_or(0),
+        io_maximum_iops: matches
+            .one("io-maxiops")
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(0),
         io_maximum_bandwidth: u64::try_from(bytes(matches, "io-maxbandwidth")?).unwrap_or(0),
     })
 }
@@ -81,7 +104,10 @@ fn ulimit(spec: &str) -> std::result::Result<Ulimit, String> {
     }
     let number = |text: &str| {
         text.parse::<i64>().map_err(|_| {
-            format!("strconv.ParseInt: parsing {}: invalid syntax", crate::quote(text))
+            format!(
+                "strconv.ParseInt: parsing {}: invalid syntax",
+                crate::quote(text)
+            )
         })
     };
     let parts: Vec<&str> = values.split(':').collect();
@@ -89,7 +115,9 @@ fn ulimit(spec: &str) -> std::result::Result<Ulimit, String> {
         [soft] => (number(soft)?, number(soft)?),
         [soft, hard] => (number(soft)?, number(hard)?),
         _ => {
-            return Err(format!("too many limit value arguments - {values}, can only have up to two, `soft[:hard]`"));
+            return Err(format!(
+                "too many limit value arguments - {values}, can only have up to two, `soft[:hard]`"
+            ));
         }
     };
     let below = |a: i64, b: i64| b == -1 || (a != -1 && a <= b);
@@ -98,5 +126,9 @@ fn ulimit(spec: &str) -> std::result::Result<Ulimit, String> {
             "ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}"
         ));
     }
-    Ok(Ulimit { name: name.to_owned(), hard, soft })
+    Ok(Ulimit {
+        name: name.to_owned(),
+        hard,
+        soft,
+    })
 }

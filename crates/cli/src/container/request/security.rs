@@ -17,7 +17,14 @@ pub(super) fn capabilities(matches: &Matches) -> (Vec<String>, Vec<String>) {
             format!("CAP_{name}")
         }
     };
-    let names = |flag| matches.all(flag).map(full).collect::<BTreeSet<_>>().into_iter().collect();
+    let names = |flag| {
+        matches
+            .all(flag)
+            .map(full)
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    };
     (names("cap-add"), names("cap-drop"))
 }
 
@@ -52,7 +59,10 @@ pub(super) fn apply(matches: &Matches, host: &mut HostConfig) -> Result<()> {
             }
             (_, Some(_)) => options.push(option.to_owned()),
             (_, None) => {
-                return Err(Error::new(format!("Invalid --security-opt: {}", crate::quote(option))));
+                return Err(Error::new(format!(
+                    "Invalid --security-opt: {}",
+                    crate::quote(option)
+                )));
             }
         }
     }

@@ -98,9 +98,24 @@ fn files(directory: &Path) -> [(&'static str, String); 3] {
         path.display().to_string()
     };
     [
-        ("ENVFILE", write("env", "# comment\n\nFOO=bar baz\n  LEADING=1\nHOME\nNOT_SET_ANYWHERE\nE=\n")),
-        ("LABELFILE", write("labels", "file=1\na=overwritten\nbare\n")),
-        ("SECCOMPFILE", write("seccomp.json", "{ \"defaultAction\": \"SCMP_ACT_ALLOW\",\n \"syscalls\": [] }")),
+        (
+            "ENVFILE",
+            write(
+                "env",
+                "# comment\n\nFOO=bar baz\n  LEADING=1\nHOME\nNOT_SET_ANYWHERE\nE=\n",
+            ),
+        ),
+        (
+            "LABELFILE",
+            write("labels", "file=1\na=overwritten\nbare\n"),
+        ),
+        (
+            "SECCOMPFILE",
+            write(
+                "seccomp.json",
+                "{ \"defaultAction\": \"SCMP_ACT_ALLOW\",\n \"syscalls\": [] }",
+            ),
+        ),
     ]
 }
 
@@ -198,7 +213,8 @@ fn serve(stream: UnixStream, found: &std::sync::mpsc::Sender<serde_json::Value>)
 fn requests_are_those_of_the_docker_cli() {
     let docker = std::env::var("ONGGI_TEST_DOCKER").unwrap_or_else(|_| "docker".to_owned());
     let version = Command::new(&docker).arg("--version").output();
-    if !version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("version 28.")) {
+    if !version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("version 28."))
+    {
         eprintln!("skipped: no docker CLI 28 on this machine");
         return;
     }
@@ -228,7 +244,12 @@ fn requests_are_those_of_the_docker_cli() {
             let output = child.wait().unwrap();
             if !output.success() {
                 let mut text = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+                child
+                    .stderr
+                    .take()
+                    .unwrap()
+                    .read_to_string(&mut text)
+                    .unwrap();
                 let body = serde_json::json!({"refused": text}).to_string();
                 let mut stream = UnixStream::connect(waker).unwrap();
                 write!(
@@ -244,9 +265,12 @@ fn requests_are_those_of_the_docker_cli() {
 
         let environment = [("HOME".to_owned(), "/home/tester".to_owned())].into();
         let matches = parse::parse(&[flags::CREATE], Positionals::Last, &words);
-        let ours = matches.map_err(|error| error.to_string()).and_then(|matches| {
-            create_request(&matches, &environment, Version(1, 50)).map_err(|error| error.message)
-        });
+        let ours = matches
+            .map_err(|error| error.to_string())
+            .and_then(|matches| {
+                create_request(&matches, &environment, Version(1, 50))
+                    .map_err(|error| error.message)
+            });
         let ours = match ours {
             Ok(request) => serde_json::to_value(request).unwrap(),
             Err(text) => serde_json::json!({"refused": text}),
@@ -286,7 +310,10 @@ fn compare(
                     continue;
                 }
                 let missing = Value::String("(left out)".to_owned());
-                let (a, b) = (a.get(key).unwrap_or(&missing), b.get(key).unwrap_or(&missing));
+                let (a, b) = (
+                    a.get(key).unwrap_or(&missing),
+                    b.get(key).unwrap_or(&missing),
+                );
                 compare(&format!("{path}.{key}"), a, b, tell);
             }
         }
