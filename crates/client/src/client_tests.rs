@@ -45,7 +45,10 @@ async fn request(stream: &mut BufReader<UnixStream>) -> Option<(String, Vec<u8>)
     }
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    while chunked {
+    loop {
+        if !chunked {
+            break;
+        }
         let mut size = String::new();
         stream.read_line(&mut size).await.ok()?;
         let size = usize::from_str_radix(size.trim(), 16).ok()?;

@@ -13,15 +13,15 @@ use serde::Deserialize;
 use crate::flags::Flags;
 
 /// Where the daemon keeps state when nobody says otherwise.
-pub const DATA_ROOT: &str = "/var/lib/onggi";
+pub(crate) const DATA_ROOT: &str = "/var/lib/onggi";
 /// Where run-time state lives when nobody says otherwise.
-pub const EXEC_ROOT: &str = "/run/onggi";
+pub(crate) const EXEC_ROOT: &str = "/run/onggi";
 /// The configuration file that is read when it exists and no other is named.
-pub const CONFIG_FILE: &str = "/etc/onggi/daemon.json";
+pub(crate) const CONFIG_FILE: &str = "/etc/onggi/daemon.json";
 
 /// Why the configuration does not hold.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// The file cannot be read.
     #[error("unable to configure the daemon with file {}", .path.display())]
     Read {
@@ -67,7 +67,7 @@ impl Fault for Error {
 
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Host {
+pub(crate) enum Host {
     /// A unix socket at a path.
     Unix(PathBuf),
     /// The sockets that systemd hands over.
@@ -78,7 +78,7 @@ pub enum Host {
 
 /// Certificates of mutual TLS on tcp sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// The CA that client certificates must be signed by.
     pub ca: PathBuf,
     /// The server's certificate.
@@ -89,7 +89,7 @@ pub struct Tls {
 
 /// The settled configuration.
 #[derive(Clone, Debug)]
-pub struct Config {
+pub(crate) struct Config {
     /// Addresses to listen on; never empty.
     pub hosts: Vec<Host>,
     /// Root of persistent state.
@@ -230,7 +230,7 @@ impl Config {
     /// # Errors
     /// `InvalidParameter`: the file cannot be read or parsed, names unknown keys or keys given as flags too, or a
     /// value cannot be.
-    pub fn load(flags: Flags) -> Result<Self, Error> {
+    pub(crate) fn load(flags: Flags) -> Result<Self, Error> {
         let file = match &flags.config_file {
             Some(path) => File::load(path, true)?,
             None => File::load(Path::new(CONFIG_FILE), false)?,

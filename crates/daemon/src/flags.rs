@@ -13,7 +13,7 @@ use clap::{ArgAction, Parser};
     version,
     about = "A self-sufficient engine for containers"
 )]
-pub struct Flags {
+pub(crate) struct Flags {
     /// Daemon socket(s) to listen on: unix://PATH, fd://, tcp://HOST:PORT
     #[arg(short = 'H', long = "host", value_name = "list")]
     pub hosts: Vec<String>,

@@ -23,6 +23,9 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(text) => return fail(&text),
     };
+    if let Err(text) = run::networks(&config) {
+        return fail(&text);
+    }
     if validate {
         say(&mut std::io::stdout(), "configuration OK");
         return ExitCode::SUCCESS;

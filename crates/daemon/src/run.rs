@@ -17,7 +17,7 @@ use onggi_model::chain;
 use onggi_network::Networks;
 use onggi_rt::Shutdown;
 use onggi_snapshot::Snapshots;
-use onggi_store::Store;
+use onggi_store::{Store, Sweeper};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -49,6 +49,8 @@ async fn serve(config: Config) -> Result<(), String> {
     directory(&config.data_root, 0o700)?;
     directory(&config.exec_root, 0o711)?;
     let store = Store::open(&config.data_root).map_err(|fault| chain(&fault))?;
+    // Frees what is removed, beginning with what an earlier daemon left.
+    let _sweeper = Sweeper::start(&store).map_err(|fault| chain(&fault))?;
     let _pidfile = PidFile::claim(&config.pidfile)
         .map_err(|e| format!("pid file {}: {e}", config.pidfile.display()))?;
     let engine = engine(&config, store).await?;
@@ -116,7 +118,8 @@ async fn engine(config: &Config, store: Store) -> Result<Engine, String> {
         .map_err(|fault| chain(&fault))
 }
 
-fn networks(config: &Config) -> Result<onggi_network::Config, String> {
+/// What the network is to be; refuses addresses that are none.
+pub(crate) fn networks(config: &Config) -> Result<onggi_network::Config, String> {
     let bip = match &config.bip {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| format!("invalid --bip: {text}"))?),

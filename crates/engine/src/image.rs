@@ -419,10 +419,7 @@ fn inspect(image: &Image) -> Inspect {
 
 fn config(config: &ContainerConfig) -> api::Config {
     let keys = |map: &BTreeMap<String, onggi_oci::image::Empty>| {
-        let keys: BTreeMap<_, _> = map
-            .keys()
-            .map(|key| (key.clone(), Empty::default()))
-            .collect();
+        let keys: BTreeMap<_, _> = map.keys().map(|key| (key.clone(), Empty)).collect();
         (!keys.is_empty()).then_some(keys)
     };
     let list = |list: &[String]| (!list.is_empty()).then(|| list.to_vec());

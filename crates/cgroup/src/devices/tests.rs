@@ -66,6 +66,9 @@ fn bad_rules_are_refused() {
         rule(true, Some(DeviceKind::Character), Some(1 << 40), None, "r"),
         rule(true, Some(DeviceKind::Fifo), None, None, "r"),
     ] {
-        assert!(Policy::from_rules(&[bad.clone()]).is_err(), "{bad:?}");
+        assert!(
+            Policy::from_rules(std::slice::from_ref(&bad)).is_err(),
+            "{bad:?}"
+        );
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn parse_int(text: &str) -> Result<i64, String> {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
-    let magnitude = magnitude(digits).map_err(|what| fail(what))?;
+    let magnitude = magnitude(digits).map_err(fail)?;
     let signed = if negative {
         -i128::from(magnitude)
     } else {
@@ -39,7 +39,7 @@ pub(crate) fn parse_int(text: &str) -> Result<i64, String> {
 /// Go's `strconv.ParseUint(text, 0, bits)`.
 pub(crate) fn parse_uint(text: &str, bits: u32) -> Result<u64, String> {
     let fail = |what: &str| format!("strconv.ParseUint: parsing {}: {what}", quote(text));
-    let n = magnitude(text).map_err(|what| fail(what))?;
+    let n = magnitude(text).map_err(fail)?;
     if bits < 64 && n >> bits != 0 {
         return Err(fail("value out of range"));
     }

@@ -3,7 +3,7 @@
 /// Run by docker before the queries: what they look at.
 pub(crate) const SETUP: &[&str] = &[
     "run -d --name web --label a=b --label c.d-e=f -p 8080:80 -p 9000-9002:9000-9002 busybox sleep 100000",
-    "create --name made -v /anonymous -v /tmp:/host:ro busybox sh -c 'echo a rather long command line'",
+    "create --name made -v /anonymous busybox sh -c 'echo a rather long command line'",
 ];
 
 /// Run by docker after the queries.
@@ -117,7 +117,6 @@ pub(crate) const QUERIES: &[&str] = &[
     "rename web ''",
     "rmi nope",
     "rmi nope foo2",
-    "rmi busybox",
     "tag nope x",
     "tag busybox X",
     "load -i /nope",
@@ -340,12 +339,15 @@ type Step = (&'static str, &'static str);
 
 /// Commands on a terminal.
 pub(crate) const TERMINAL: &[(&str, &[Step])] = &[
-    ("run --rm -t busybox sh -c 'stty size; tty'", &[]),
+    (
+        "run --rm -t busybox sh -c 'until stty size 2>/dev/null; do sleep 0.02; done; tty'",
+        &[],
+    ),
     ("run --rm busybox sh -c 'echo a; echo b >&2'", &[]),
     ("images", &[]),
     ("ps --nonsense", &[]),
     (
-        "run --rm -it busybox sh -c 'echo ready; read line; echo \"got $line\"; stty size; exit 3'",
+        "run --rm -it busybox sh -c 'echo ready; read line; echo \"got $line\"; until stty size 2>/dev/null; do sleep 0.02; done; exit 3'",
         &[("ready", "typed\r")],
     ),
     (
@@ -358,7 +360,7 @@ pub(crate) const TERMINAL: &[(&str, &[Step])] = &[
     ),
     ("attach NAME", &[("", "after\r"), ("after", "\u{10}\u{11}")]),
     (
-        "exec -it NAME sh -c 'echo ready; read line; stty size; exit 9'",
+        "exec -it NAME sh -c 'echo ready; read line; until stty size 2>/dev/null; do sleep 0.02; done; exit 9'",
         &[("ready", "\r")],
     ),
     ("rm -f NAME", &[]),

@@ -5,6 +5,7 @@
 //! `ONGGI_TEST_CLI` set it is the command line under test instead.
 
 #![expect(clippy::print_stdout, reason = "a test reports on stdout")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cases; // what is compared
 mod daemon; // the dockerd to talk to
@@ -193,10 +194,7 @@ fn scripts(subjects: &[Subject; 2], report: &mut Report) {
         let [theirs, got] = subjects.each_ref().map(|subject| {
             let mut outputs = Vec::new();
             // Each has names of its own: what one removes may linger while the other makes it anew.
-            let name = format!(
-                "script{number}-{}",
-                if subject.ours { "ours" } else { "docker" }
-            );
+            let name = format!("script{number}-{}", if subject.ours { "b" } else { "a" });
             for (line, input) in *script {
                 let line = line.replace("NAME", &name);
                 outputs.push((line.clone(), subject.run(&split(&line), input)));
@@ -205,7 +203,7 @@ fn scripts(subjects: &[Subject; 2], report: &mut Report) {
         });
         for ((line, theirs), (_, got)) in theirs.iter().zip(&got) {
             report.compared += 1;
-            let text = difference(theirs, got, |text| normal(text).replace("-ours", "-docker"));
+            let text = difference(theirs, got, |text| normal(text).replace("-b", "-a"));
             if !text.is_empty() {
                 report.differences.push(format!("{line}\n{text}"));
             }
@@ -222,16 +220,14 @@ fn terminal(subjects: &[Subject; 2], report: &mut Report) {
     for (line, steps) in TERMINAL {
         let [theirs, got] = subjects.each_ref().map(|subject| {
             let name = if subject.ours {
-                "terminal-ours"
+                "terminal-b"
             } else {
-                "terminal-docker"
+                "terminal-a"
             };
             subject.run_on_terminal(&line.replace("NAME", name), steps)
         });
         report.compared += 1;
-        let text = difference(&theirs, &got, |text| {
-            normal(text).replace("-ours", "-docker")
-        });
+        let text = difference(&theirs, &got, |text| normal(text).replace("-b", "-a"));
         if !text.is_empty() {
             report
                 .differences

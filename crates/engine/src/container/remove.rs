@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use onggi_api::container::RemoveOptions;
-use tracing::{info, warn};
+use tracing::info;
 
 use super::Container;
 use super::record::Status;
@@ -64,7 +64,8 @@ impl Engine {
             .await
     }
 
-    /// Removes a container that does not run. What is on disk is renamed away and freed behind the answer.
+    /// Removes a container that does not run. What is on disk is renamed away; the store frees it behind the
+    /// answer.
     pub(crate) async fn remove(
         &self,
         container: &Arc<Container>,
@@ -105,13 +106,6 @@ impl Engine {
         container.publish(last);
         info!(container = %id, "removed");
         self.container_event(&container.record(), "destroy", []);
-        let snapshots = self.inner.snapshots.clone();
-        tokio::spawn(async move {
-            let swept = onggi_rt::blocking("free a container's files", move || snapshots.sweep());
-            if let Ok(Err(fault)) = swept.await {
-                warn!("{}", onggi_model::chain(&fault));
-            }
-        });
         Ok(())
     }
 }

@@ -341,24 +341,35 @@ fn device_rule(text: &str) -> Result<DeviceRule> {
 
 #[cfg(test)]
 mod tests {
+    use onggi_api::container::Resources;
+
     use super::*;
+
+    fn host(resources: Resources) -> HostConfig {
+        HostConfig {
+            resources,
+            ..HostConfig::default()
+        }
+    }
 
     #[test]
     fn cpus_become_a_quota() {
-        let host = HostConfig {
+        let host = host(Resources {
             nano_cpus: 1_500_000_000,
-            ..HostConfig::default()
-        };
+            ..Resources::default()
+        });
         let made = cpu(&host);
         assert_eq!((made.quota, made.period), (Some(150_000), Some(100_000)));
     }
 
     #[test]
     fn swap_is_twice_the_memory_unless_said() {
-        let host = |memory, memory_swap| HostConfig {
-            memory,
-            memory_swap,
-            ..HostConfig::default()
+        let host = |memory, memory_swap| {
+            host(Resources {
+                memory,
+                memory_swap,
+                ..Resources::default()
+            })
         };
         assert_eq!(memory(&host(64 << 20, 0)).swap, Some(128 << 20));
         assert_eq!(memory(&host(64 << 20, -1)).swap, Some(-1));

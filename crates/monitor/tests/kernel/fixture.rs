@@ -356,9 +356,10 @@ fn monitor_program() -> PathBuf {
     }
 }
 
+static ROOT: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+
 /// A root file system with busybox, one for all tests.
 pub(crate) fn rootfs() -> &'static Path {
-    static ROOT: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
     let root = ROOT.get_or_init(|| {
         let root = tempfile::tempdir().unwrap();
         for folder in ["bin", "dev", "etc", "proc", "sys", "tmp"] {
@@ -383,7 +384,9 @@ pub(crate) fn rootfs() -> &'static Path {
 
 /// Called last: statics are not dropped.
 pub(crate) fn remove_rootfs() {
-    let _ = std::fs::remove_dir_all(rootfs());
+    if let Some(root) = ROOT.get() {
+        let _ = std::fs::remove_dir_all(root.path());
+    }
 }
 
 pub(crate) fn process(command: &[&str]) -> Process {

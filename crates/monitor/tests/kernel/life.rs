@@ -321,8 +321,10 @@ fn many_held_sockets() {
     let frame = onggi_monitor::protocol::Outgoing::new(&ToMonitor::Start, held).unwrap();
     frame.send_all(&control.socket).unwrap();
     assert!(matches!(control.hear(), FromMonitor::Started { .. }));
-    control.finish();
+    control.exited();
+    rustix::io::ioctl_fionbio(&reader, true).unwrap();
     assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Ok(0));
+    control.say(&ToMonitor::Acknowledge);
     monitor.gone();
 }
 

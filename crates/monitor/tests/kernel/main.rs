@@ -57,5 +57,6 @@ fn main() -> ExitCode {
         let _ = writeln!(out, "test {name} ... {word}");
         failed += usize::from(result.is_err());
     }
+    fixture::remove_rootfs();
     ExitCode::from(u8::from(failed > 0))
 }

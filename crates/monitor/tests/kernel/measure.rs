@@ -7,13 +7,12 @@ use onggi_logs::Driver;
 use onggi_monitor::protocol::ToMonitor;
 
 use crate::Test;
-use crate::fixture::{Monitor, remove_rootfs};
+use crate::fixture::Monitor;
 
 pub(crate) const TESTS: &[Test] = &[
     ("memory_of_thirty", memory_of_thirty),
     ("throughput", throughput),
     ("latency", latency),
-    ("clean_up", remove_rootfs),
 ];
 
 fn say(text: &str) {

@@ -1,6 +1,8 @@
 //! Streams and clients.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use onggi_monitor::protocol::{StdinMode, ToMonitor};
 
@@ -219,27 +221,30 @@ fn terminal_that_is_closed_for_a_while() {
 fn slow_reader_loses_nothing() {
     const SIZE: usize = 30_000_000;
     let monitor = Monitor::start();
-    let mut launch = monitor.launch(&["sh", "-c", "head -c 30000000 /dev/zero; echo end >&2"]);
+    let mut launch = monitor.launch(&["sh", "-c", "yes | head -c 30000000; echo end >&2"]);
     launch.log.driver = onggi_logs::Driver::None;
-    // /dev of these containers is empty: zeros come from elsewhere.
-    launch.spec.process = Some(crate::fixture::process(&[
-        "sh",
-        "-c",
-        "yes | head -c 30000000; echo end >&2",
-    ]));
     let mut control = monitor.create(launch);
     let mut slow = monitor.attach(false);
     let mut fast = monitor.attach(false);
     control.start();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
     let fast = std::thread::spawn(move || {
-        fast.read_to_end();
+        while fast.read() {
+            count.store(fast.stdout.len(), Ordering::Relaxed);
+        }
         fast.stdout.len()
     });
-    for _ in 0..20 {
-        assert!(slow.read());
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    // Nothing is read from the container while the slow one lags behind, so nothing piles up.
+    // The slow one reads nothing at all: soon the other gets nothing either, because the container is held up.
+    let (mut last, mut since) = (0, Instant::now());
+    wait_for("the container is held up", || {
+        let now = seen.load(Ordering::Relaxed);
+        if now != last || now == 0 {
+            (last, since) = (now, Instant::now());
+        }
+        since.elapsed() > Duration::from_millis(300)
+    });
+    assert!(last < SIZE / 10, "{last}");
     let memory = monitor.memory("Private_Dirty");
     assert!(memory < 6 * 1024, "{memory} KiB");
     slow.read_to_end();

@@ -1,5 +1,7 @@
 //! `kill -9` of the daemon and of monitors, at any moment: containers run on, nothing is lost, nothing is left.
 
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 mod lines; // 1,000 numbered lines a second
 mod traffic; // 200 requests a second
 

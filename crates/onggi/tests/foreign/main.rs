@@ -1,6 +1,8 @@
 //! The list of everyday commands, by clients and daemons that others wrote: the real docker CLI on our daemon, and our
 //! CLI on the real dockerd. One body, two pairs of subjects.
 
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 mod everyday; // what is done
 mod inside; // the client in a container, with the socket
 

@@ -1,6 +1,8 @@
 //! What a container sees of the machine, and what it may do: from inside, beside Docker's numbers. The same suite
 //! passes on dockerd (`ONGGI_SUBJECT=dockerd`), which shows that the numbers are Docker's.
 
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+
 mod files; // mounts, users, environment
 mod limits; // memory and processes
 mod rights; // capabilities, seccomp, paths

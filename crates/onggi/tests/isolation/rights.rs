@@ -2,7 +2,7 @@
 
 use crate::{daemon, run, says};
 use anyhow::{Context, Result, ensure};
-use onggi_testkit::Daemon;
+use onggi_testkit::{Daemon, Subject};
 use std::fs;
 
 /// Docker's default set: chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw
@@ -97,6 +97,10 @@ fn capabilities_and_seccomp_are_dockers() -> Result<()> {
 fn privileged_is_all_there_is() -> Result<()> {
     let daemon = daemon()?;
     let own = lines(&fs::read_to_string("/proc/self/status")?, &["CapBnd"])?;
+    if daemon.subject() == Subject::Dockerd && own[0] != "000001ffffffffff" {
+        eprintln!("skipped: runc cannot do with less than all capabilities");
+        return Ok(());
+    }
     let found = status(&daemon, &["--privileged"], &["CapEff", "CapBnd", "Seccomp"])?;
     ensure!(found == [&*own[0], &*own[0], "0"], "{found:?}");
     let script = "test -c /dev/kmsg && mount -t tmpfs none /tmp && touch /tmp/x && cat /proc/sys/net/ipv4/ip_forward > /proc/sys/net/ipv4/ip_forward && echo can";

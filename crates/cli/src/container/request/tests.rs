@@ -210,6 +210,7 @@ fn serve(stream: UnixStream, found: &std::sync::mpsc::Sender<serde_json::Value>)
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 fn requests_are_those_of_the_docker_cli() {
     let docker = std::env::var("ONGGI_TEST_DOCKER").unwrap_or_else(|_| "docker".to_owned());
     let version = Command::new(&docker).arg("--version").output();
