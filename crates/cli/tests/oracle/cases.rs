@@ -256,7 +256,7 @@ pub(crate) const QUERIES: &[&str] = &[
 pub(crate) const SCRIPTS: &[&[(&str, &str)]] = &[
     &[
         (
-            "create --name NAME busybox sh -c 'echo out; echo err >&2; exit 3'",
+            "create --name NAME busybox sh -c 'echo out; sleep 0.1; echo err >&2; sleep 0.1; exit 3'",
             "",
         ),
         ("start NAME", ""),
@@ -340,14 +340,17 @@ type Step = (&'static str, &'static str);
 /// Commands on a terminal.
 pub(crate) const TERMINAL: &[(&str, &[Step])] = &[
     (
-        "run --rm -t busybox sh -c 'until stty size 2>/dev/null; do sleep 0.02; done; tty'",
+        "run --rm -t busybox sh -c 'until stty size 2>/dev/null | grep 80; do sleep 0.02; done; tty'",
         &[],
     ),
-    ("run --rm busybox sh -c 'echo a; echo b >&2'", &[]),
+    (
+        "run --rm busybox sh -c 'echo a; sleep 0.1; echo b >&2'",
+        &[],
+    ),
     ("images", &[]),
     ("ps --nonsense", &[]),
     (
-        "run --rm -it busybox sh -c 'echo ready; read line; echo \"got $line\"; until stty size 2>/dev/null; do sleep 0.02; done; exit 3'",
+        "run --rm -it busybox sh -c 'echo ready; read line; echo \"got $line\"; until stty size 2>/dev/null | grep 80; do sleep 0.02; done; exit 3'",
         &[("ready", "typed\r")],
     ),
     (
@@ -360,7 +363,7 @@ pub(crate) const TERMINAL: &[(&str, &[Step])] = &[
     ),
     ("attach NAME", &[("", "after\r"), ("after", "\u{10}\u{11}")]),
     (
-        "exec -it NAME sh -c 'echo ready; read line; until stty size 2>/dev/null; do sleep 0.02; done; exit 9'",
+        "exec -it NAME sh -c 'echo ready; read line; until stty size 2>/dev/null | grep 80; do sleep 0.02; done; exit 9'",
         &[("ready", "\r")],
     ),
     ("rm -f NAME", &[]),
