@@ -132,7 +132,8 @@ impl Engine {
         let (pid, stream) = match task.exec(&frame).await? {
             Ok(running) => running,
             Err(failure) => {
-                let (code, fault) = container::failure(failure.kind, &failure.message);
+                let (code, fault) =
+                    container::failure(container::Process::Exec, failure.kind, &failure.message);
                 exec.progress
                     .send_modify(|progress| progress.code = Some(code));
                 return Err(fault);

@@ -39,7 +39,7 @@ pub use wait::Waiter;
 pub(crate) use attach::{Ended, relay};
 pub(crate) use exit::watch as watch_exit;
 pub(crate) use record::{Record, State, Status};
-pub(crate) use start::{failure, window};
+pub(crate) use start::{Process, failure, window};
 
 use crate::error::{Error, Result};
 use crate::task::{Stream, Task};

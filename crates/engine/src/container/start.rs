@@ -320,7 +320,7 @@ async fn expect_created(events: &mut TaskEvents) -> Result<Option<OwnedFd>, (i32
     let mut event = next(events).await.map_err(|fault| (128, fault))?;
     match event.message {
         FromMonitor::Created { .. } => Ok(event.descriptors.pop()),
-        FromMonitor::Failed { kind, message } => Err(failure(kind, &message)),
+        FromMonitor::Failed { kind, message } => Err(failure(Process::First, kind, &message)),
         other => Err((
             128,
             Error::internal(format!("the monitor answered {other:?}")),
@@ -333,7 +333,7 @@ async fn expect_started(
 ) -> Result<(u32, onggi_model::Timestamp), (i32, Error)> {
     match next(events).await.map_err(|fault| (128, fault))?.message {
         FromMonitor::Started { pid, started_at } => Ok((pid, started_at.into())),
-        FromMonitor::Failed { kind, message } => Err(failure(kind, &message)),
+        FromMonitor::Failed { kind, message } => Err(failure(Process::First, kind, &message)),
         other => Err((
             128,
             Error::internal(format!("the monitor answered {other:?}")),
@@ -347,18 +347,30 @@ pub(crate) fn window([rows, cols]: [u32; 2]) -> Option<(u16, u16)> {
     (size.0 > 0 && size.1 > 0).then_some(size)
 }
 
+/// What could not be started: the words before the reason differ, and clients know both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Process {
+    /// A container's own.
+    First,
+    /// One beside it.
+    Exec,
+}
+
 /// Exit code and error of a process that could not be started; the texts are runc's and containerd's, because
 /// clients read 126 and 127 out of them.
-pub(crate) fn failure(kind: FailureKind, message: &str) -> (i32, Error) {
+pub(crate) fn failure(process: Process, kind: FailureKind, message: &str) -> (i32, Error) {
     let (code, kind) = match kind {
         FailureKind::CommandNotFound => (127, ErrorKind::InvalidParameter),
         FailureKind::NotExecutable => (126, ErrorKind::InvalidParameter),
         FailureKind::InvalidUser | FailureKind::MissingSource => (128, ErrorKind::InvalidParameter),
         FailureKind::Other => (128, ErrorKind::Internal),
     };
-    let text = format!(
-        "failed to create task for container: failed to create shim task: OCI runtime create failed: \
-         onggi-runtime create failed: unable to start container process: error during container init: {message}"
-    );
-    (code, Error::new(kind, text))
+    let before = match process {
+        Process::First => {
+            "failed to create task for container: failed to create shim task: OCI runtime create failed: \
+             onggi-runtime create failed: unable to start container process: error during container init"
+        }
+        Process::Exec => "OCI runtime exec failed: exec failed: unable to start container process",
+    };
+    (code, Error::new(kind, format!("{before}: {message}")))
 }
