@@ -1,9 +1,10 @@
 //! Capabilities, system calls, and paths of the kernel: Docker's numbers.
 
 use crate::{daemon, run, says};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use onggi_testkit::{Daemon, Subject};
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 /// Docker's default set: chown dac_override fowner fsetid kill setgid setuid setpcap net_bind_service net_raw
 /// sys_chroot mknod audit_write setfcap.
@@ -149,5 +150,24 @@ fn masked_paths_show_nothing() -> Result<()> {
     // What a program needs is there.
     let script = "echo x > /dev/null; head -c 4 /dev/urandom | wc -c; test -c /dev/tty && test -d /dev/shm && test -d /dev/pts && test -e /dev/fd/0 && readlink /dev/stdout";
     ensure!(says(&daemon, &[], script)? == "4\n/proc/self/fd/1");
+    daemon.clean()
+}
+
+#[test]
+fn what_masks_a_path_is_not_the_hosts() -> Result<()> {
+    let daemon = daemon()?;
+    let mode = || -> Result<(u32, u32)> {
+        let data = fs::metadata("/dev/null")?;
+        Ok((data.mode(), data.uid()))
+    };
+    let before = mode()?;
+    let script = "for f in /proc/keys /proc/timer_list /proc/interrupts; do [ ! -e $f ] || { chmod 0640 $f; chown 7 $f; }; done; chmod 0640 /dev/null; true";
+    let output = run(&daemon, &[], script)?;
+    // Put it right first: it would be the whole machine's.
+    if mode()? != before {
+        fs::set_permissions("/dev/null", fs::Permissions::from_mode(before.0))?;
+        std::os::unix::fs::chown("/dev/null", Some(before.1), None)?;
+        bail!("a container changed the host's /dev/null: {output:?}");
+    }
     daemon.clean()
 }

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
 use super::mounts::put;
+use super::sources::is_device;
 use super::{Container, Streams};
 use crate::Error;
 use crate::error::reason;
@@ -53,6 +54,12 @@ pub(super) fn make(container: &mut Container<'_>) -> Result<(), Error> {
         // The place the terminal is bound to.
         root.ensure("/dev/console", Target::File, Links::Refuse)
             .map_err(Error::console("making /dev/console"))?;
+    }
+    // Masks are bound from the container's own node: whoever changes its mode changes nobody else's.
+    if let Ok(null) = root.locate("/dev/null", Links::Refuse)
+        && is_device(&null, 1, 3)?
+    {
+        container.null = Some(null);
     }
     Ok(())
 }

@@ -14,6 +14,12 @@ use crate::Error;
 use crate::error::reason;
 use crate::root::{Links, Root, kind_of};
 
+const READONLY: Attributes = Attributes {
+    set: attr::RDONLY,
+    clear: 0,
+    propagation: 0,
+};
+
 pub(super) fn all(container: &mut Container<'_>) -> Result<(), Error> {
     let root = container.child.root()?;
     for path in &container.plan.readonly {
@@ -48,11 +54,7 @@ fn readonly(root: &Root, path: &str) -> std::io::Result<()> {
         return Ok(());
     };
     let tree = copy(place.as_fd(), OpenTreeFlags::AT_RECURSIVE)?;
-    let readonly = Attributes {
-        set: attr::RDONLY,
-        ..Attributes::default()
-    };
-    set_attributes(tree.as_fd(), Reach::Tree, readonly)?;
+    set_attributes(tree.as_fd(), Reach::Tree, READONLY)?;
     put(&tree, &place)?;
     Ok(())
 }
@@ -71,6 +73,8 @@ fn mask(root: &Root, path: &str, null: &OwnedFd, empty: &mut Empty) -> std::io::
     if !is_device(&tree, 1, 3).unwrap_or(false) {
         return Err(Errno::NODEV.into());
     }
+    // The node may be shared, with the host where /dev comes from there: its mode and owner are not for changing here.
+    set_attributes(tree.as_fd(), Reach::One, READONLY)?;
     put(&tree, &place)?;
     Ok(())
 }

@@ -98,7 +98,7 @@ pub(crate) struct Container<'a> {
     cgroup_paths: &'a [JoinPath],
     /// Opened sources of the bind mounts, by the mount's index.
     sources: Vec<Option<OwnedFd>>,
-    /// Our own null device, for masks.
+    /// The null device for masks: the container's own, the host's where `/dev` is bound from there.
     null: Option<OwnedFd>,
     /// Mounts that become read-only once everything below them is made.
     readonly_later: Vec<OwnedFd>,
