@@ -16,6 +16,9 @@ use clap::Parser;
 
 /// Runs `onggid` with the arguments of this process.
 pub fn main() -> ExitCode {
+    // A huge page for each stack and heap segment would make up most of our memory. The flag is inherited: the
+    // monitor takes it back. Where the kernel does not know it we are larger, no more.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let flags = flags::Flags::parse();
     let validate = flags.validate;
     let result = config::Config::load(flags).map_err(|fault| onggi_model::chain(&fault));

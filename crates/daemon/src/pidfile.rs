@@ -37,9 +37,15 @@ impl PidFile {
     }
 }
 
-/// A pid alone says nothing: after a crash another program may have it.
+/// A pid alone says nothing: after a crash another program may have it. Nor does a zombie hold anything; proc(5): the
+/// name stands in parentheses, the state behind them.
 fn is_onggid(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "onggid")
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| holds(&stat))
+}
+
+fn holds(stat: &str) -> bool {
+    stat.split_once(" (onggid) ")
+        .is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 impl Drop for PidFile {
@@ -54,6 +60,18 @@ impl Drop for PidFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_living_onggid_holds() {
+        for (stat, held) in [
+            ("7 (onggid) S 1 7 7", true),
+            ("7 (onggid) Z 1 7 7", false),
+            ("7 (bash) S 1 7 7", false),
+            ("", false),
+        ] {
+            assert_eq!(holds(stat), held, "{stat}");
+        }
+    }
 
     #[test]
     fn a_stale_file_is_taken_and_ours_is_removed() {

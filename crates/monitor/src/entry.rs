@@ -9,6 +9,8 @@ use crate::monitor::Monitor;
 pub fn main() -> ExitCode {
     // Executed by descriptor, whose number would be the name.
     let _ = rustix::thread::set_name(c"onggi-monitor");
+    // The daemon does without huge pages; containers need not.
+    let _ = rustix::thread::disable_transparent_huge_pages(false);
     // SIGTERM and its kind are not for us: the container's end is. The runtime gives its children a clean mask.
     onggi_sys::signal::block_all();
     let _ = rustix::process::setsid();
