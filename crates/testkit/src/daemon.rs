@@ -20,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// How a daemon is started.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct DaemonOptions {
     /// Flags beside the paths.
     pub arguments: Vec<String>,
@@ -30,6 +30,8 @@ pub struct DaemonOptions {
     pub subject: Option<Subject>,
     /// Which command line; `ONGGI_CLIENT` when `None`.
     pub client: Option<Client>,
+    /// Where it runs; a namespace of its own when `None`.
+    pub namespace: Option<Namespace>,
 }
 
 /// A running daemon. Dropping it kills it with its containers and removes all it made.
@@ -94,7 +96,7 @@ impl Daemon {
         let root = tempfile::Builder::new()
             .prefix("onggi-t")
             .tempdir_in("/tmp")?;
-        let namespace = Namespace::new()?;
+        let namespace = options.namespace.map_or_else(Namespace::new, Ok)?;
         let before = Census::take(&namespace, root.path())?;
         let mut daemon = Self {
             subject,

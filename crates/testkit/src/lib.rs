@@ -13,6 +13,7 @@ mod hostile; // a registry that misbehaves on purpose
 mod http; // HTTP/1.1 over any stream, enough for tests
 mod image; // images made here
 mod namespace; // a network namespace of one's own
+mod outside; // a namespace with a way to the world
 mod process; // a command beside the test
 mod registry; // Debian's docker-registry on loopback
 mod terminal; // a terminal to type into
@@ -26,6 +27,7 @@ pub use hostile::{Behaviour, Hostile};
 pub use http::{Request, Response};
 pub use image::{Distribution, Entry, Image, Layer};
 pub use namespace::Namespace;
+pub use outside::Outside;
 pub use process::Process;
 pub use registry::Registry;
 pub use terminal::Terminal;

@@ -1,6 +1,7 @@
 //! What CI runs: the gates, and with `--full` what takes longer or needs more packages.
 
-use crate::{demo, packages, test, vm};
+use crate::test::{self, Tier};
+use crate::{demo, packages, vm};
 use anyhow::Result;
 
 /// Runs it.
@@ -9,7 +10,7 @@ pub(crate) fn run(full: bool) -> Result<()> {
         // Before the tests: those that compare with the oracle run only where it is installed.
         packages::install(&[packages::ORACLE, packages::GUEST])?;
     }
-    test::run(&[])?;
+    test::run(&[], if full { Tier::Full } else { Tier::Short })?;
     if full {
         demo::run()?;
         vm::run(&vm::Job {

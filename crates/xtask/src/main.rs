@@ -104,7 +104,7 @@ fn run(command: Command) -> Result<()> {
     std::env::set_current_dir(programs::root())?;
     match command {
         Command::Demo => demo::run(),
-        Command::Test { filters } => test::run(&filters),
+        Command::Test { filters } => test::run(&filters, test::Tier::Short),
         Command::Dag { check } => dag::run(check.into()),
         Command::Gen { check } => documents::run(check.into()),
         Command::Ci { full } => ci::run(full),

@@ -5,8 +5,17 @@ use crate::packages;
 use crate::programs::{Build, call, cargo, stage};
 use anyhow::{Result, bail};
 
+/// How long the tests may take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// On every change.
+    Short,
+    /// More rounds, and what needs the world outside: `ONGGI_FULL` tells the tests.
+    Full,
+}
+
 /// Runs the gates, or only some tests when filters are given.
-pub(crate) fn run(filters: &[String]) -> Result<()> {
+pub(crate) fn run(filters: &[String], tier: Tier) -> Result<()> {
     if !rustix::process::geteuid().is_root() {
         bail!("the tests make namespaces, mounts and cgroups: run this as root");
     }
@@ -31,6 +40,9 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
         tests.args(["test", "--workspace", "--no-fail-fast", "--"]);
     }
     tests.args(filters).env("ONGGI_BIN_DIR", folder);
+    if tier == Tier::Full {
+        tests.env("ONGGI_FULL", "1");
+    }
     call(&mut tests)
 }
 
