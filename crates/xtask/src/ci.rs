@@ -14,7 +14,9 @@ pub(crate) fn run(full: bool) -> Result<()> {
     if full {
         demo::run()?;
         vm::run(&vm::Job {
-            packages: vec!["onggi-cgroup".to_owned(), "onggi-runtime".to_owned()],
+            packages: ["onggi-cgroup", "onggi-runtime", "onggi:isolation"]
+                .map(str::to_owned)
+                .to_vec(),
             filter: None,
             programs: Vec::new(),
             limit: 1800,

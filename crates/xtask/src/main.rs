@@ -66,8 +66,8 @@ enum Command {
     },
     /// Run tests or a command in a guest with cgroup v2 (QEMU, no KVM needed)
     Vm {
-        /// Run the tests of this package (several)
-        #[arg(long = "tests", value_name = "PACKAGE")]
+        /// Run the tests of this package, or one target of them (several)
+        #[arg(long = "tests", value_name = "PACKAGE[:TARGET]")]
         packages: Vec<String>,
         /// Only tests whose name contains this
         #[arg(long)]

@@ -221,7 +221,7 @@ fn disk(folder: &Path, job: &Job) -> Result<PathBuf> {
         install(&nft, "sbin/nft")?;
     }
     // The tests of a single crate do without the programs.
-    if job.packages.iter().any(|name| name == "onggi") || !job.command.is_empty() {
+    if job.packages.iter().any(|name| split(name).0 == "onggi") || !job.command.is_empty() {
         let built = stage(Build::Debug)?;
         for name in HOST.iter().chain(STATIC) {
             install(&built.join(name), &format!("onggi/{name}"))?;
@@ -287,28 +287,35 @@ fn install(root: &Path, from: &Path, to: &str) -> Result<()> {
     Ok(())
 }
 
-/// Builds the tests of packages and tells where they are.
+/// Builds the tests of packages, or of one target in a package (`PACKAGE:TARGET`), and tells where they are.
 fn tests(packages: &[String]) -> Result<Vec<PathBuf>> {
-    if packages.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut build = cargo();
-    build
-        .args(["test", "--no-run", "--message-format", "json"])
-        .stderr(Stdio::inherit());
-    for package in packages {
-        build.args(["--package", package]);
-    }
     let mut found = Vec::new();
-    for line in output(&mut build)?.lines() {
-        let message: serde_json::Value = serde_json::from_str(line)?;
-        if message["profile"]["test"] == true
-            && let Some(path) = message["executable"].as_str()
-        {
-            found.push(PathBuf::from(path));
+    for package in packages {
+        let (package, target) = split(package);
+        let mut build = cargo();
+        build
+            .args(["test", "--no-run", "--message-format", "json"])
+            .args(["--package", package])
+            .stderr(Stdio::inherit());
+        if let Some(target) = target {
+            build.args(["--test", target]);
+        }
+        for line in output(&mut build)?.lines() {
+            let message: serde_json::Value = serde_json::from_str(line)?;
+            if message["profile"]["test"] == true
+                && let Some(path) = message["executable"].as_str()
+            {
+                found.push(PathBuf::from(path));
+            }
         }
     }
     Ok(found)
+}
+
+fn split(tests: &str) -> (&str, Option<&str>) {
+    tests
+        .split_once(':')
+        .map_or((tests, None), |(package, target)| (package, Some(target)))
 }
 
 /// Shows what the guest prints, and ends it when it takes too long.
