@@ -8,6 +8,7 @@ use onggi_model::Filters;
 use crate::Engine;
 use crate::container::Record;
 use crate::error::{Error, Result};
+use crate::spec::network::Mode;
 
 /// The filters that `network ls` knows.
 const FILTERS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
@@ -64,6 +65,27 @@ impl Engine {
             containers,
             status: None,
         })
+    }
+
+    /// Tells listeners that a container came into its network or left it. One in another's namespace does neither.
+    pub(crate) fn network_event(&self, record: &Record, action: &str) {
+        let name = match Mode::of(&record.host_config) {
+            Mode::Bridge => "bridge",
+            Mode::Host => "host",
+            Mode::None => "none",
+            Mode::Named(_) | Mode::Container(_) => return,
+        };
+        let Ok(network) = self.inner.networks.get(name) else {
+            return;
+        };
+        let attributes = BTreeMap::from([
+            ("container".to_owned(), record.id.to_string()),
+            ("name".to_owned(), network.name.clone()),
+            ("type".to_owned(), network.driver.clone()),
+        ]);
+        self.inner
+            .events
+            .publish("network", action, &network.id, attributes);
     }
 }
 

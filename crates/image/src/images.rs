@@ -194,10 +194,12 @@ impl Images {
     pub(crate) fn image(&self, record: ImageRecord) -> Result<Image, Error> {
         let config = self.read_config(&record.id)?;
         let familiar = |names: &std::collections::BTreeSet<String>| {
-            names
+            let mut names: Vec<String> = names
                 .iter()
                 .filter_map(|n| Some(ImageRef::parse(n).ok()?.familiar()))
-                .collect()
+                .collect();
+            names.sort_unstable();
+            names
         };
         let (tags, digests) = (familiar(&record.references), familiar(&record.repo_digests));
         Ok(Image {

@@ -38,6 +38,9 @@ pub(crate) fn watch(
                 Ok(Some(event)) => match event.message {
                     FromMonitor::Exited(exit) => break exit,
                     FromMonitor::ExecExited { id, code } => engine.exec_exited(&id, code),
+                    FromMonitor::Warning { message } => {
+                        warn!(container = %container.id, "{message}");
+                    }
                     other => warn!(container = %container.id, "unexpected event: {other:?}"),
                 },
                 Ok(None) => break engine.monitor_lost(&container).await,
@@ -102,6 +105,7 @@ impl Engine {
         );
         self.execs_ended(&container.id);
         self.release_network(container).await;
+        self.network_event(&record, "disconnect");
         let directory = self.exec_directory(&container.id);
         let _ = std::fs::remove_dir_all(&directory);
         let _ = std::fs::remove_file(self.exit_file(&container.id));

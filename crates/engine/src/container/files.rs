@@ -66,9 +66,14 @@ fn hosts(record: &Record, endpoint: Option<&Endpoint>) -> String {
     let mut hosts = HOSTS.to_owned();
     if let Some(endpoint) = endpoint {
         let (name, domain) = (&record.config.hostname, &record.config.domainname);
-        let names = match domain.as_str() {
+        // A name with dots is a domain too; programs ask for either.
+        let full = match domain.as_str() {
             "" => name.clone(),
-            domain => format!("{name}.{domain} {name}"),
+            domain => format!("{name}.{domain}"),
+        };
+        let names = match full.split_once('.') {
+            Some((short, _)) => format!("{full} {short}"),
+            None => full,
         };
         // Writing to a String cannot fail.
         let _ = writeln!(hosts, "{}\t{names}", endpoint.ipv4);

@@ -29,18 +29,18 @@ impl Engine {
         if signal.number() == Signal::KILL.number() || signal.number() == stop_signal.number() {
             self.mark_stopped(&container).await?;
         }
-        self.signal(&container, signal).await?;
+        self.signal(&container, signal).await
+    }
+
+    /// Hands `signal` to the monitor and tells listeners; a container that just ended has had it.
+    pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<()> {
+        let Some(task) = container.task() else {
+            return Ok(());
+        };
+        task.signal(signal.number()).await?;
         let attributes = [("signal".to_owned(), signal.number().to_string())];
         self.container_event(&container.record(), "kill", attributes);
         Ok(())
-    }
-
-    /// Hands `signal` to the monitor; a container that just ended has had it.
-    pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<()> {
-        match container.task() {
-            Some(task) => task.signal(signal.number()).await,
-            None => Ok(()),
-        }
     }
 
     /// From here on no restart policy brings the container back.

@@ -105,6 +105,7 @@ impl Engine {
         }
         container.set_task(Some(launched.task.clone()));
         info!(container = %container.id, pid = launched.pid, "started");
+        self.network_event(&container.record(), "connect");
         self.container_event(&container.record(), "start", []);
         let Launched {
             task,
@@ -359,11 +360,17 @@ pub(crate) enum Process {
 /// Exit code and error of a process that could not be started; the texts are runc's and containerd's, because
 /// clients read 126 and 127 out of them.
 pub(crate) fn failure(process: Process, kind: FailureKind, message: &str) -> (i32, Error) {
+    let other = match process {
+        Process::First => 128,
+        Process::Exec => 126,
+    };
     let (code, kind) = match kind {
         FailureKind::CommandNotFound => (127, ErrorKind::InvalidParameter),
         FailureKind::NotExecutable => (126, ErrorKind::InvalidParameter),
-        FailureKind::InvalidUser | FailureKind::MissingSource => (128, ErrorKind::InvalidParameter),
-        FailureKind::Other => (128, ErrorKind::Internal),
+        FailureKind::MissingSource => (other, ErrorKind::InvalidParameter),
+        // Docker looks users up itself, before the runtime.
+        FailureKind::InvalidUser => return (other, Error::internal(message)),
+        FailureKind::Other => (other, ErrorKind::Internal),
     };
     let before = match process {
         Process::First => {

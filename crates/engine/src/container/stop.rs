@@ -36,6 +36,8 @@ impl Engine {
             return Ok(Changed::No);
         }
         self.stop(&container, signal, timeout).await?;
+        // Whoever records the end holds the writer until address and ports are free again.
+        drop(container.writer.lock().await);
         self.container_event(&container.record(), "stop", []);
         Ok(Changed::Yes)
     }

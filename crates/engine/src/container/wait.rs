@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use onggi_api::container::{WaitCondition, WaitResponse};
+use onggi_api::container::{WaitCondition, WaitError, WaitResponse};
 use tokio::sync::watch;
 
 use super::record::{Record, Status};
@@ -54,7 +54,11 @@ impl Waiter {
         let record = reached.unwrap_or_else(|_| self.records.borrow().clone());
         WaitResponse {
             status_code: i64::from(record.state.exit_code),
-            error: None,
+            error: Some(&record.state.error)
+                .filter(|error| !error.is_empty())
+                .map(|error| WaitError {
+                    message: error.clone(),
+                }),
         }
     }
 }
