@@ -190,3 +190,18 @@ fn init_is_pid_1_and_buries_orphans() -> Result<()> {
     ensure!(daemon.cli(&["wait", "family"])?.ok()? == "143");
     daemon.clean()
 }
+
+#[test]
+fn exec_makes_no_directory() -> Result<()> {
+    let daemon = daemon()?;
+    daemon
+        .cli(&["run", "-d", "--name", "pot", "busybox", "sleep", "100"])?
+        .ok()?;
+    let output = daemon.cli(&["exec", "-w", "/missing/here", "pot", "true"])?;
+    ensure!(
+        output.code == 126 && output.stdout.contains("no such file or directory"),
+        "{output:?}"
+    );
+    ensure!(daemon.cli(&["exec", "pot", "test", "-e", "/missing"])?.code == 1);
+    daemon.clean()
+}

@@ -1,23 +1,28 @@
-//! The working directory: made if missing, entered, and proven to lie inside the root.
+//! The working directory: made for a container if it is missing, entered, and proven to lie inside the root.
 
 use rustix::io::Errno;
 
-use super::Child;
+use super::{Child, Container};
 use crate::Error;
 use crate::error::reason;
 use crate::root::{Links, Target};
 
-/// Makes it as Docker does: 0755, root's.
-pub(super) fn make(child: &mut Child<'_>) -> Result<(), Error> {
-    let path = &child.given.process.cwd;
-    let root = child.root()?;
+/// Makes it as Docker does: 0755, root's. Not for exec, where a wrong path is the caller's mistake.
+pub(super) fn make(container: &mut Container<'_>) -> Result<(), Error> {
+    let path = &container.child.given.process.cwd;
+    let root = container.child.root()?;
     if let Err(error) = root.locate(path, Links::Follow)
         && error.raw_os_error() == Some(Errno::NOENT.raw_os_error())
     {
         root.ensure(path, Target::Directory, Links::Follow)
             .map_err(|error| failed(path, reason(&error)))?;
     }
-    // Nothing is left to be opened inside the root; the descriptors that must not be working directories go.
+    Ok(())
+}
+
+/// Closes what must not become a working directory.
+pub(super) fn close(child: &mut Child<'_>) -> Result<(), Error> {
+    // Nothing is left to be opened inside the root.
     child.root = None;
     child.slave = None;
     if child.given.fifo.is_none() {

@@ -64,6 +64,10 @@ pub(super) const CONTAINER: &[OfContainer] = &[
         name: "setting kernel parameters",
         run: names::sysctls,
     },
+    Step {
+        name: "making the working directory",
+        run: cwd::make,
+    },
 ];
 
 /// A further process of a running container, until it stands in its root.
@@ -105,8 +109,8 @@ pub(super) const PROCESS: &[OfChild] = &[
         run: streams::own,
     },
     Step {
-        name: "making the working directory",
-        run: cwd::make,
+        name: "closing the root",
+        run: cwd::close,
     },
     Step {
         name: "confining",
