@@ -10,6 +10,7 @@
 mod devices; // device rules: one policy, two enforcers
 mod dir; // a directory of control files
 mod error; // what goes wrong
+mod features; // what the kernel can limit
 mod group; // one group in all hierarchies
 mod layout; // which hierarchies there are, and where
 mod limits; // resources to control files
@@ -17,6 +18,7 @@ mod stats; // control files to numbers
 
 pub use devices::{Access, Policy};
 pub use error::Error;
+pub use features::Features;
 pub use group::{Group, JoinPath};
 pub use layout::{Cgroups, Layout, Which};
 pub use limits::convert;

@@ -63,6 +63,7 @@ impl Engine {
             check_container_name(name).map_err(|fault| Error::of(&fault))?;
         }
         check_fields(&config, &host_config)?;
+        spec::conflicts::check(&config, &host_config)?;
         let image =
             self.inner
                 .images
@@ -101,6 +102,8 @@ impl Engine {
         merge::merge(&mut config, defaults);
         let (path, args) = merge::command(&config)?;
         self.settle(&mut host_config);
+        warnings.extend(spec::settle_limits(self, &mut host_config)?);
+        spec::conflicts::pin_containers(self, &mut host_config);
         if config.hostname.is_empty() {
             config.hostname = match Mode::of(&host_config) {
                 Mode::Host => rustix::system::uname()

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use onggi_api::container::HostConfig;
+use onggi_model::ContainerId;
 use onggi_network::{Endpoint, dns};
 
-use super::Record;
+use super::{Container, Record};
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::spec::network::Mode;
@@ -21,6 +23,42 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n\
     ff02::2\tip6-allrouters\n";
 
 impl Engine {
+    /// The container whose network this one is in, through any number of `container:`; itself, but for those.
+    pub(crate) fn network_owner(&self, record: &Record) -> ContainerId {
+        // A ring cannot run; it must not hang either.
+        const MOST: usize = 32;
+        let mut owner = record.id.clone();
+        let mut mode = Mode::of(&record.host_config);
+        for _ in 0..MOST {
+            let Mode::Container(other) = &mode else { break };
+            let Ok(other) = self.inner.containers.find(other) else {
+                break;
+            };
+            owner = other.id.clone();
+            mode = Mode::of(&other.record().host_config);
+        }
+        owner
+    }
+
+    /// Who shares a network shares its names: host name and domain name are those of the network's owner.
+    pub(crate) async fn share_names(&self, container: &Arc<Container>) -> Result<()> {
+        let record = container.record();
+        let owner = self.network_owner(&record);
+        if owner == record.id {
+            return Ok(());
+        }
+        let owner = self.inner.containers.find(owner.as_str())?.record();
+        let names = (&owner.config.hostname, &owner.config.domainname);
+        if names == (&record.config.hostname, &record.config.domainname) {
+            return Ok(());
+        }
+        self.commit(container, |record| {
+            record.config.hostname.clone_from(names.0);
+            record.config.domainname.clone_from(names.1);
+        })
+        .await
+    }
+
     /// Writes them anew for a run. A container in another's network uses that one's.
     pub(crate) fn write_files(&self, record: &Record, endpoint: Option<&Endpoint>) -> Result<()> {
         let host = &record.host_config;

@@ -30,7 +30,7 @@ impl Engine {
     }
 
     fn inspect(&self, container: &Container, record: &Record) -> Inspect {
-        let directory = self.container_directory(&record.id);
+        let directory = self.container_directory(&self.network_owner(record));
         // Docker shows these once the container has run.
         let began = !record.state.started_at.is_zero();
         let path = |name: &str| match began {

@@ -123,6 +123,7 @@ impl Engine {
         waiting: Vec<Waiting>,
     ) -> Result<Launched, (i32, Error)> {
         let general = |fault: Error| (128, fault);
+        self.share_names(container).await.map_err(general)?;
         let endpoint = self.allocate_network(container).await.map_err(general)?;
         let record = container.record();
         self.write_files(&record, endpoint.as_ref())
@@ -193,7 +194,7 @@ impl Engine {
             id: record.id.to_string(),
             spec: spec::build(self, record)?,
             rootfs,
-            user: Some(spec::user(record)),
+            user: Some(spec::user(record)?),
             tty: config.tty,
             console_size: window(record.host_config.console_size),
             stdin,

@@ -9,94 +9,23 @@ use onggi_runtime::defaults;
 use crate::container::Record;
 use crate::error::{Error, Result};
 
-/// Docker's floor for a memory limit.
-const LEAST_MEMORY: i64 = 6 << 20;
 /// The period that `--cpus` is measured in, in microseconds.
 const CPU_PERIOD: i64 = 100_000;
 
-/// Refuses limits that cannot be, in Docker's words.
+/// Refuses rules and devices that cannot be.
 pub(crate) fn check(record: &Record) -> Result<()> {
     let host = &record.host_config;
-    let refuse = |text: &str| Err(Error::invalid(text));
-    if host.memory != 0 && host.memory < LEAST_MEMORY {
-        return refuse("Minimum memory limit allowed is 6MB");
-    }
-    if host.memory_swap > 0 && host.memory == 0 {
-        return refuse(
-            "You should always set the Memory limit when using Memoryswap limit, see usage",
-        );
-    }
-    if host.memory > 0 && host.memory_swap > 0 && host.memory_swap < host.memory {
-        return refuse("Minimum memoryswap limit should be larger than memory limit, see usage");
-    }
-    if host.memory_reservation > 0 && host.memory_reservation < LEAST_MEMORY {
-        return refuse("Minimum memory reservation allowed is 6MB");
-    }
-    if host.memory > 0 && host.memory_reservation > host.memory {
-        return refuse(
-            "Minimum memory limit can not be less than memory reservation limit, see usage",
-        );
-    }
-    if host
-        .memory_swappiness
-        .is_some_and(|s| !(-1..=100).contains(&s))
-    {
-        return Err(Error::invalid(format!(
-            "Invalid value: {}, valid memory swappiness range is 0-100",
-            host.memory_swappiness.unwrap_or_default()
-        )));
-    }
-    if host.nano_cpus > 0 && (host.cpu_period > 0 || host.cpu_quota > 0) {
-        return refuse("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
-    }
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if host.nano_cpus < 0 || host.nano_cpus > i64::try_from(cpus).unwrap_or(1) * 1_000_000_000 {
-        return Err(Error::invalid(format!(
-            "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
-        )));
-    }
-    if host.cpu_shares < 0 {
-        return Err(Error::invalid(format!(
-            "invalid CPU shares ({}): value must be a positive integer",
-            host.cpu_shares
-        )));
-    }
-    if host.cpu_period != 0 && !(1_000..=1_000_000).contains(&host.cpu_period) {
-        return refuse(
-            "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
-        );
-    }
-    if host.cpu_quota > 0 && host.cpu_quota < 1_000 {
-        return refuse("CPU cfs quota can not be less than 1ms (i.e. 1000)");
-    }
-    if host.blkio_weight != 0 && !(10..=1000).contains(&host.blkio_weight) {
-        return refuse("Range of blkio weight is from 10 to 1000");
-    }
-    if host.oom_score_adj < -1000 || host.oom_score_adj > 1000 {
-        return Err(Error::invalid(format!(
-            "Invalid value {}, range for oom score adj is [-1000, 1000]",
-            host.oom_score_adj
-        )));
-    }
-    if host.shm_size < 0 {
-        return refuse("SHM size can not be less than 0");
-    }
-    if host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0 {
-        return refuse(
-            "Your kernel does not support CPU real-time scheduler in control groups: leave --cpu-rt-* away",
-        );
-    }
-    if host
-        .device_requests
-        .as_ref()
-        .is_some_and(|requests| !requests.is_empty())
-    {
-        return Err(Error::not_implemented(
-            "device requests (--gpus) are not there yet: name the devices with --device",
-        ));
-    }
     for rule in host.device_cgroup_rules.iter().flatten() {
         device_rule(rule)?;
+    }
+    for mapping in host.devices.iter().flatten() {
+        let access = &mapping.cgroup_permissions;
+        if access.len() > 3 || access.contains(|c| !"rwm".contains(c)) {
+            return Err(Error::invalid(format!(
+                "invalid device permissions {access:?} of {}: use letters of rwm",
+                mapping.path_on_host
+            )));
+        }
     }
     Ok(())
 }
@@ -154,6 +83,8 @@ fn cpu(host: &HostConfig) -> Cpu {
         period,
         cpus: named(&host.cpuset_cpus),
         mems: named(&host.cpuset_mems),
+        realtime_period: positive(host.cpu_realtime_period),
+        realtime_runtime: (host.cpu_realtime_runtime != 0).then_some(host.cpu_realtime_runtime),
         ..Cpu::default()
     }
 }
@@ -251,6 +182,12 @@ fn device_rules(host: &HostConfig) -> Result<Vec<DeviceRule>> {
         rules.push(device_rule(rule)?);
     }
     Ok(rules)
+}
+
+/// One device node of the host under the path `target`.
+pub(super) fn host_node(source: &str, target: &str) -> Result<Device> {
+    let metadata = std::fs::metadata(source).map_err(|e| Error::io(source, e))?;
+    node(&metadata, target).ok_or_else(|| Error::invalid(format!("{source}: not a device node")))
 }
 
 /// A device node of the host, or every one below a directory.

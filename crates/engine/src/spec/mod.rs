@@ -3,6 +3,9 @@
 //! One file a concern. Each is a pure function of the record and what the machine can do, but for mounts, which
 //! look at their sources.
 
+mod cdi;
+mod checks;
+pub(crate) mod conflicts;
 pub(crate) mod limits;
 mod mounts;
 pub(crate) mod namespaces;
@@ -10,19 +13,21 @@ pub(crate) mod network;
 pub(crate) mod process;
 pub(crate) mod security;
 
+use onggi_api::container::HostConfig;
+use onggi_cgroup::Group;
 use onggi_monitor::protocol::UserSpec;
 use onggi_oci::runtime::{Linux, Spec, VERSION};
 
 use crate::Engine;
 use crate::container::Record;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The document of one run.
 pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
     let host = &record.host_config;
     let namespaces = namespaces::namespaces(engine, record)?;
     let readonly = host.readonly_rootfs;
-    Ok(Spec {
+    let mut spec = Spec {
         version: VERSION.to_owned(),
         process: Some(process::process(record)?),
         root: Some(onggi_oci::runtime::Root {
@@ -51,15 +56,20 @@ pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
             ..Linux::default()
         }),
         ..Spec::default()
-    })
+    };
+    cdi::apply(cdi::edits(host)?, &mut spec)?;
+    Ok(spec)
 }
 
 /// Who the process runs as; names are looked up inside the container.
-pub(crate) fn user(record: &Record) -> UserSpec {
-    UserSpec {
+pub(crate) fn user(record: &Record) -> Result<UserSpec> {
+    let host = &record.host_config;
+    let mut groups = host.group_add.clone().unwrap_or_default();
+    groups.extend(cdi::groups(&cdi::edits(host)?));
+    Ok(UserSpec {
         user: record.config.user.clone(),
-        groups: record.host_config.group_add.clone().unwrap_or_default(),
-    }
+        groups,
+    })
 }
 
 /// The control group of a container.
@@ -75,6 +85,34 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
     security::check(record)?;
     namespaces::check(engine, record)?;
     limits::check(record)?;
+    cdi::edits(&record.host_config)?;
     network::request(record)?;
     Ok(())
+}
+
+/// Settles the limits of a new container against what the kernel knows. Returns what had to be given up.
+pub(crate) fn settle_limits(engine: &Engine, host: &mut HostConfig) -> Result<Vec<String>> {
+    let cgroups = &engine.inner.cgroups;
+    let parent = cgroups.open(crate::CGROUP_PARENT);
+    let known = parent.as_ref().map(Group::features).unwrap_or_default();
+    let mut warnings = checks::resources(&mut host.resources, &known, checks::Asked::New)?;
+    if host.cpu_realtime_runtime > 0 {
+        let above = match host.cgroup_parent.as_str() {
+            "" => parent.ok(),
+            above => cgroups.open(above).ok(),
+        };
+        let most = above
+            .and_then(|group| group.realtime())
+            .map_or(0, |(most, _)| most);
+        if most >= 0 && host.cpu_realtime_runtime > most {
+            return Err(Error::invalid(format!(
+                "the control group above the container may use {most} microseconds of real-time CPU time: \
+                 --cpu-rt-runtime cannot be {}; write more to its cpu.rt_runtime_us",
+                host.cpu_realtime_runtime
+            )));
+        }
+    }
+    warnings.extend(checks::rights(host)?);
+    warnings.extend(conflicts::warnings(host));
+    Ok(warnings)
 }

@@ -3,7 +3,7 @@
 use onggi_oci::runtime::Mount;
 use onggi_runtime::defaults;
 
-use super::network::Mode;
+use super::{namespaces, security};
 use crate::Engine;
 use crate::container::{Record, mounts};
 use crate::error::Result;
@@ -12,7 +12,7 @@ use crate::error::Result;
 pub(crate) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let wanted = mounts::of(record)?;
     let taken = |destination: &str| wanted.iter().any(|mount| mount.target == destination);
-    let mut list = system(record);
+    let mut list = system(engine, record)?;
     list.retain(|mount| !taken(&mount.destination));
     list.extend(
         own_files(engine, record)
@@ -27,8 +27,10 @@ pub(crate) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
 }
 
 /// proc, dev, sys, cgroup, shm, mqueue as Docker sets them up.
-fn system(record: &Record) -> Vec<Mount> {
+fn system(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     let host = &record.host_config;
+    let donor = namespaces::ipc_container(engine, host)?.map(|(_, donor)| donor.state.pid);
+    let writable = host.privileged || security::options(host)?.writable_cgroups;
     let mut list = defaults::mounts();
     for mount in &mut list {
         match mount.destination.as_str() {
@@ -37,12 +39,20 @@ fn system(record: &Record) -> Vec<Mount> {
                 mount.source = Some("/dev/shm".to_owned());
                 mount.options = vec!["rbind".to_owned(), "rprivate".to_owned()];
             }
+            "/dev/shm" if donor.is_some() => {
+                // In the mount namespace of the other one, from where the runtime takes a copy.
+                let pid = donor.unwrap_or_default();
+                mount.kind = Some("bind".to_owned());
+                mount.source = Some(format!("/proc/{pid}/root/dev/shm"));
+                mount.options = vec!["bind".to_owned(), "rprivate".to_owned()];
+            }
             "/dev/shm" => {
                 mount.options.retain(|option| !option.starts_with("size="));
                 mount.options.push(format!("size={}", host.shm_size));
             }
             // /dev/mqueue is always mounted anew: it shows the queues of whatever IPC namespace it is mounted in.
-            "/sys" | "/sys/fs/cgroup" if host.privileged => {
+            "/sys" if !host.privileged => {}
+            "/sys" | "/sys/fs/cgroup" if writable => {
                 for option in &mut mount.options {
                     if option == "ro" {
                         "rw".clone_into(option);
@@ -53,19 +63,13 @@ fn system(record: &Record) -> Vec<Mount> {
         }
     }
     list.retain(|mount| !(host.ipc_mode == "none" && mount.destination == "/dev/shm"));
-    list
+    Ok(list)
 }
 
 /// `/etc/resolv.conf`, `/etc/hostname`, `/etc/hosts`: files of the daemon, the container's to write unless its root is
 /// read-only.
 fn own_files(engine: &Engine, record: &Record) -> Vec<Mount> {
-    let owner = match Mode::of(&record.host_config) {
-        Mode::Container(other) => match engine.inner.containers.find(&other) {
-            Ok(other) => other.id.clone(),
-            Err(_) => record.id.clone(),
-        },
-        _ => record.id.clone(),
-    };
+    let owner = engine.network_owner(record);
     let directory = engine.container_directory(&owner);
     let access = if record.host_config.readonly_rootfs {
         "ro"

@@ -36,15 +36,30 @@ fn pid(host: &HostConfig) -> Result<Share<'_>> {
 }
 
 fn ipc(host: &HostConfig) -> Result<Share<'_>> {
-    match Share::parse("IPC", &host.ipc_mode, &["", "private", "none", "shareable"])? {
-        Share::Container(_) => Err(Error::not_implemented(
-            "--ipc container: not there yet; use --ipc host, or a bind mount that both containers share",
-        )),
-        _ if host.ipc_mode == "shareable" => Err(Error::not_implemented(
-            "--ipc shareable: other containers cannot join yet; use --ipc private",
-        )),
-        share => Ok(share),
+    Share::parse("IPC", &host.ipc_mode, &["", "private", "none", "shareable"])
+}
+
+/// The container whose IPC namespace, and with it `/dev/shm`, is used.
+pub(crate) fn ipc_container<'a>(
+    engine: &Engine,
+    host: &'a HostConfig,
+) -> Result<Option<(&'a str, std::sync::Arc<Record>)>> {
+    let Share::Container(other) = ipc(host)? else {
+        return Ok(None);
+    };
+    let failed = |fault: Error| fault.context(format!("can't join IPC of container {other}"));
+    let container = engine.inner.containers.find(other).map_err(failed)?;
+    let record = container.record();
+    if !record.state.is_running() {
+        let fault = Error::conflict(format!("container {} is not running", container.id));
+        return Err(failed(fault));
     }
+    if record.host_config.ipc_mode != "shareable" {
+        return Err(failed(Error::invalid(
+            "non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
+        )));
+    }
+    Ok(Some((other, record)))
 }
 
 fn uts(host: &HostConfig) -> Result<Share<'_>> {
@@ -75,8 +90,23 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
     pid(host)?;
     ipc(host)?;
     uts(host)?;
-    own_cgroup_view(engine, host)?;
+    let own_view = own_cgroup_view(engine, host)?;
     sysctls(record)?;
+    if host.privileged && own_view && host.cgroupns_mode == "private" && !engine.is_v2() {
+        return Err(Error::invalid(
+            "privileged mode is incompatible with private cgroup namespaces on cgroup v1 host.  You must run the \
+             container in the host cgroup namespace when running privileged mode",
+        ));
+    }
+    if super::security::options(host)?.writable_cgroups
+        && !(host.privileged || (own_view && engine.is_v2()))
+    {
+        // In a view of the host's groups that would be everybody's limits; on v1 the container's own are in the view.
+        return Err(Error::invalid(
+            "--security-opt writable-cgroups: needs cgroup v2 and a cgroup namespace of the container's own \
+             (--cgroupns private)",
+        ));
+    }
     match host.userns_mode.as_str() {
         "" | "host" => Ok(()),
         mode => Err(Error::invalid(format!("invalid USER mode: {mode}"))),
@@ -94,17 +124,25 @@ pub(crate) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
     match pid(host)? {
         Share::Own => add(NamespaceKind::Pid, None),
         Share::Host => {}
-        Share::Container(other) => add(NamespaceKind::Pid, Some(of(engine, other, "pid")?)),
+        Share::Container(other) => add(NamespaceKind::Pid, Some(of(engine, other, "PID", "pid")?)),
     }
-    if ipc(host)? == Share::Own {
-        add(NamespaceKind::Ipc, None);
+    match ipc_container(engine, host)? {
+        Some((_, donor)) => {
+            let path = format!("/proc/{}/ns/ipc", donor.state.pid);
+            add(NamespaceKind::Ipc, Some(path));
+        }
+        None if ipc(host)? == Share::Own => add(NamespaceKind::Ipc, None),
+        None => {}
     }
     if uts(host)? == Share::Own {
         add(NamespaceKind::Uts, None);
     }
     match Mode::of(host) {
         Mode::Host => {}
-        Mode::Container(other) => add(NamespaceKind::Network, Some(of(engine, &other, "net")?)),
+        Mode::Container(other) => add(
+            NamespaceKind::Network,
+            Some(of(engine, &other, "network", "net")?),
+        ),
         Mode::Bridge | Mode::None | Mode::Named(_) => add(NamespaceKind::Network, None),
     }
     if own_cgroup_view(engine, host)? {
@@ -114,12 +152,12 @@ pub(crate) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
 }
 
 /// The namespace file of a running container.
-fn of(engine: &Engine, container: &str, kind: &str) -> Result<String> {
+fn of(engine: &Engine, container: &str, what: &str, kind: &str) -> Result<String> {
     let container = engine.inner.containers.find(container)?;
     let record = container.record();
     if !record.state.is_running() {
         return Err(Error::conflict(format!(
-            "cannot join {kind} namespace of a non running container: {}",
+            "cannot join {what} of a non running container: {}",
             container.id
         )));
     }

@@ -17,6 +17,7 @@ pub(crate) fn process(record: &Record) -> Result<Process> {
         .chain(&record.args)
         .cloned()
         .collect();
+    let options = security::options(host)?;
     Ok(Process {
         terminal: config.tty,
         args,
@@ -24,7 +25,8 @@ pub(crate) fn process(record: &Record) -> Result<Process> {
         cwd: directory(&config.working_dir),
         capabilities: Some(security::capabilities(host)?),
         rlimits: rlimits(host.ulimits.as_deref().unwrap_or_default()),
-        no_new_privileges: security::options(host)?.no_new_privileges,
+        no_new_privileges: options.no_new_privileges,
+        apparmor_profile: options.apparmor,
         oom_score_adj: Some(i32::try_from(host.oom_score_adj).unwrap_or_default()),
         ..Process::default()
     })

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) no_new_privileges: bool,
+    pub(crate) writable_cgroups: bool,
+    pub(crate) apparmor: Option<String>,
     seccomp: Profile,
 }
 
@@ -30,9 +32,16 @@ pub(crate) fn options(host: &HostConfig) -> Result<Options> {
             Some((name, value)) => (name, Some(value)),
             None => (option.as_str(), None),
         };
+        let wrong = || Error::invalid(format!("invalid --security-opt 2: {option:?}"));
         match (name, value) {
-            ("no-new-privileges", None | Some("true")) => options.no_new_privileges = true,
-            ("no-new-privileges", Some("false")) => options.no_new_privileges = false,
+            ("no-new-privileges", None) => options.no_new_privileges = true,
+            ("no-new-privileges", Some(value)) => {
+                options.no_new_privileges = boolean(value).ok_or_else(wrong)?;
+            }
+            ("writable-cgroups", None) => options.writable_cgroups = true,
+            ("writable-cgroups", Some(value)) => {
+                options.writable_cgroups = boolean(value).ok_or_else(wrong)?;
+            }
             ("seccomp", Some("unconfined")) => options.seccomp = Profile::Unconfined,
             ("seccomp", Some("builtin" | "")) => options.seccomp = Profile::Default,
             ("seccomp", Some(profile)) => {
@@ -42,33 +51,46 @@ pub(crate) fn options(host: &HostConfig) -> Result<Options> {
                     })?;
                 options.seccomp = Profile::Own(Box::new(profile));
             }
-            // Nothing of these confines on a machine without the module; asking for no confinement is fulfilled.
-            ("apparmor", Some("unconfined")) | ("label", Some("disable")) => {}
+            // Asking for no confinement is fulfilled where there is none.
+            ("apparmor", Some("unconfined" | "")) if !has_apparmor() => {}
+            ("apparmor", Some(profile)) if has_apparmor() => {
+                options.apparmor = Some(profile.to_owned()).filter(|p| !p.is_empty());
+            }
             ("apparmor", Some(profile)) => {
-                return Err(Error::not_implemented(format!(
-                    "--security-opt apparmor={profile}: AppArmor profiles are not there yet; \
+                return Err(Error::invalid(format!(
+                    "--security-opt apparmor={profile}: AppArmor is not enabled in this kernel; \
                      leave the option away or use apparmor=unconfined"
                 )));
             }
-            ("label", _) => {
+            ("label", Some("disable")) | ("disable", None) => {}
+            ("label", Some(_)) => {
                 return Err(Error::not_implemented(format!(
-                    "--security-opt {option}: SELinux labels are not there yet; leave the option away"
+                    "--security-opt {option}: SELinux labels are not there yet; leave the option away or use label=disable"
                 )));
             }
-            ("writable-cgroups", Some("false")) => {}
-            ("writable-cgroups", _) => {
-                return Err(Error::not_implemented(
-                    "--security-opt writable-cgroups: not there yet; --privileged mounts them writable",
-                ));
-            }
-            _ => {
+            (_, None) => {
                 return Err(Error::invalid(format!(
-                    "invalid --security-opt 2: \"{option}\""
+                    "invalid --security-opt 1: {option:?}"
                 )));
             }
+            _ => return Err(wrong()),
         }
     }
     Ok(options)
+}
+
+/// As Go reads them, and Docker with it.
+fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+fn has_apparmor() -> bool {
+    let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
+    enabled.is_ok_and(|text| text.trim() == "Y")
 }
 
 /// Refuses what cannot be.
@@ -122,7 +144,12 @@ fn capabilities_of(host: &HostConfig) -> Result<Vec<String>> {
             .collect::<Vec<_>>()
     };
     if host.privileged {
-        return Ok(everything());
+        // No more than the daemon could hand out.
+        let own = onggi_sys::capability::bounding();
+        let held = |name: &String| {
+            onggi_sys::capability::number(name).is_some_and(|number| own & (1 << number) != 0)
+        };
+        return Ok(everything().into_iter().filter(held).collect());
     }
     let mut set: Vec<String> = match (add.iter().any(is_all), drop.iter().any(is_all)) {
         (true, _) => everything(),
@@ -145,15 +172,13 @@ fn is_all(name: &String) -> bool {
     name == "ALL"
 }
 
-/// The filter of system calls; none for privileged containers.
+/// The filter of system calls; for privileged containers only one that was asked for.
 pub(crate) fn seccomp(record: &Record) -> Result<Option<Seccomp>> {
     let host = &record.host_config;
-    if host.privileged {
-        return Ok(None);
-    }
     Ok(match options(host)?.seccomp {
         Profile::Unconfined => None,
         Profile::Own(profile) => Some(*profile),
+        Profile::Default if host.privileged => None,
         Profile::Default => Some(seccomp::default_profile(&capabilities_of(host)?)),
     })
 }

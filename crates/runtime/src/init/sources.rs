@@ -1,9 +1,10 @@
 //! What bind mounts bind, opened on the host before anything else: a detached copy of the mount, so that no path is looked up
 //! again later. Also our null device for masks.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use onggi_sys::namespace::flag;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
@@ -31,7 +32,11 @@ fn source(mount: &MountPlan) -> Result<Option<OwnedFd>, Error> {
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    match rustix::mount::open_tree(CWD, &mount.source, flags) {
+    let tree = match elsewhere(&mount.source) {
+        Some((pid, path)) => in_mount_namespace(pid, path, flags),
+        None => rustix::mount::open_tree(CWD, &mount.source, flags),
+    };
+    match tree {
         Ok(tree) => Ok(Some(tree)),
         Err(Errno::NOENT) => Err(Error::MissingMountSource {
             path: mount.source.clone(),
@@ -43,6 +48,40 @@ fn source(mount: &MountPlan) -> Result<Option<OwnedFd>, Error> {
             text: reason(&error),
         }),
     }
+}
+
+/// `/proc/PID/root/PATH` lies in the mount namespace of a process.
+fn elsewhere(source: &str) -> Option<(&str, &str)> {
+    let (pid, path) = source.strip_prefix("/proc/")?.split_once("/root/")?;
+    pid.parse::<u32>().ok().map(|_| (pid, path))
+}
+
+/// A mount can only be copied from within its own namespace (open_tree(2)): there and back. No link of the other's files is
+/// followed.
+fn in_mount_namespace(pid: &str, path: &str, flags: OpenTreeFlags) -> Result<OwnedFd, Errno> {
+    let enter = |namespace: &OwnedFd| {
+        onggi_sys::namespace::enter(namespace.as_fd(), flag::MOUNT)
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL))
+    };
+    let open =
+        |name: String| rustix::fs::open(name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    let other = open(format!("/proc/{pid}/ns/mnt"))?;
+    let own = open("/proc/self/ns/mnt".to_owned())?;
+    enter(&other)?;
+    let copy = || {
+        let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let place = rustix::fs::openat2(
+            root,
+            path,
+            OFlags::PATH | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS,
+        )?;
+        rustix::mount::open_tree(place, "", flags | OpenTreeFlags::AT_EMPTY_PATH)
+    };
+    let copied = copy();
+    enter(&own)?;
+    copied
 }
 
 /// The host's null device, known by its number and not by its name (CVE-2025-31133).
