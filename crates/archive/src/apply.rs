@@ -52,6 +52,28 @@ impl Default for Limits {
     }
 }
 
+/// What happens where a directory is to become something else, or something else a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflicts {
+    /// What is there goes.
+    #[default]
+    Replace,
+    /// [`Error::Overwrite`].
+    Refuse,
+}
+
+/// To whom belongs what is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owner {
+    /// To whom the archive says.
+    #[default]
+    Archive,
+    /// To this process.
+    Process,
+    /// To this user and group.
+    Fixed(u32, u32),
+}
+
 /// How an archive is applied.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ApplyOptions {
@@ -59,6 +81,13 @@ pub struct ApplyOptions {
     pub whiteouts: Whiteouts,
     /// How much it may hold.
     pub limits: Limits,
+    /// Directories and others in each other's place.
+    pub conflicts: Conflicts,
+    /// Owners.
+    pub owner: Owner,
+    /// The tree is one where others live: what the archive says about its root is left alone, and nothing is written
+    /// to file systems that show the kernel ([`crate::shows_the_kernel`]).
+    pub shared: bool,
 }
 
 impl ApplyOptions {
@@ -67,7 +96,18 @@ impl ApplyOptions {
     pub fn layer() -> ApplyOptions {
         ApplyOptions {
             whiteouts: Whiteouts::Overlay,
-            limits: Limits::default(),
+            ..ApplyOptions::default()
+        }
+    }
+
+    /// For `cp` into a tree where others live, which keeps its directories unless `conflicts` says else.
+    #[must_use]
+    pub fn copy(conflicts: Conflicts, owner: Owner) -> ApplyOptions {
+        ApplyOptions {
+            conflicts,
+            owner,
+            shared: true,
+            ..ApplyOptions::default()
         }
     }
 }
@@ -109,9 +149,27 @@ pub fn apply(
     root: BorrowedFd<'_>,
     options: &ApplyOptions,
 ) -> Result<Applied, Error> {
+    apply_below(reader, root, b"", options)
+}
+
+/// As [`apply`], with all names of the archive taken below `base`, a directory below `root`. Links are followed as if
+/// `root` were `/`: they may lead out of `base`, never out of `root`. Names of the archive themselves never lead out
+/// of `base`.
+///
+/// # Errors
+/// As [`apply`].
+pub fn apply_below(
+    reader: impl Read,
+    root: BorrowedFd<'_>,
+    base: &[u8],
+    options: &ApplyOptions,
+) -> Result<Applied, Error> {
     let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, reader));
-    let mut apply = Apply::new(root, options)?;
-    while let Some(entry) = tar.next()? {
+    let mut apply = Apply::new(root, base, options)?;
+    while let Some(mut entry) = tar.next()? {
+        if let Owner::Fixed(user, group) = options.owner {
+            (entry.uid, entry.gid) = (user, group);
+        }
         apply.entry(&entry, &mut tar)?;
     }
     let applied = apply.finish()?;
@@ -121,6 +179,8 @@ pub fn apply(
 
 struct Apply<'a> {
     tree: Tree,
+    /// Where the archive's root is.
+    base: Vec<u8>,
     options: &'a ApplyOptions,
     applied: Applied,
     umask: u32,
@@ -137,8 +197,15 @@ struct Late {
 }
 
 impl<'a> Apply<'a> {
-    fn new(root: BorrowedFd<'_>, options: &'a ApplyOptions) -> Result<Apply<'a>, Error> {
+    fn new(
+        root: BorrowedFd<'_>,
+        base: &[u8],
+        options: &'a ApplyOptions,
+    ) -> Result<Apply<'a>, Error> {
         let mut tree = Tree::new(root, options.whiteouts)?;
+        if options.shared {
+            tree.spare_the_kernel();
+        }
         let status = rustix::fs::fstat(root).map_err(Error::file("stat", b"."))?;
         let acl = rustix::fs::fgetxattr(root, "system.posix_acl_default", &mut [0_u8; 0][..]);
         if status.st_mode & 0o2000 == 0 && matches!(acl, Err(Errno::NODATA | Errno::NOTSUP)) {
@@ -146,6 +213,7 @@ impl<'a> Apply<'a> {
         }
         Ok(Apply {
             tree,
+            base: clean(base)?,
             options,
             applied: Applied::default(),
             umask: umask(),
@@ -176,6 +244,10 @@ impl<'a> Apply<'a> {
             });
         }
         let path = clean(&entry.path)?;
+        if path.is_empty() && entry.kind == Kind::Directory && self.options.shared {
+            return Ok(());
+        }
+        let path = self.placed(&path);
         let (parent, name) = split(&path);
         if self.options.whiteouts == Whiteouts::Overlay && name.starts_with(WHITEOUT) {
             return self.whiteout(parent, name, entry);
@@ -190,6 +262,38 @@ impl<'a> Apply<'a> {
             (Kind::CharacterDevice | Kind::BlockDevice | Kind::Fifo, false) => {
                 self.node(parent, name, entry)
             }
+        }
+    }
+
+    /// A clean name of the archive as one of the tree; the root's own stays empty only where both are one.
+    fn placed(&self, path: &[u8]) -> Vec<u8> {
+        match (self.base.is_empty(), path.is_empty()) {
+            (true, _) => path.to_vec(),
+            (false, true) => self.base.clone(),
+            (false, false) => tree::join(&self.base, path),
+        }
+    }
+
+    /// An error where what is at `name` must not give way to what comes.
+    fn yields(
+        &self,
+        at: BorrowedFd<'_>,
+        name: &[u8],
+        path: &[u8],
+        comes: Kind,
+    ) -> Result<(), Error> {
+        if self.options.conflicts == Conflicts::Replace {
+            return Ok(());
+        }
+        let status = match statat(at, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(status) => status,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(errno) => return Err(Error::file("stat", path)(errno)),
+        };
+        let directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+        match (directory, comes == Kind::Directory) {
+            (true, true) | (false, false) => Ok(()),
+            _ => Err(Error::overwrite(path, &self.base, directory)),
         }
     }
 
@@ -280,6 +384,7 @@ impl<'a> Apply<'a> {
                     self.tree.named(&path);
                 }
                 Err(Errno::NOTDIR | Errno::LOOP) => {
+                    self.yields(at, name, &path, Kind::Directory)?;
                     let hides = self.options.whiteouts == Whiteouts::Overlay
                         && tree::is_whiteout(at, name)?;
                     unlinkat(at, name, AtFlags::empty()).map_err(Error::file("replace", &path))?;
@@ -351,8 +456,10 @@ impl<'a> Apply<'a> {
         path: &[u8],
         entry: &Entry,
     ) -> Result<(), Error> {
-        fchown(directory, Some(user(entry)), Some(group(entry)))
-            .map_err(Error::file("chown", path))?;
+        if self.options.owner != Owner::Process {
+            fchown(directory, Some(user(entry)), Some(group(entry)))
+                .map_err(Error::file("chown", path))?;
+        }
         fchmod(directory, Mode::from_raw_mode(entry.mode & 0o1777))
             .map_err(Error::file("chmod", path))?;
         self.late.remove(path);
@@ -393,6 +500,12 @@ impl<'a> Apply<'a> {
     ) -> Result<(), Error> {
         let open = self.tree.directory(parent, Missing::Make)?;
         let path = &entry.path;
+        self.yields(
+            open.directory.as_fd(),
+            name,
+            &tree::join(parent, name),
+            entry.kind,
+        )?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
@@ -430,7 +543,7 @@ impl<'a> Apply<'a> {
     }
 
     fn hard_link(&mut self, parent: &[u8], name: &[u8], entry: &Entry) -> Result<(), Error> {
-        let target = clean(&entry.link)?;
+        let target = self.placed(&clean(&entry.link)?);
         let (target_parent, target_name) = split(&target);
         if target_name.is_empty() {
             return Err(Error::name(&entry.path, "it is a hard link to the root"));
@@ -438,6 +551,12 @@ impl<'a> Apply<'a> {
         let path = &entry.path;
         let from = self.tree.directory(target_parent, Missing::Refuse)?;
         let open = self.tree.directory(parent, Missing::Make)?;
+        self.yields(
+            open.directory.as_fd(),
+            name,
+            &tree::join(parent, name),
+            entry.kind,
+        )?;
         // Never through a link in the last component: that links the link itself.
         let link = |at: BorrowedFd<'_>| {
             linkat(
@@ -467,6 +586,12 @@ impl<'a> Apply<'a> {
     fn symlink(&mut self, parent: &[u8], name: &[u8], entry: &Entry) -> Result<(), Error> {
         let open = self.tree.directory(parent, Missing::Make)?;
         let path = &entry.path;
+        self.yields(
+            open.directory.as_fd(),
+            name,
+            &tree::join(parent, name),
+            entry.kind,
+        )?;
         self.replacing(&open, name, |at| symlinkat(entry.link.as_slice(), at, name))
             .map_err(Error::file("symlink", path))?;
         self.attributes(&open, name, entry)
@@ -484,6 +609,12 @@ impl<'a> Apply<'a> {
             _ => makedev(entry.device.0, entry.device.1),
         };
         let mode = Mode::from_raw_mode(entry.mode & 0o777);
+        self.yields(
+            open.directory.as_fd(),
+            name,
+            &tree::join(parent, name),
+            entry.kind,
+        )?;
         self.replacing(&open, name, |at| mknodat(at, name, kind, mode, device))
             .map_err(Error::file("mknod", &entry.path))?;
         self.attributes(&open, name, entry)
@@ -555,7 +686,8 @@ impl<'a> Apply<'a> {
 
     /// Whether what this process makes belongs to whom the entry says.
     fn owned_already(&self, plain: bool, entry: &Entry) -> bool {
-        plain && entry.uid == self.user && entry.gid == self.group
+        self.options.owner == Owner::Process
+            || plain && entry.uid == self.user && entry.gid == self.group
     }
 
     fn set_xattr(

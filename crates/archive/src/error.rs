@@ -30,6 +30,18 @@ pub enum Error {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A directory would have to give way to something else, or the other way round.
+    #[error("cannot overwrite {there} {path:?} with {comes} {base:?}")]
+    Overwrite {
+        /// What is there.
+        there: &'static str,
+        /// What comes.
+        comes: &'static str,
+        /// Where.
+        path: String,
+        /// Where the archive goes.
+        base: String,
+    },
     /// More of something than allowed.
     #[error("archive has more than {limit} {what}")]
     TooLarge {
@@ -74,6 +86,20 @@ impl Error {
         }
     }
 
+    pub(crate) fn overwrite(path: &[u8], base: &[u8], directory: bool) -> Error {
+        let absolute = |path: &[u8]| format!("/{}", String::from_utf8_lossy(path));
+        let (there, comes) = match directory {
+            true => ("directory", "non-directory"),
+            false => ("non-directory", "directory"),
+        };
+        Error::Overwrite {
+            there,
+            comes,
+            path: absolute(path),
+            base: absolute(base),
+        }
+    }
+
     pub(crate) fn invalid(text: impl Into<String>) -> Error {
         Error::Invalid(text.into())
     }
@@ -91,7 +117,7 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Error::Truncated | Error::Invalid(_) | Error::Name { .. } => {
+            Error::Truncated | Error::Invalid(_) | Error::Name { .. } | Error::Overwrite { .. } => {
                 ErrorKind::InvalidParameter
             }
             Error::Unsupported(_) | Error::Compression(_) => ErrorKind::NotImplemented,

@@ -9,19 +9,23 @@ mod apply;
 mod compression;
 mod error;
 mod header;
+mod kernel;
 mod pack;
 mod pax;
 mod reader;
+mod rebase;
 mod tree;
 mod writer;
 
 pub use ahead::ReadAhead;
-pub use apply::{Applied, ApplyOptions, Limits, apply, apply_at};
+pub use apply::{Applied, ApplyOptions, Conflicts, Limits, Owner, apply, apply_at, apply_below};
 pub use compression::{Compression, decompress};
 pub use error::Error;
 pub use header::{Entry, Kind, Time, Xattrs};
-pub use pack::{PackOptions, Packed, Times, pack, pack_at};
+pub use kernel::shows_the_kernel;
+pub use pack::{PackOptions, Packed, Times, pack, pack_at, pack_one};
 pub use reader::TarReader;
+pub use rebase::rebase;
 pub use writer::TarWriter;
 
 /// How removals are told in a tree.

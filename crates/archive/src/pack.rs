@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use crate::header::{Entry, Kind, Time, Xattrs};
 use crate::tree::{self, join};
-use crate::{Error, TarWriter, Whiteouts};
+use crate::{Error, TarWriter, Whiteouts, shows_the_kernel};
 
 /// What extended attributes and their names may take; the kernel's limit for either.
 const XATTR: usize = 64 << 10;
@@ -44,10 +44,12 @@ pub struct PackOptions {
     pub times: Times,
     /// Whether an entry `./` for the root comes first.
     pub with_root: bool,
-    /// In front of every name, without slashes at its ends: `cp` of `/a/b` packs below `b`.
+    /// In front of every name, without a slash at its end unless it is one: `cp` of `/a/b` packs below `b`.
     pub prefix: Vec<u8>,
     /// Owner and group of all entries instead of their own.
     pub owner: Option<(u32, u32)>,
+    /// Paths, without slashes at their ends, that are left out with all below them.
+    pub without: Vec<Vec<u8>>,
 }
 
 impl PackOptions {
@@ -108,6 +110,39 @@ pub fn pack(
     Ok(pack.packed)
 }
 
+/// Writes a tar of what is at `name` in `parent`, with all below it when it is a directory. In the archive it is called
+/// as [`PackOptions::prefix`] says.
+///
+/// # Errors
+/// As [`pack`]; [`Error::File`] also when nothing is there.
+pub fn pack_one(
+    parent: BorrowedFd<'_>,
+    name: &[u8],
+    sink: impl Write,
+    options: &PackOptions,
+) -> Result<Packed, Error> {
+    let status =
+        statat(parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(Error::file("stat", name))?;
+    if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+        let directory = tree::open(parent, name).map_err(Error::file("open", name))?;
+        let options = PackOptions {
+            with_root: true,
+            ..options.clone()
+        };
+        return pack(directory.as_fd(), sink, &options);
+    }
+    let mut pack = Pack {
+        tar: TarWriter::new(std::io::BufWriter::with_capacity(128 << 10, sink)),
+        options,
+        packed: Packed::default(),
+        linked: HashMap::new(),
+    };
+    pack.entry(parent, name, b"", &status)?;
+    let mut sink = pack.tar.finish()?;
+    sink.flush().map_err(Error::Write)?;
+    Ok(pack.packed)
+}
+
 struct Pack<'a, W: Write> {
     tar: TarWriter<W>,
     options: &'a PackOptions,
@@ -119,6 +154,7 @@ struct Pack<'a, W: Write> {
 /// A directory on the way down, with the names in it still to pack, last one first.
 struct Level {
     directory: OwnedFd,
+    device: u64,
     path: Vec<u8>,
     names: Vec<Vec<u8>>,
 }
@@ -126,19 +162,25 @@ struct Level {
 impl<W: Write> Pack<'_, W> {
     fn tree(&mut self, root: BorrowedFd<'_>) -> Result<(), Error> {
         let directory = tree::open(root, b".").map_err(Error::file("open", b"."))?;
+        let status = fstat(&directory).map_err(Error::file("stat", b"."))?;
         if self.options.with_root {
-            let status = fstat(&directory).map_err(Error::file("stat", b"."))?;
             self.directory(directory.as_fd(), b"", &status)?;
         } else {
             self.opaque(directory.as_fd(), b"")?;
         }
-        let mut levels = vec![self.level(directory, Vec::new())?];
+        if shows_the_kernel(directory.as_fd()) {
+            return Ok(());
+        }
+        let mut levels = vec![self.level(directory, Vec::new(), status.st_dev)?];
         while let Some(level) = levels.last_mut() {
             let Some(name) = level.names.pop() else {
                 levels.pop();
                 continue;
             };
             let path = join(&level.path, &name);
+            if self.options.without.contains(&path) {
+                continue;
+            }
             let at = level.directory.as_fd();
             let status = match statat(at, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(status) => status,
@@ -151,8 +193,14 @@ impl<W: Write> Pack<'_, W> {
                     Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
                     Err(errno) => return Err(Error::file("open", &path)(errno)),
                 };
+                // What was opened may not be what was looked at.
+                let status = fstat(&directory).map_err(Error::file("stat", &path))?;
                 self.directory(directory.as_fd(), &path, &status)?;
-                let level = self.level(directory, path)?;
+                let crossed = status.st_dev != level.device;
+                if crossed && shows_the_kernel(directory.as_fd()) {
+                    continue;
+                }
+                let level = self.level(directory, path, status.st_dev)?;
                 levels.push(level);
             } else {
                 self.entry(at, &name, &path, &status)?;
@@ -162,7 +210,7 @@ impl<W: Write> Pack<'_, W> {
     }
 
     /// The names in a directory in descending order.
-    fn level(&self, directory: OwnedFd, path: Vec<u8>) -> Result<Level, Error> {
+    fn level(&self, directory: OwnedFd, path: Vec<u8>, device: u64) -> Result<Level, Error> {
         let read = || -> Result<Vec<Vec<u8>>, Errno> {
             let mut names = Vec::new();
             for entry in Dir::read_from(&directory)? {
@@ -178,6 +226,7 @@ impl<W: Write> Pack<'_, W> {
         names.sort_unstable_by(|one, other| other.cmp(one));
         Ok(Level {
             directory,
+            device,
             path,
             names,
         })
@@ -192,6 +241,7 @@ impl<W: Write> Pack<'_, W> {
         let mut entry = self.describe(Kind::Directory, path, status);
         entry.path = match entry.path.is_empty() {
             true => b"./".to_vec(),
+            false if entry.path.ends_with(b"/") => entry.path,
             false => [&entry.path[..], b"/"].concat(),
         };
         entry.xattrs = self.xattrs(path, Source::Open(directory))?;
@@ -300,6 +350,9 @@ impl<W: Write> Pack<'_, W> {
         match (self.options.prefix.is_empty(), path.is_empty()) {
             (true, _) => path.to_vec(),
             (false, true) => self.options.prefix.clone(),
+            (false, false) if self.options.prefix.ends_with(b"/") => {
+                [&self.options.prefix, path].concat()
+            }
             (false, false) => join(&self.options.prefix, path),
         }
     }

@@ -15,7 +15,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::header::Time;
-use crate::{Error, Whiteouts};
+use crate::{Error, Whiteouts, kernel};
 
 /// Links followed for one name, as the kernel counts them.
 const MAX_LINKS: usize = 40;
@@ -56,6 +56,8 @@ pub(crate) struct Tree {
     made: HashSet<Vec<u8>>,
     /// Whether a character device 0:0 in the way is a removal, which gives way.
     whiteouts: Whiteouts,
+    /// The root's device, where nothing may be written to file systems that show the kernel.
+    spare: Option<u64>,
 }
 
 impl Tree {
@@ -74,6 +76,7 @@ impl Tree {
             implied: HashSet::new(),
             made: HashSet::new(),
             whiteouts,
+            spare: None,
         })
     }
 
@@ -82,6 +85,17 @@ impl Tree {
         if let Some(root) = self.open.first_mut() {
             root.plain = true;
         }
+    }
+
+    /// From now on directories of file systems that show the kernel are refused.
+    pub(crate) fn spare_the_kernel(&mut self) {
+        let device = self
+            .open
+            .first()
+            .and_then(|root| rustix::fs::fstat(&*root.directory).ok())
+            .map(|status| status.st_dev);
+        // A root that cannot be looked at has no device: every directory is checked.
+        self.spare = Some(device.unwrap_or(u64::MAX));
     }
 
     /// The root itself.
@@ -124,6 +138,16 @@ impl Tree {
             Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => self.walk(path, missing)?,
             Err(errno) => return Err(Error::file("open", path)(errno)),
         };
+        if let Some(device) = self.spare {
+            let at = found.directory.as_fd();
+            let status = rustix::fs::fstat(at).map_err(Error::file("stat", path))?;
+            if status.st_dev != device && kernel::shows_the_kernel(at) {
+                return Err(Error::name(
+                    path,
+                    "it lies in a file system that shows the kernel",
+                ));
+            }
+        }
         let found = Open {
             asked: path.to_vec(),
             ..found

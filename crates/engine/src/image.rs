@@ -318,7 +318,7 @@ impl Engine {
 }
 
 /// `fromImage` and `tag` of a request: the tag may be a digest, and may be in the name already.
-fn reference_of(name: &str, tag: &str) -> Result<ImageRef> {
+pub(crate) fn reference_of(name: &str, tag: &str) -> Result<ImageRef> {
     let text = match tag {
         "" => name.to_owned(),
         digest if digest.contains(':') => format!("{name}@{digest}"),

@@ -19,7 +19,7 @@ mod spec; // record to OCI document
 mod system; // info, version
 mod task; // the conversation with a monitor
 
-pub use container::{Attach, Changed, LogStream, Waiter};
+pub use container::{Attach, Changed, Chunks, CommitOptions, ExtractOptions, LogStream, Waiter};
 pub use engine::{CGROUP_PARENT, Config, Engine, MONITORS_CGROUP, Programs};
 pub use error::{Error, Result};
 pub use events::EventsOptions;

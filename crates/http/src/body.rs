@@ -73,6 +73,27 @@ impl hyper::body::Body for Channel {
     }
 }
 
+/// As [`channel`]; after an error the answer breaks off, so that a reader does not take it for whole.
+pub fn fallible(chunks: mpsc::Receiver<io::Result<Bytes>>) -> Body {
+    Fallible(chunks).boxed_unsync()
+}
+
+struct Fallible(mpsc::Receiver<io::Result<Bytes>>);
+
+impl hyper::body::Body for Fallible {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0
+            .poll_recv(cx)
+            .map(|chunk| chunk.map(|chunk| chunk.map(Frame::data)))
+    }
+}
+
 /// One piece, made when somebody waits for it: an answer whose head is sent before its body is known.
 pub fn later(bytes: impl Future<Output = Bytes> + Send + 'static) -> Body {
     let stream = futures_util::stream::once(async move { Ok(Frame::data(bytes.await)) });

@@ -1,4 +1,4 @@
-//! The instructions of `import --change`: the part of a Dockerfile that changes an image's configuration.
+//! The instructions of `import --change` and `commit --change`: the part of a Dockerfile that changes an image's configuration.
 //!
 //! The whole language, with stages and RUN, is the builder's.
 
@@ -14,7 +14,7 @@ use crate::Error;
 ///
 /// # Errors
 /// InvalidParameter, with Docker's text for other instructions.
-pub(crate) fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), Error> {
+pub fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), Error> {
     let lines = changes.iter().flat_map(|change| joined(change));
     for line in lines {
         instruction(config, &line)?;

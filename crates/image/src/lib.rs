@@ -1,4 +1,4 @@
-//! Pull, load, import, tag, list, remove.
+//! Pull, load, import, commit, tag, list, remove.
 //!
 //! What an image is to Docker's users, over the bytes that `store` keeps, the directories that `snapshot`
 //! names and the tars that `archive` unpacks. Who uses an image is not known here: the engine says it where
@@ -8,6 +8,7 @@
 //! wrote goes with its lease; the ID is the configuration's digest; index and manifest bytes stay as they came.
 
 mod change; // the instructions of `import --change`
+mod commit; // a container's changes as one more layer
 mod document; // manifests for images that came without one
 mod error; // what can go wrong, in Docker's words
 mod glob; // Go's path.Match, for the filter `reference`
@@ -21,6 +22,8 @@ mod pull; // from a registry
 mod remove; // untag or delete
 mod unpack; // one pass: keep, hash, inflate, hash, apply
 
+pub use change::apply as change;
+pub use commit::Commit;
 pub use error::Error;
 pub use images::{Image, Images, Options};
 pub use import::Import;

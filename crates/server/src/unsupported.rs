@@ -1,22 +1,17 @@
 //! Docker's endpoints that are not there yet: each answers 501 and says so, after reading nothing.
 
-use onggi_http::{Route, delete, get, head, post, put};
+use onggi_http::{Route, delete, get, post, put};
 
 use crate::call::{Call, Reply};
 use crate::failure::Failure;
 
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("containers/{id}/top", &handle),
-    get("containers/{id}/changes", &handle),
-    get("containers/{id}/export", &handle),
     get("containers/{id}/stats", &handle),
     post("containers/{id}/update", &handle),
     post("containers/{id}/pause", &handle),
     post("containers/{id}/unpause", &handle),
     get("containers/{id}/attach/ws", &handle),
-    head("containers/{id}/archive", &handle),
-    get("containers/{id}/archive", &handle),
-    put("containers/{id}/archive", &handle),
     post("containers/prune", &handle),
     post("build", &handle),
     post("build/prune", &handle),
@@ -25,7 +20,6 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("images/search", &handle),
     post("images/prune", &handle),
     post("auth", &handle),
-    post("commit", &handle),
     get("system/df", &handle),
     get("images/{name...}/get", &handle),
     get("images/get", &handle),

@@ -6,6 +6,7 @@ mod host; // of this machine
 mod inspect; // one container in full
 mod mount; // what is mounted
 mod options; // query parameters
+mod path; // files: what is at a path, what changed
 mod resources; // limits
 mod summary; // a container in a list
 
@@ -24,6 +25,7 @@ pub use mount::{
 pub use options::{
     AttachOptions, ListOptions, LogsOptions, RemoveOptions, WaitCondition, WaitError, WaitResponse,
 };
+pub use path::{CommitResponse, FilesystemChange, PATH_STAT_HEADER, PathStat, file_mode};
 pub use resources::{
     DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice,
 };

@@ -5,9 +5,13 @@
 //!
 //! Invariants: a record is in the catalogue before it is published; a name belongs to at most one container.
 
+mod archive;
 mod attach;
+mod changes;
+mod commit;
 mod create;
 mod exit;
+mod export;
 mod files;
 mod inspect;
 mod kill;
@@ -17,12 +21,15 @@ mod logs;
 mod merge;
 pub(crate) mod mounts;
 mod names;
+mod place;
 mod record;
 mod remove;
 mod rename;
 mod resize;
 mod start;
 mod stop;
+mod user;
+mod view;
 mod wait;
 
 use std::collections::{BTreeMap, HashMap};
@@ -32,7 +39,9 @@ use onggi_api::container::AttachOptions;
 use onggi_model::ContainerId;
 use tokio::sync::{oneshot, watch};
 
+pub use archive::{Chunks, ExtractOptions};
 pub use attach::Attach;
+pub use commit::CommitOptions;
 pub use logs::LogStream;
 pub use wait::Waiter;
 

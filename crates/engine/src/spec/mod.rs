@@ -7,7 +7,7 @@ mod cdi;
 mod checks;
 pub(crate) mod conflicts;
 pub(crate) mod limits;
-mod mounts;
+pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod process;

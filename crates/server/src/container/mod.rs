@@ -1,8 +1,12 @@
 //! Containers: the list is the documentation, the coverage and the router.
 
+mod archive;
 mod attach;
+mod changes;
+mod commit;
 pub(crate) mod compat; // before 1.55
 mod create;
+mod export;
 mod inspect;
 mod kill;
 mod list;
@@ -17,7 +21,7 @@ mod wait;
 
 use http::StatusCode;
 use onggi_engine::Changed;
-use onggi_http::{Route, delete, get, post};
+use onggi_http::{Route, delete, get, head, post, put};
 
 use crate::call::{Call, Reply, status};
 
@@ -37,6 +41,12 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("containers/{id}/wait", &wait::handle),
     post("containers/{id}/attach", &attach::handle),
     delete("containers/{id}", &remove::handle),
+    head("containers/{id}/archive", &archive::stat),
+    get("containers/{id}/archive", &archive::get),
+    put("containers/{id}/archive", &archive::put),
+    get("containers/{id}/changes", &changes::handle),
+    get("containers/{id}/export", &export::handle),
+    post("commit", &commit::handle),
 ];
 
 /// 204 for a change, 304 for none.

@@ -1,0 +1,361 @@
+//! The files of a container as it sees them, from outside of it: one descriptor of its root.
+//!
+//! Of a running container that is `/proc/PID/root`, with everything that is mounted there. Of a stopped one it is an
+//! overlay of our own with its binds, in a mount namespace that nobody else is in and that ends with the view: for
+//! reading, the writable layer is the topmost lower one and nothing can be changed; for writing, it is mounted as it
+//! is when the container runs, and the caller holds the container's writer, so that a start waits.
+//!
+//! Not here: what is done with the files (`archive`, `export`).
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use onggi_oci::runtime::Mount;
+use onggi_snapshot::Rootfs;
+use onggi_sys::mount::{Attributes, Reach, set_attributes};
+use onggi_sys::namespace;
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+
+use super::place;
+use super::{Container, Record};
+use crate::error::{Error, Result};
+use crate::{Engine, spec};
+
+/// The files of a container.
+#[derive(Debug)]
+pub(crate) struct View {
+    // Closed in this order: the namespace takes its mounts along.
+    root: OwnedFd,
+    _namespace: Option<OwnedFd>,
+}
+
+/// What a view is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// What a view of a container that does not run is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Stopped {
+    rootfs: Rootfs,
+    /// A directory of ours, which the root covers in the view's namespace.
+    place: PathBuf,
+    binds: Vec<Mount>,
+    readonly: bool,
+}
+
+impl View {
+    /// The root directory.
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// Of a running container, through its first process.
+    pub(crate) fn running(record: &Record) -> Result<View> {
+        let process = process(record)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::openat(&process, "root", flags, Mode::empty())
+            .map_err(|e| Error::io("open the container's root", e))?;
+        Ok(View {
+            root,
+            _namespace: None,
+        })
+    }
+
+    /// The root file system alone of a running container, without what is mounted in it.
+    pub(crate) fn running_root(record: &Record) -> Result<View> {
+        let process = process(record)?;
+        let target = rustix::fs::openat(
+            &process,
+            "ns/mnt",
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|e| Error::io("open the container's mounts", e))?;
+        let root = apart(move || {
+            // A copy of the mount that is the namespace's root, attached nowhere. It takes being inside to make one.
+            namespace::enter(target.as_fd(), namespace::flag::MOUNT)?;
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            Ok(rustix::mount::open_tree(CWD, "/", flags)?)
+        })
+        .map_err(|e| Error::io("copy the container's root mount", e))?;
+        Ok(View {
+            root,
+            _namespace: None,
+        })
+    }
+
+    /// Of a container that does not run.
+    pub(crate) fn stopped(stopped: Stopped, access: Access) -> Result<View> {
+        match View::mounted(stopped.clone(), access) {
+            // A place to mount something onto is missing: it is made as a start makes it.
+            Err(error) if access == Access::Read && error.kind() == io::ErrorKind::NotFound => {
+                View::mounted(stopped.clone(), Access::Write)
+                    .and_then(|_| View::mounted(stopped, Access::Read))
+            }
+            other => other,
+        }
+        .map_err(|e| Error::io("mount the container's files", e))
+    }
+
+    /// The read-only layers below `rootfs` alone.
+    pub(crate) fn below(stopped: Stopped) -> Result<View> {
+        let Rootfs::Overlay { lower, work, .. } = stopped.rootfs else {
+            return Err(no_record());
+        };
+        let (below, top) = match lower.as_slice() {
+            [only] => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let root = rustix::fs::open(only, flags, Mode::empty())
+                    .map_err(|e| Error::io("open the image's files", e))?;
+                return Ok(View {
+                    root,
+                    _namespace: None,
+                });
+            }
+            [top, below @ ..] => (below.to_vec(), top.clone()),
+            [] => return Err(Error::internal("an overlay needs a lower layer")),
+        };
+        let stopped = Stopped {
+            rootfs: Rootfs::Overlay {
+                lower: below,
+                upper: top,
+                work,
+            },
+            binds: Vec::new(),
+            ..stopped
+        };
+        View::mounted(stopped, Access::Read).map_err(|e| Error::io("mount the image's files", e))
+    }
+
+    fn mounted(stopped: Stopped, access: Access) -> io::Result<View> {
+        apart(move || {
+            let root = stopped.mount(access)?;
+            for bind in &stopped.binds {
+                attach(root.as_fd(), bind, access).map_err(|error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", bind.destination))
+                })?;
+            }
+            if stopped.readonly || access == Access::Read {
+                set_attributes(root.as_fd(), Reach::One, READ_ONLY)?;
+            }
+            let namespace = File::open("/proc/thread-self/ns/mnt")?;
+            Ok(View {
+                root,
+                _namespace: Some(namespace.into()),
+            })
+        })
+    }
+}
+
+impl Stopped {
+    /// A root alone.
+    pub(crate) fn of(rootfs: Rootfs, place: PathBuf) -> Stopped {
+        Stopped {
+            rootfs,
+            place,
+            binds: Vec::new(),
+            readonly: false,
+        }
+    }
+
+    /// Mounts the root over our place; a descriptor of it.
+    fn mount(&self, access: Access) -> io::Result<OwnedFd> {
+        match &self.rootfs {
+            Rootfs::Directory(path) => {
+                let flags = OpenTreeFlags::OPEN_TREE_CLONE
+                    | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                    | OpenTreeFlags::AT_RECURSIVE;
+                let tree = rustix::mount::open_tree(CWD, path, flags)?;
+                let empty = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+                rustix::mount::move_mount(&tree, "", CWD, &self.place, empty)?;
+            }
+            Rootfs::Overlay { lower, upper, work } => {
+                let (lower, own): (Vec<&Path>, &[&Path]) = match access {
+                    Access::Read => {
+                        let all = std::iter::once(upper).chain(lower);
+                        (all.map(PathBuf::as_path).collect(), &[])
+                    }
+                    Access::Write => (
+                        lower.iter().map(PathBuf::as_path).collect(),
+                        &[upper.as_path(), work.as_path()],
+                    ),
+                };
+                self.overlay(&lower, own)?;
+            }
+        }
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(&self.place, flags, Mode::empty())?)
+    }
+
+    /// By mount(2), which every kernel has. Layers are named by their descriptors, relative to the directory of
+    /// those: the page that the options must fit in takes 500 of them.
+    fn overlay(&self, lower: &[&Path], own: &[&Path]) -> io::Result<()> {
+        let mut held: Vec<OwnedFd> = Vec::new();
+        for path in lower.iter().chain(own) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            held.push(rustix::fs::open(*path, flags, Mode::empty())?);
+        }
+        let names: Vec<String> = held.iter().map(|fd| fd.as_raw_fd().to_string()).collect();
+        let (lower, own) = names.split_at(lower.len());
+        let mut data = format!("lowerdir={},index=off", lower.join(":"));
+        if let [upper, work] = own {
+            data.push_str(&format!(",upperdir={upper},workdir={work}"));
+        }
+        let data = std::ffi::CString::new(data)?;
+        // This thread's own working directory: it shares none since it left the namespace.
+        rustix::process::chdir("/proc/self/fd")?;
+        rustix::mount::mount(
+            "overlay",
+            &self.place,
+            "overlay",
+            MountFlags::empty(),
+            data.as_c_str(),
+        )?;
+        rustix::process::chdir("/")?;
+        Ok(())
+    }
+}
+
+const READ_ONLY: Attributes = Attributes {
+    set: onggi_sys::mount::RDONLY,
+    clear: 0,
+    propagation: 0,
+};
+
+/// Binds one mount of the container below `root`. A source that is not there is left out: so is its target then.
+fn attach(root: BorrowedFd<'_>, bind: &Mount, access: Access) -> io::Result<()> {
+    let Some(source) = &bind.source else {
+        return Ok(());
+    };
+    let has = |name: &str| bind.options.iter().any(|option| option == name);
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if has("rbind") {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    let tree = match rustix::mount::open_tree(CWD, source.as_str(), flags) {
+        Ok(tree) => tree,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if access == Access::Read || has("ro") || has("rro") {
+        let reach = match access == Access::Read || has("rro") {
+            true => Reach::Tree,
+            false => Reach::One,
+        };
+        set_attributes(tree.as_fd(), reach, READ_ONLY)?;
+    }
+    let directory = place::is_directory(tree.as_fd())?;
+    let destination = bind.destination.as_bytes();
+    let target = match place::open(root, destination, OFlags::PATH) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && access == Access::Write => {
+            place::make(root, destination, directory)?;
+            place::open(root, destination, OFlags::PATH)?
+        }
+        other => other?,
+    };
+    if place::is_directory(target.as_fd())? != directory {
+        return Err(Errno::NOTDIR.into());
+    }
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(&tree, "", &target, "", flags)?;
+    Ok(())
+}
+
+/// Runs `work` on a thread of its own, in a mount namespace of its own that no mount leaves. What it gives back may
+/// keep that namespace; nobody switches back to use a thread again.
+fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    let run = move || {
+        let host = File::open("/proc/thread-self/ns/mnt")?;
+        namespace::unshare(namespace::flag::MOUNT)?;
+        let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", slave)?;
+        let result = work();
+        // The end of a thread is not waited for: without this the namespace could outlive the view.
+        namespace::enter(host.as_fd(), namespace::flag::MOUNT)?;
+        result
+    };
+    let thread = std::thread::Builder::new()
+        .name("files".to_owned())
+        .stack_size(512 * 1024)
+        .spawn(run)?;
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(io::Error::other("the thread that mounts panicked")))
+}
+
+/// The directory of a container's first process in `/proc`: it stays that process's when the number is used again.
+fn process(record: &Record) -> Result<OwnedFd> {
+    let gone = || Error::conflict(format!("container {} is not running", record.id));
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let process = rustix::fs::open(format!("/proc/{}", record.state.pid), flags, Mode::empty())
+        .map_err(|_| gone())?;
+    let groups = rustix::fs::openat(
+        &process,
+        "cgroup",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .map_err(|_| gone())?;
+    let text = io::read_to_string(File::from(groups)).map_err(|_| gone())?;
+    match text.contains(record.id.as_str()) {
+        true => Ok(process),
+        false => Err(gone()),
+    }
+}
+
+/// Why there is nothing to compare.
+pub(crate) fn no_record() -> Error {
+    Error::not_implemented(
+        "the storage driver keeps no record of what a container changes; start the daemon with --storage-driver overlay2",
+    )
+}
+
+impl Engine {
+    /// What a view of the container is made of while it does not run.
+    pub(crate) fn stopped(&self, record: &Record) -> Result<Stopped> {
+        let binds = spec::mounts::mounts(self, record)?;
+        let binds = binds
+            .into_iter()
+            .filter(|mount| mount.kind.as_deref() == Some("bind"))
+            .collect();
+        Ok(Stopped {
+            rootfs: self.inner.snapshots.rootfs(&record.id)?,
+            place: self.inner.snapshots.container_path(&record.id),
+            binds,
+            readonly: record.host_config.readonly_rootfs,
+        })
+    }
+
+    /// The root file system of a container, to read, without what is mounted in it.
+    pub(crate) fn root_view(&self, container: &Container) -> Result<View> {
+        let record = container.record();
+        match record.state.is_running() {
+            true => View::running_root(&record),
+            false => {
+                let stopped = Stopped {
+                    binds: Vec::new(),
+                    ..self.stopped(&record)?
+                };
+                View::stopped(stopped, Access::Read)
+            }
+        }
+    }
+
+    /// The files of a container, to read.
+    pub(crate) fn view(&self, container: &Container) -> Result<View> {
+        let record = container.record();
+        match record.state.is_running() {
+            true => View::running(&record),
+            false => View::stopped(self.stopped(&record)?, Access::Read),
+        }
+    }
+}
