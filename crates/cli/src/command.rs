@@ -114,8 +114,12 @@ impl Command {
 /// Everything the program can be asked to do.
 pub(crate) const TABLE: &[Node] = &[
     Node::Command(&container::attach::COMMAND),
+    Node::Command(&container::commit::COMMAND),
+    Node::Command(&container::cp::COMMAND),
     Node::Command(&container::create::COMMAND),
+    Node::Command(&container::diff::COMMAND),
     Node::Command(&container::exec::COMMAND),
+    Node::Command(&container::export::COMMAND),
     Node::Command(&container::kill::COMMAND),
     Node::Command(&container::logs::COMMAND),
     Node::Command(&container::ls::COMMAND),

@@ -1,8 +1,12 @@
 //! Commands on containers, one file a verb.
 
 pub(crate) mod attach;
+pub(crate) mod commit;
+pub(crate) mod cp;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod flags; // the flags of run and create
 pub(crate) mod inspect;
 pub(crate) mod kill;
@@ -30,10 +34,14 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 15] = [
+const COMMANDS: [&Command; 19] = [
     &attach::COMMAND,
+    &commit::COMMAND,
+    &cp::COMMAND,
     &create::COMMAND,
+    &diff::COMMAND,
     &exec::COMMAND,
+    &export::COMMAND,
     &inspect::COMMAND,
     &kill::COMMAND,
     &logs::COMMAND,

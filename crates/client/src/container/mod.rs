@@ -1,7 +1,11 @@
 //! Containers, one file a verb.
 
+mod archive;
 mod attach;
+mod changes;
+mod commit;
 mod create;
+mod export;
 mod inspect;
 mod kill;
 mod list;
@@ -15,6 +19,7 @@ mod stop;
 mod wait;
 
 pub use attach::Attach;
+pub use commit::Commit;
 pub use create::Create;
 pub use list::List;
 pub use logs::Logs;
