@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::{self, Write};
 
-use onggi_client::Client;
+use onggi_client::{Client, Options};
 use rustix::fd::AsFd;
 
 use crate::error::{Error, Result};
@@ -89,14 +89,21 @@ impl Cli {
         if let Some(client) = &self.client {
             return Ok(client.clone());
         }
-        let Some(endpoint) = self.settings.endpoint.clone() else {
-            return Err(Error::new("no endpoint"));
-        };
+        let endpoint = self.settings.endpoint.clone()?;
         if self.settings.on_demand {
             crate::daemon::ensure(&endpoint, &self.environment)?;
         }
-        let agent = format!("Onggi-Client/{} (linux)", crate::VERSION);
-        let client = Client::new(endpoint, &agent, self.settings.api_version);
+        let options = Options {
+            user_agent: format!("Onggi-Client/{} (linux)", crate::VERSION),
+            version: self.settings.api_version,
+            headers: self.settings.headers.clone(),
+            tls: self.settings.tls.clone(),
+            // ssh in a session of its own: signals of this terminal are for the container.
+            launcher: ["/proc/self/exe", crate::daemon::DETACH]
+                .map(str::to_owned)
+                .into(),
+        };
+        let client = Client::new(endpoint, options)?;
         self.client = Some(client.clone());
         Ok(client)
     }

@@ -154,12 +154,16 @@ fn spawn(environment: &Environment, log: &Path) -> Result<Child> {
 pub(crate) const DETACH: &str = "__detach";
 
 /// Leaves the terminal's session and becomes `program`; returns only when that fails.
-pub(crate) fn detach(program: &str) -> Error {
+pub(crate) fn detach(program: &str, arguments: &[String]) -> Error {
     use std::os::unix::process::CommandExt as _;
     if let Err(error) = rustix::process::setsid() {
         return path_error("setsid", program, &error.into());
     }
-    path_error("exec", program, &Command::new(program).exec())
+    path_error(
+        "exec",
+        program,
+        &Command::new(program).args(arguments).exec(),
+    )
 }
 
 /// The last lines of the log, for the error.

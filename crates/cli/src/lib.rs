@@ -6,6 +6,7 @@ mod columns; // columns of lists: header, field, how to get it
 mod command; // the table of commands
 mod completion; // completion for shells
 mod container; // commands on containers
+mod context; // commands on contexts
 mod daemon; // starting onggid on demand
 mod error; // failures and exit codes
 mod format; // --format: tables, JSON, templates

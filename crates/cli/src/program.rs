@@ -21,14 +21,15 @@ pub(crate) const GLOBALS: &[Flag] = &[
         Some('c'),
         "context",
         "string",
-        "Context to use; only \"default\" exists here",
-    ),
+        "Context to use, whatever DOCKER_HOST and \"context use\" say",
+    )
+    .completed(Complete::Contexts),
     switch(Some('D'), "debug", "Tell more about what happens"),
     list(
         Some('H'),
         "host",
         "list",
-        "Where the daemon listens (unix:///PATH or tcp://HOST:PORT)",
+        "Where the daemon listens (unix://PATH, tcp://HOST:PORT or ssh://USER@HOST)",
     ),
     value(
         Some('l'),
@@ -40,20 +41,29 @@ pub(crate) const GLOBALS: &[Flag] = &[
     .completed(Complete::Words(&[
         "debug", "info", "warn", "error", "fatal",
     ])),
-    switch(None, "tls", "Use TLS (not supported yet: refused)"),
+    switch(None, "tls", "Use TLS; --tlsverify does as well"),
     value(
         None,
         "tlscacert",
         "string",
-        "Trust certificates signed by this authority only",
-    ),
-    value(None, "tlscert", "string", "Path of the TLS certificate"),
-    value(None, "tlskey", "string", "Path of the TLS key"),
-    switch(
+        "Trust certificates signed by this authority only (ca.pem of the configuration)",
+    )
+    .completed(Complete::Files),
+    value(
         None,
-        "tlsverify",
-        "Use TLS and verify the daemon (not supported yet: refused)",
-    ),
+        "tlscert",
+        "string",
+        "Path of the TLS certificate (cert.pem of the configuration)",
+    )
+    .completed(Complete::Files),
+    value(
+        None,
+        "tlskey",
+        "string",
+        "Path of the TLS key (key.pem of the configuration)",
+    )
+    .completed(Complete::Files),
+    switch(None, "tlsverify", "Use TLS and verify the daemon"),
     switch(Some('v'), "version", "Print the version and quit"),
 ];
 
@@ -84,10 +94,10 @@ pub fn main(args: impl IntoIterator<Item = String>, environment: Environment) ->
 }
 
 fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
-    if let [word, daemon] = args
+    if let [word, program, arguments @ ..] = args
         && word == crate::daemon::DETACH
     {
-        return Err(crate::daemon::detach(daemon));
+        return Err(crate::daemon::detach(program, arguments));
     }
     let program = cli.program.clone();
     let globals = parse::parse(&[GLOBALS], Positionals::Last, args);

@@ -1,6 +1,7 @@
 //! The client: which daemon, which version, which connections; and the making of requests.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -9,11 +10,12 @@ use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
+use onggi_http::{Stream, Target};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::body::Response;
-use crate::connection::{RequestBody, Stream, connect};
+use crate::connection::{RequestBody, connect};
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::hijack::Hijacked;
@@ -39,9 +41,37 @@ const PATH: &AsciiSet = &QUERY
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+/// How a client behaves.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What requests call this program.
+    pub user_agent: String,
+    /// Pins the API version (`DOCKER_API_VERSION`).
+    pub version: Option<Version>,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// TLS for TCP endpoints.
+    pub tls: Option<Tls>,
+    /// Words before `ssh`, for a session of its own; may be empty.
+    pub launcher: Vec<String>,
+}
+
+/// Files for TLS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Who signed the daemon's certificate. Without it every daemon is trusted.
+    pub authority: Option<PathBuf>,
+    /// Our certificate.
+    pub certificate: Option<PathBuf>,
+    /// Our key.
+    pub key: Option<PathBuf>,
+}
+
 struct Inner {
     endpoint: Endpoint,
+    target: Target,
     user_agent: String,
+    headers: Vec<(String, String)>,
     /// Idle connections.
     idle: Mutex<Vec<SendRequest<RequestBody>>>,
     spoken: Mutex<Option<Version>>,
@@ -60,15 +90,33 @@ pub struct Ping {
 }
 
 impl Client {
-    /// A client of the daemon at `endpoint`; nothing is connected yet. `version` pins the API version (`DOCKER_API_VERSION`).
-    pub fn new(endpoint: Endpoint, user_agent: &str, version: Option<Version>) -> Self {
-        Client(Arc::new(Inner {
+    /// A client of the daemon at `endpoint`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// [`Error::Tls`] when the files for TLS cannot be used.
+    pub fn new(endpoint: Endpoint, options: Options) -> Result<Self> {
+        Ok(Client(Arc::new(Inner {
+            target: crate::connection::target(&endpoint, &options)?,
             endpoint,
-            user_agent: user_agent.to_owned(),
+            user_agent: options.user_agent,
+            headers: options.headers,
             idle: Mutex::new(Vec::new()),
-            spoken: Mutex::new(version),
+            spoken: Mutex::new(options.version),
             ping: Mutex::new(None),
-        }))
+        })))
+    }
+
+    /// A connection to the daemon without a word of HTTP, for programs that speak it themselves.
+    ///
+    /// # Errors
+    /// When the daemon cannot be reached.
+    pub async fn dial(&self) -> Result<Hijacked> {
+        let (target, endpoint) = (&self.0.target, &self.0.endpoint);
+        Ok(Hijacked {
+            first: Bytes::new(),
+            stream: crate::connection::dial(target, endpoint, "GET", "/").await?,
+            multiplexed: Some(false),
+        })
     }
 
     /// Where the daemon is.
@@ -162,7 +210,7 @@ impl Client {
                 return Ok(sender);
             }
         }
-        connect(&self.0.endpoint, method, target).await
+        connect(&self.0.target, &self.0.endpoint, method, target).await
     }
 
     async fn raw(
@@ -185,6 +233,9 @@ impl Client {
             .uri(target)
             .header("Host", self.0.endpoint.authority())
             .header("User-Agent", &self.0.user_agent);
+        for (name, value) in &self.0.headers {
+            builder = builder.header(name, value);
+        }
         for (name, value) in headers {
             builder = builder.header(*name, value);
         }

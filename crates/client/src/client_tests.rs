@@ -8,7 +8,7 @@ use http::Method;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::{Client, Endpoint, Error, Version};
+use crate::{Client, Endpoint, Error, Options, Version};
 
 /// A socket path of its own for each test.
 fn socket(name: &str) -> PathBuf {
@@ -20,7 +20,7 @@ fn socket(name: &str) -> PathBuf {
 }
 
 fn client(path: &Path) -> Client {
-    Client::new(Endpoint::Unix(path.to_owned()), "test", None)
+    Client::new(Endpoint::Unix(path.to_owned()), Options::default()).unwrap()
 }
 
 /// Reads the head and body of a request.

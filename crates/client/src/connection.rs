@@ -1,86 +1,71 @@
 //! One connection to the daemon: a stream, with HTTP/1.1 spoken over it.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use onggi_http::{ClientTls, Stream, Target};
 
+use crate::client::Options;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 
 /// The body of a request.
 pub(crate) type RequestBody = BoxBody<Bytes, io::Error>;
 
-/// The bytes between here and the daemon.
-#[derive(Debug)]
-pub(crate) enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
+/// How `endpoint` is reached.
+pub(crate) fn target(endpoint: &Endpoint, options: &Options) -> Result<Target> {
+    Ok(match (endpoint, &options.tls) {
+        (Endpoint::Unix(path), _) => Target::Unix(path.clone()),
+        (Endpoint::Tcp { host, port }, None) => Target::Tcp {
+            host: host.clone(),
+            port: *port,
+        },
+        (Endpoint::Tcp { host, port }, Some(tls)) => {
+            let own = tls.certificate.as_deref().zip(tls.key.as_deref());
+            let tls = ClientTls::new(tls.authority.as_deref(), own)
+                .map_err(|error| Error::Tls(onggi_model::chain(&error)))?;
+            Target::Tls {
+                host: host.clone(),
+                port: *port,
+                tls,
+            }
+        }
+        (Endpoint::Ssh(ssh), _) => {
+            let words = ssh.arguments();
+            let mut command = options.launcher.clone();
+            command.push("ssh".to_owned());
+            command.extend(words.iter().cloned());
+            Target::Program {
+                command,
+                shown: format!("ssh {}", words.join(" ")),
+            }
+        }
+    })
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
-        }
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Stream::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Stream::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Unix(stream) => Pin::new(stream).poll_flush(cx),
-            Stream::Tcp(stream) => Pin::new(stream).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
-            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
-    }
+/// Connects, without a word of HTTP.
+pub(crate) async fn dial(
+    target: &Target,
+    endpoint: &Endpoint,
+    method: &str,
+    path: &str,
+) -> Result<Stream> {
+    onggi_http::connect(target)
+        .await
+        .map_err(|error| explain(endpoint, method, path, &error))
 }
 
 /// Connects and starts HTTP. The connection is driven by a task of the current runtime.
 pub(crate) async fn connect(
+    target: &Target,
     endpoint: &Endpoint,
     method: &str,
     path: &str,
 ) -> Result<SendRequest<RequestBody>> {
-    let connected =
-        match endpoint {
-            Endpoint::Unix(path) => UnixStream::connect(path).await.map(Stream::Unix),
-            Endpoint::Tcp { host, port } => TcpStream::connect((host.as_str(), *port))
-                .await
-                .and_then(|stream| {
-                    stream.set_nodelay(true)?;
-                    Ok(Stream::Tcp(stream))
-                }),
-        };
-    let stream = connected.map_err(|error| explain(endpoint, method, path, &error))?;
+    let stream = dial(target, endpoint, method, path).await?;
     let broken = |error: hyper::Error| Error::Connection {
         method: method.to_owned(),
         path: path.to_owned(),

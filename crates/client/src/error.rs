@@ -31,6 +31,9 @@ pub enum Error {
         /// What the kernel or the peer said.
         reason: String,
     },
+    /// Certificates that cannot be used.
+    #[error("{0}")]
+    Tls(String),
     /// The daemon refused.
     #[error("Error response from daemon: {message}")]
     Daemon {
@@ -87,6 +90,7 @@ impl Fault for Error {
         match self {
             Error::Denied { .. } => ErrorKind::Forbidden,
             Error::Unreachable { .. } | Error::Connection { .. } => ErrorKind::Unavailable,
+            Error::Tls(_) => ErrorKind::InvalidParameter,
             Error::Answer { .. } => ErrorKind::Internal,
             Error::Daemon { status, .. } => match status {
                 304 => ErrorKind::NotModified,

@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
-use crate::connection::Stream;
+use onggi_http::Stream;
 
 /// A connection that is no longer HTTP.
 pub struct Hijacked {

@@ -1,4 +1,4 @@
-//! The client of the Docker Engine API: works with onggid and with dockerd, over a unix socket or TCP.
+//! The client of the Docker Engine API: works with onggid and with dockerd, over a unix socket, TCP, TLS or ssh.
 
 mod body; // answers: whole, in pieces, as a stream of JSON values
 mod client; // the client, and the making of requests
@@ -13,8 +13,8 @@ pub mod system; // the daemon itself
 mod version; // API versions
 
 pub use body::{Response, Values};
-pub use client::{Client, Ping, Request};
-pub use endpoint::{Endpoint, EndpointError};
+pub use client::{Client, Options, Ping, Request, Tls};
+pub use endpoint::{Endpoint, EndpointError, Ssh};
 pub use error::{Error, Result};
 pub use hijack::{Hijacked, Input, Output};
 pub use version::{NEWEST, Version};

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use crate::program::Program;
 use crate::tls::server_name;
 use crate::{ClientTls, Stream};
 
@@ -30,6 +31,13 @@ pub enum Target {
         /// Whom we trust and who we are.
         tls: ClientTls,
     },
+    /// A program whose standard input and output are the connection, like ssh.
+    Program {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// What errors call it.
+        shown: String,
+    },
 }
 
 /// Connects.
@@ -45,6 +53,9 @@ pub async fn connect(target: &Target) -> io::Result<Stream> {
             let connector = TlsConnector::from(tls.config.clone());
             let stream = connector.connect(server_name(host)?, stream).await?;
             Ok(Stream::TlsClient(Box::new(stream)))
+        }
+        Target::Program { command, shown } => {
+            Ok(Stream::Program(Box::new(Program::start(command, shown)?)))
         }
     }
 }

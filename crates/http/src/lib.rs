@@ -7,6 +7,7 @@ pub mod body; // bodies: whole, streamed, bounded
 mod connect; // the client's side of a connection
 mod hijack; // connections that stop being HTTP
 mod listen; // sockets that accept
+mod program; // programs that are connections
 mod query; // what follows the question mark
 mod route; // the table of routes
 mod serve; // the loop: accept, serve, shut down
@@ -17,6 +18,7 @@ pub use body::{Body, BodyError};
 pub use connect::{Target, connect};
 pub use hijack::{Hijacked, hijack, hijack_as};
 pub use listen::{ListenError, Listener};
+pub use program::Program;
 pub use query::{Query, decode_path};
 pub use route::{Found, Handler, Params, Route, Router, Running, delete, get, head, post, put};
 pub use serve::{Peer, serve};

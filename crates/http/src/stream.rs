@@ -1,4 +1,4 @@
-//! Unix, TCP and TLS streams as one type.
+//! Unix, TCP and TLS streams, and programs, as one type.
 
 use std::io;
 use std::pin::Pin;
@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
+
+use crate::program::Program;
 
 /// A connection of any kind. Shutting it down closes the writing half only.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub enum Stream {
     TlsServer(Box<server::TlsStream<TcpStream>>),
     /// TLS, connected.
     TlsClient(Box<client::TlsStream<TcpStream>>),
+    /// Standard input and output of a program.
+    Program(Box<Program>),
 }
 
 macro_rules! each {
@@ -28,6 +32,7 @@ macro_rules! each {
             Stream::Tcp($stream) => $call,
             Stream::TlsServer($stream) => $call,
             Stream::TlsClient($stream) => $call,
+            Stream::Program($stream) => $call,
         }
     };
 }
@@ -73,6 +78,7 @@ impl AsyncWrite for Stream {
             Stream::Tcp(stream) => stream.is_write_vectored(),
             Stream::TlsServer(stream) => stream.is_write_vectored(),
             Stream::TlsClient(stream) => stream.is_write_vectored(),
+            Stream::Program(stream) => stream.is_write_vectored(),
         }
     }
 }

@@ -31,6 +31,12 @@ pub(crate) enum Complete {
     Images,
     /// Networks of the daemon.
     Networks,
+    /// Volumes of the daemon.
+    Volumes,
+    /// Objects of any kind.
+    Objects,
+    /// Contexts of the client.
+    Contexts,
 }
 
 /// A flag of a command.

@@ -4,9 +4,10 @@ mod scripts; // the scripts
 
 use crate::Cli;
 use crate::args::flag::{Complete, Kind};
-use crate::args::{Flag, Matches, Positionals};
+use crate::args::{Flag, Matches, Positionals, parse};
 use crate::command::{Arity, Command, Found, Group, command, find, top_level};
 use crate::error::Result;
+use crate::settings::Settings;
 
 /// `completion bash|fish|zsh`.
 pub(crate) const GROUP: Group = Group {
@@ -71,6 +72,16 @@ type Candidates = Vec<(String, &'static str)>;
 
 fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
     let globals = skip_globals(before);
+    // Which daemon is asked is decided by the words typed, not by ours.
+    if let Ok(typed) = parse::parse(
+        &[crate::program::GLOBALS],
+        Positionals::Last,
+        &before[..globals],
+    ) && globals > 0
+        && let Ok(settings) = Settings::new(&cli.environment, &typed)
+    {
+        cli.settings = settings;
+    }
     let (flags, rest, arguments): (Vec<&'static Flag>, &[String], &[Complete]) =
         match find(&before[globals..]) {
             Found::Command(command, _, used) => (
@@ -185,9 +196,18 @@ fn answer(cli: &mut Cli, complete: Complete) -> Candidates {
         Complete::Containers => names(cli, true),
         Complete::Running => names(cli, false),
         Complete::Images => images(cli),
-        Complete::Networks => ["bridge", "host", "none"]
-            .map(|name| (name.to_owned(), ""))
-            .into(),
+        Complete::Objects => [
+            Complete::Containers,
+            Complete::Images,
+            Complete::Networks,
+            Complete::Volumes,
+        ]
+        .into_iter()
+        .flat_map(|kind| answer(cli, kind))
+        .collect(),
+        Complete::Contexts => contexts(cli),
+        Complete::Networks => objects(cli, "networks", |json| json),
+        Complete::Volumes => objects(cli, "volumes", |json| &json["Volumes"]),
     }
 }
 
@@ -208,6 +228,36 @@ fn names(cli: &mut Cli, all: bool) -> Candidates {
             .collect(),
         _ => Vec::new(),
     }
+}
+
+/// Names of the objects in a collection of the daemon.
+fn objects(
+    cli: &mut Cli,
+    collection: &str,
+    list: fn(&serde_json::Value) -> &serde_json::Value,
+) -> Candidates {
+    let Some(client) = running(cli) else {
+        return Vec::new();
+    };
+    match cli.block_on(client.objects(collection)) {
+        Ok(Ok(json)) => list(&json)
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|object| object["Name"].as_str())
+            .map(|name| (name.to_owned(), ""))
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn contexts(cli: &mut Cli) -> Candidates {
+    let store = crate::settings::Store::new(&cli.settings.directory);
+    let stored = store.list().unwrap_or_default();
+    std::iter::once("default".to_owned())
+        .chain(stored.iter().map(|context| context.name().to_owned()))
+        .map(|name| (name, ""))
+        .collect()
 }
 
 fn images(cli: &mut Cli) -> Candidates {

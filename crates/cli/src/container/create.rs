@@ -61,8 +61,8 @@ pub(crate) fn prepare(
 ) -> Result<Create> {
     let mut create_request = request::create_request(matches, &cli.environment, version)?;
     let host = match &cli.settings.endpoint {
-        Some(endpoint) => endpoint.to_string(),
-        None => String::new(),
+        Ok(endpoint) => endpoint.to_string(),
+        Err(_) => String::new(),
     };
     let env = create_request.config.env.get_or_insert_default();
     let given: Vec<String> = env
@@ -97,7 +97,7 @@ pub(crate) fn prepare(
 
 /// Gives the container the daemon's socket. Logins stay here: they would have to be copied into the container.
 fn socket(cli: &Cli, request: &mut onggi_api::container::CreateRequest) -> Result<()> {
-    let Some(onggi_client::Endpoint::Unix(path)) = &cli.settings.endpoint else {
+    let Ok(onggi_client::Endpoint::Unix(path)) = &cli.settings.endpoint else {
         return Err(Error::new(
             "flag --use-api-socket can't be used with a remote daemon",
         ));

@@ -55,7 +55,7 @@ pub(crate) const COMMAND: Command = Command {
     about: "Show everything about an object",
     flags: &[FLAGS],
     arity: Arity::AtLeast(1),
-    complete: &[Complete::Containers],
+    complete: &[Complete::Objects],
     ..command(&["inspect"], run)
 };
 
@@ -64,6 +64,10 @@ pub(crate) struct Object(serde_json::Value);
 
 impl Object {
     pub(crate) fn container(json: serde_json::Value) -> Self {
+        Object(json)
+    }
+
+    pub(crate) fn context(json: serde_json::Value) -> Self {
         Object(json)
     }
 

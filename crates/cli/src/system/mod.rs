@@ -1,5 +1,6 @@
 //! Commands on the system, one file a verb.
 
+pub(crate) mod dial_stdio;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod inspect;
@@ -15,4 +16,4 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 2] = [&events::COMMAND, &info::COMMAND];
+const COMMANDS: [&Command; 3] = [&dial_stdio::COMMAND, &events::COMMAND, &info::COMMAND];

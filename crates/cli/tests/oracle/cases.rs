@@ -368,3 +368,93 @@ pub(crate) const TERMINAL: &[(&str, &[Step])] = &[
     ),
     ("rm -f NAME", &[]),
 ];
+
+/// Sequences that need no daemon. Words like `NAME=VALUE` at the beginning are variables of the environment.
+pub(crate) const CLIENTS: &[&[&str]] = &[&[
+    "context",
+    "context foo",
+    "context ls",
+    "context show",
+    "context create foo --description 'my desc' --docker host=tcp://1.2.3.4:2375",
+    "context create foo --docker host=tcp://1.2.3.4:2375",
+    "context create bar --docker host=ssh://me@x",
+    "context create bad --docker hst=ssh://me@x",
+    "context create bad --docker x",
+    "context create none",
+    "context create 'bad name'",
+    "context create default",
+    "context create baz --from foo",
+    "context create qux --from foo --description x",
+    "context create bad --from nope",
+    "context create bad --docker from=nope",
+    "context create copy --docker from=foo",
+    "context create bad --docker host=tcp://x:1,ca=/nonex",
+    "context create bad --docker host=tcp://x:1,ca=/etc/hostname",
+    "context create bad --docker host=tcp://x:1,skip-tls-verify=yes",
+    "context create skip --docker host=tcp://x:1,skip-tls-verify=1",
+    "context ls",
+    "context ls -q",
+    "context ls --format json",
+    "context ls --format '{{.Name}} {{.Current}} {{.DockerEndpoint}} {{.Error}} {{.Description}}'",
+    "context ls --format '{{.Nope}}'",
+    "context use foo",
+    "context show",
+    "context ls",
+    "context inspect",
+    "context inspect foo skip nope",
+    "context inspect default",
+    "context inspect --format '{{.Name}} {{.Endpoints.docker.Host}} {{.Metadata.Description}}' foo",
+    "context inspect --format json foo",
+    "context rm foo",
+    "context rm default",
+    "context rm nope",
+    "context rm -f foo bar nope",
+    "context show",
+    "context update baz --description newd",
+    "context update baz --docker host=unix:///x",
+    "context update nope",
+    "context update default --description x",
+    "context export baz",
+    "context export baz",
+    "context export nope",
+    "context import imp baz.dockercontext",
+    "context import imp baz.dockercontext",
+    "context import imp2 nope",
+    "context inspect imp",
+    "context use nope",
+    "context use default",
+    "context use imp",
+    "ps",
+    "--context nope ps",
+    "--context default context show",
+    "DOCKER_CONTEXT=nope ps",
+    "DOCKER_CONTEXT=baz ps",
+    "DOCKER_CONTEXT=nope context ls",
+    "DOCKER_CONTEXT=nope context show",
+    "DOCKER_HOST=unix:///y context use baz",
+    "DOCKER_HOST=unix:///y context ls",
+    "DOCKER_HOST=unix:///y context show",
+    "DOCKER_CONTEXT=imp context use baz",
+    "-H unix:///x --context baz ps",
+    "-H unix:///x -H unix:///y ps",
+    "-H foo://x ps",
+    "-H foo://x context show",
+    "--tlsverify -H tcp://127.0.0.1:1 ps",
+    "DOCKER_TLS_VERIFY=1 -H tcp://127.0.0.1:1 ps",
+    "--tls --tlscert /nonex -H tcp://127.0.0.1:1 ps",
+    "-H tcp://127.0.0.1:1 ps",
+]];
+
+/// The variables at the beginning of a line, and the rest.
+pub(crate) fn variables(line: &str) -> (&str, Vec<(&str, &str)>) {
+    let mut rest = line;
+    let mut variables = Vec::new();
+    while let Some((word, after)) = rest.split_once(' ')
+        && let Some((name, value)) = word.split_once('=')
+        && name.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    {
+        variables.push((name, value));
+        rest = after;
+    }
+    (rest, variables)
+}

@@ -37,6 +37,7 @@ fn main() -> ExitCode {
     let mut report = Report::default();
     queries(&subjects, &mut report);
     scripts(&subjects, &mut report);
+    clients(&subjects, &mut report);
     terminal(&subjects, &mut report);
     for difference in &report.differences {
         println!("{difference}");
@@ -204,6 +205,47 @@ fn scripts(subjects: &[Subject; 2], report: &mut Report) {
         for ((line, theirs), (_, got)) in theirs.iter().zip(&got) {
             report.compared += 1;
             let text = difference(theirs, got, |text| normal(text).replace("-b", "-a"));
+            if !text.is_empty() {
+                report.differences.push(format!("{line}\n{text}"));
+            }
+        }
+    }
+}
+
+/// Sequences that need no daemon, each with a home of its own and without `DOCKER_HOST`.
+fn clients(subjects: &[Subject; 2], report: &mut Report) {
+    for (number, script) in cases::CLIENTS.iter().enumerate() {
+        let [theirs, got] = subjects.each_ref().map(|subject| {
+            let side = if subject.ours { "b" } else { "a" };
+            let home = format!("{}-{number}-{side}", subject.home);
+            std::fs::create_dir_all(&home).unwrap();
+            let run = |line: &str| {
+                let (line, variables) = cases::variables(line);
+                let mut command = subject.command("timeout");
+                command
+                    .env("HOME", &home)
+                    .env_remove("DOCKER_HOST")
+                    .envs(variables)
+                    .current_dir(&home)
+                    .args(["60", &subject.program])
+                    .args(split(line));
+                (Subject::finish(command, ""), home.clone())
+            };
+            script.iter().map(|line| run(line)).collect::<Vec<_>>()
+        });
+        for ((line, (theirs, home)), (got, other)) in script.iter().zip(&theirs).zip(&got) {
+            report.compared += 1;
+            // The usual socket is another one, and with it the widths of tables.
+            let text = difference(theirs, got, |text| {
+                let text = text
+                    .replace(home, "HOME")
+                    .replace(other, "HOME")
+                    .replace("/var/run/docker.sock", "/run/onggi/onggi.sock");
+                text.split(' ')
+                    .filter(|word| !word.is_empty())
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            });
             if !text.is_empty() {
                 report.differences.push(format!("{line}\n{text}"));
             }

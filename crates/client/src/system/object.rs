@@ -14,4 +14,16 @@ impl Client {
             .json()
             .await
     }
+
+    /// Every object of the collection, in the daemon's own words and order.
+    ///
+    /// # Errors
+    /// [`crate::Error::Daemon`] when the daemon has no such kind.
+    pub async fn objects(&self, collection: &str) -> Result<serde_json::Value> {
+        self.get(&format!("/{collection}"))
+            .send()
+            .await?
+            .json()
+            .await
+    }
 }

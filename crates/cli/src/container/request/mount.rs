@@ -169,7 +169,7 @@ fn insert(map: &mut BTreeMap<String, String>, pair: &str) {
 }
 
 /// The fields of one line of CSV: separated by commas, quoted where they contain one.
-pub(super) fn csv(line: &str) -> Vec<String> {
+pub(crate) fn csv(line: &str) -> Vec<String> {
     let mut fields = Vec::new();
     let mut field = String::new();
     let mut letters = line.chars().peekable();

@@ -1,29 +1,9 @@
-//! What the surroundings decide: environment variables, `config.json`, and which daemon is meant.
+//! `config.json` of the client: formats, keys, logins, proxies. What else is in there is somebody else's, and stays.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use onggi_client::{Endpoint, Version};
-
-use crate::args::Matches;
 use crate::error::{Error, Result, path_error};
-
-/// The socket of onggid where nothing else is said.
-pub(crate) const DEFAULT_SOCKET: &str = "/run/onggi/onggi.sock";
-
-/// Environment variables, as given to the program.
-pub type Environment = BTreeMap<String, String>;
-
-/// The settings of one run.
-#[derive(Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) endpoint: Option<Endpoint>,
-    /// Whether the endpoint is the default one, whose daemon may be started on demand.
-    pub(crate) on_demand: bool,
-    pub(crate) api_version: Option<Version>,
-    pub(crate) debug: bool,
-    pub(crate) file: ConfigFile,
-}
 
 /// What is read from `config.json`; everything else in there is somebody else's.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -33,6 +13,15 @@ pub(crate) struct ConfigFile {
     pub(crate) detach_keys: String,
     pub(crate) ps_format: String,
     pub(crate) images_format: String,
+    pub(crate) networks_format: String,
+    pub(crate) volumes_format: String,
+    pub(crate) stats_format: String,
+    #[serde(rename = "HttpHeaders")]
+    pub(crate) http_headers: BTreeMap<String, String>,
+    #[serde(rename = "cliPluginsExtraDirs")]
+    pub(crate) plugin_directories: Vec<PathBuf>,
+    pub(crate) plugins: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) aliases: BTreeMap<String, String>,
     pub(crate) current_context: String,
     pub(crate) proxies: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) creds_store: String,
@@ -50,89 +39,8 @@ pub(crate) struct StoredAuth {
     pub(crate) registrytoken: String,
 }
 
-impl Settings {
-    /// Gathers options, environment and file; options win, the file loses.
-    pub(crate) fn new(environment: &Environment, globals: &Matches) -> Result<Self> {
-        let var = |name: &str| {
-            environment
-                .get(name)
-                .map(String::as_str)
-                .filter(|v| !v.is_empty())
-        };
-        crate::program::check_log_level(globals.text("log-level"))?;
-        for flag in ["tls", "tlsverify"] {
-            if globals.on(flag) {
-                return Err(Error::new(format!(
-                    "--{flag}: TLS to the daemon is not supported yet"
-                )));
-            }
-        }
-        if var("DOCKER_TLS_VERIFY").is_some() {
-            return Err(Error::new(
-                "DOCKER_TLS_VERIFY: TLS to the daemon is not supported yet",
-            ));
-        }
-        let directory = globals
-            .one("config")
-            .map(PathBuf::from)
-            .or_else(|| var("DOCKER_CONFIG").map(PathBuf::from))
-            .or_else(|| var("HOME").map(|home| PathBuf::from(home).join(".docker")));
-        let file = match directory {
-            Some(directory) => ConfigFile::read(&directory.join("config.json"))?,
-            None => ConfigFile::default(),
-        };
-        let hosts: Vec<&str> = globals.all("host").collect();
-        if hosts.len() > 1 {
-            return Err(Error::new("specify only one -H"));
-        }
-        if let Some(name) = globals.one("context") {
-            if !hosts.is_empty() {
-                return Err(Error::new(
-                    "conflicting options: cannot specify both --host and --context",
-                ));
-            }
-            if !matches!(name, "" | "default") {
-                return Err(no_context(name));
-            }
-        }
-        let host = hosts.first().copied().or_else(|| var("DOCKER_HOST"));
-        let context = var("DOCKER_CONTEXT").unwrap_or(&file.current_context);
-        if host.is_none() && globals.one("context").is_none() && !matches!(context, "" | "default")
-        {
-            return Err(no_context(context));
-        }
-        let (endpoint, on_demand) = match host {
-            Some(host) => {
-                let endpoint =
-                    Endpoint::parse(host).map_err(|error| Error::new(error.to_string()))?;
-                (endpoint, false)
-            }
-            None => (Endpoint::Unix(PathBuf::from(DEFAULT_SOCKET)), true),
-        };
-        let api_version = match var("DOCKER_API_VERSION") {
-            None => None,
-            Some(text) => Some(Version::parse(text).ok_or_else(|| {
-                Error::new(format!("DOCKER_API_VERSION: {text:?} is no API version"))
-            })?),
-        };
-        Ok(Settings {
-            endpoint: Some(endpoint),
-            on_demand,
-            api_version,
-            debug: globals.on("debug"),
-            file,
-        })
-    }
-}
-
-fn no_context(name: &str) -> Error {
-    Error::new(format!(
-        "context {name:?}: contexts are not supported; name the daemon with -H or DOCKER_HOST"
-    ))
-}
-
 impl ConfigFile {
-    fn read(path: &std::path::Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) if text.trim().is_empty() => return Ok(Self::default()),
             Ok(text) => text,
@@ -144,6 +52,29 @@ impl ConfigFile {
         serde_json::from_str(&text).map_err(|error| {
             Error::new(format!("loading config file: {}: {error}", path.display()))
         })
+    }
+
+    /// Sets or, with nothing, removes one key of the file at `path`; what else is in there stays as it is.
+    pub(crate) fn set(path: &Path, key: &str, value: Option<&str>) -> Result<()> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) if !text.trim().is_empty() => text,
+            Ok(_) => "{}".to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "{}".to_owned(),
+            Err(error) => return Err(path_error("open", &path.display().to_string(), &error)),
+        };
+        let mut document: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)
+            .map_err(|error| {
+                Error::new(format!("loading config file: {}: {error}", path.display()))
+            })?;
+        document
+            .entry("auths")
+            .or_insert_with(|| serde_json::json!({}));
+        match value {
+            Some(value) => document.insert(key.to_owned(), value.into()),
+            None => document.remove(key),
+        };
+        let text = onggi_gotmpl::write_pretty(&document.into(), "\t");
+        write_whole(path, text.as_bytes())
     }
 
     /// The login for a registry, by its domain, in the form the API wants; nothing when there is none.
@@ -225,4 +156,39 @@ impl ConfigFile {
             })
             .collect()
     }
+}
+
+/// Writes a file that only its owner may read, whole or not at all; makes its folder.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    // A link is written through: configurations are kept in repositories of dot files.
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let shown = |path: &Path| path.display().to_string();
+    if let Some(directory) = path.parent() {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| path_error("mkdir", &shown(directory), &error))?;
+    }
+    let mut beside = path.clone().into_os_string();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| std::fs::rename(&beside, &path));
+    written.map_err(|error| {
+        // The failure is told; what is left of it needs no second word.
+        let _ = std::fs::remove_file(&beside);
+        path_error("write", &shown(&path), &error)
+    })
 }
