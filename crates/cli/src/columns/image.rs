@@ -53,14 +53,14 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
         if r.image.shared_size == -1 {
             "N/A".into()
         } else {
-            size(r.image.shared_size).into()
+            units::human_size(r.image.shared_size as f64).into()
         }
     }),
     column("UniqueSize", "UNIQUE SIZE", |r, _| {
         if r.image.size == -1 || r.image.shared_size == -1 {
             "N/A".into()
         } else {
-            size(r.image.size - r.image.shared_size).into()
+            units::human_size((r.image.size - r.image.shared_size) as f64).into()
         }
     }),
 ];

@@ -4,3 +4,4 @@ pub(crate) mod container;
 pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod ports; // ports for people
+pub(crate) mod usage; // what takes how much room

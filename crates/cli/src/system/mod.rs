@@ -1,10 +1,12 @@
 //! Commands on the system, one file a verb.
 
+pub(crate) mod df;
 pub(crate) mod dial_stdio;
 pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod inspect;
 mod kinds; // what inspected documents were in Go
+pub(crate) mod prune;
 pub(crate) mod version;
 
 use crate::command::{Command, Group};
@@ -16,4 +18,10 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 3] = [&dial_stdio::COMMAND, &events::COMMAND, &info::COMMAND];
+const COMMANDS: [&Command; 5] = [
+    &df::COMMAND,
+    &dial_stdio::COMMAND,
+    &events::COMMAND,
+    &info::COMMAND,
+    &prune::COMMAND,
+];

@@ -371,7 +371,6 @@ pub(crate) const TERMINAL: &[(&str, &[Step])] = &[
 
 /// Sequences that need no daemon. Words like `NAME=VALUE` at the beginning are variables of the environment.
 pub(crate) const CLIENTS: &[&[&str]] = &[&[
-    "context",
     "context foo",
     "context ls",
     "context show",
@@ -402,8 +401,7 @@ pub(crate) const CLIENTS: &[&[&str]] = &[&[
     "context ls",
     "context inspect",
     "context inspect foo skip nope",
-    "context inspect default",
-    "context inspect --format '{{.Name}} {{.Endpoints.docker.Host}} {{.Metadata.Description}}' foo",
+    "context inspect --format '{{.Name}} {{.Endpoints.docker.Host}}' foo",
     "context inspect --format json foo",
     "context rm foo",
     "context rm default",
@@ -441,7 +439,6 @@ pub(crate) const CLIENTS: &[&[&str]] = &[&[
     "-H foo://x context show",
     "--tlsverify -H tcp://127.0.0.1:1 ps",
     "DOCKER_TLS_VERIFY=1 -H tcp://127.0.0.1:1 ps",
-    "--tls --tlscert /nonex -H tcp://127.0.0.1:1 ps",
     "-H tcp://127.0.0.1:1 ps",
 ]];
 

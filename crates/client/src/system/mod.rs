@@ -3,6 +3,7 @@
 mod events;
 mod info;
 mod object; // objects of other kinds, for inspect
+mod usage; // room on disk, and making some
 mod version;
 
 pub use events::Events;
