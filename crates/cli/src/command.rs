@@ -131,6 +131,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Command(&container::start::COMMAND),
     Node::Command(&container::stop::COMMAND),
     Node::Command(&container::wait::COMMAND),
+    Node::Command(&container::why::COMMAND),
     Node::Command(&image::history::COMMAND),
     Node::Command(&image::import::COMMAND),
     Node::Command(&image::load::COMMAND),

@@ -55,6 +55,25 @@ pub(crate) fn ago(seconds: i64) -> String {
     )
 }
 
+/// The time between two moments, for people: `3 minutes`.
+pub(crate) fn span(from: jiff::Timestamp, to: jiff::Timestamp) -> String {
+    let seconds = to.as_second().saturating_sub(from.as_second()).max(0);
+    let span = std::time::Duration::from_secs(seconds.unsigned_abs());
+    let text = onggi_model::units::human_duration(span);
+    // It goes on in the middle of a line.
+    text.replacen("Less", "less", 1)
+        .replacen("About", "about", 1)
+}
+
+/// A word for a shell: quoted where it has to be.
+pub(crate) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// `2026-11-21 03:56:14 +0000 UTC`, in the zone of this machine.
 pub(crate) fn local_time(seconds: i64) -> String {
     let timestamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();

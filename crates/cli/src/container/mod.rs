@@ -21,6 +21,7 @@ pub(crate) mod run;
 pub(crate) mod start;
 pub(crate) mod stop;
 pub(crate) mod wait;
+pub(crate) mod why; // why one ended
 pub(crate) mod words; // words for completion
 
 use crate::Cli;
@@ -34,7 +35,7 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 19] = [
+const COMMANDS: [&Command; 20] = [
     &attach::COMMAND,
     &commit::COMMAND,
     &cp::COMMAND,
@@ -54,6 +55,7 @@ const COMMANDS: [&Command; 19] = [
     &start::COMMAND,
     &stop::COMMAND,
     &wait::COMMAND,
+    &why::COMMAND,
 ];
 
 /// Does one thing to each of several: prints what succeeded, then tells every error at once.
