@@ -32,7 +32,7 @@ const MAGIC: [i64; 19] = [
 #[must_use]
 pub fn shows_the_kernel(file: BorrowedFd<'_>) -> bool {
     match rustix::fs::fstatfs(file) {
-        Ok(status) => MAGIC.contains(&(status.f_type as i64 & 0xffff_ffff)),
+        Ok(status) => MAGIC.contains(&(status.f_type & 0xffff_ffff)),
         Err(_) => true,
     }
 }

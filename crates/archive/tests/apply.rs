@@ -6,9 +6,7 @@ use std::io::Read as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use onggi_archive::{
-    Applied, ApplyOptions, Entry, Error, Kind, Limits, TarWriter, Time, Whiteouts, apply_at,
-};
+use onggi_archive::{Applied, ApplyOptions, Entry, Error, Kind, Limits, TarWriter, Time, apply_at};
 use onggi_model::{ErrorKind, Fault as _};
 use tempfile::TempDir;
 
@@ -517,7 +515,7 @@ fn limits_hold() {
             entries: 3,
             bytes: 10,
         },
-        whiteouts: Whiteouts::Overlay,
+        ..ApplyOptions::layer()
     };
     let tar = (0..4).fold(Tar::new(), |tar, number| {
         tar.file(&format!("f{number}"), "")
