@@ -1,10 +1,11 @@
-//! Copying a layer onto a directory, for the native driver: overlayfs's merge, done once and for all.
+//! Copying a layer onto a directory, for the native driver and for new volumes: overlayfs's merge, done once and for all.
 //!
-//! The target belongs to a container that has never run, so nothing in it moves while this works.
+//! Every directory is reached by a descriptor of the root, without links: who moves things about in the target meanwhile
+//! gets an odd copy, never one outside.
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
@@ -15,30 +16,39 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::inherit::{extended, open, set_extended, set_owner_and_mode, set_time, times};
+use crate::inherit::{extended, inside, open, set_extended, set_owner_and_mode, set_time, times};
 
 /// Copies the layer at `from`, in the form overlayfs reads, onto `to`: whiteouts remove, opaque directories empty.
 pub(crate) fn layer(from: &Path, to: &Path) -> Result<(), Error> {
     let source = open(CWD, from).map_err(Error::file("open", from))?;
     let target = open(CWD, to).map_err(Error::file("open", to))?;
+    directory(source.as_fd(), target.as_fd())
+        .map_err(|(path, errno)| Error::file("copy", from.join(path))(errno))
+}
+
+/// As [`layer`], by descriptors; an error comes with the path it happened at.
+pub(crate) fn directory(
+    source: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+) -> Result<(), (PathBuf, Errno)> {
     let mut copy = Copy {
-        target: target.as_fd(),
+        target,
         linked: HashMap::new(),
     };
     let mut waiting = vec![PathBuf::new()];
     // Times last: filling a directory changes its own.
     let mut visited = Vec::new();
     while let Some(path) = waiting.pop() {
-        copy.directory(source.as_fd(), &path, &mut waiting)
-            .map_err(Error::file("copy", from.join(&path)))?;
+        copy.directory(source, &path, &mut waiting)
+            .map_err(|errno| (path.clone(), errno))?;
         visited.push(path);
     }
-    for path in visited.iter().rev() {
+    for path in visited.into_iter().rev() {
         let finish = || -> Result<(), Errno> {
-            let status = rustix::fs::fstat(below(source.as_fd(), path)?)?;
-            set_time(below(target.as_fd(), path)?.as_fd(), &status)
+            let status = rustix::fs::fstat(inside(source, &path)?)?;
+            set_time(inside(target, &path)?.as_fd(), &status)
         };
-        finish().map_err(Error::file("change", to.join(path)))?;
+        finish().map_err(|errno| (path.clone(), errno))?;
     }
     Ok(())
 }
@@ -56,8 +66,8 @@ impl Copy<'_> {
         path: &Path,
         waiting: &mut Vec<PathBuf>,
     ) -> Result<(), Errno> {
-        let from = below(source, path)?;
-        let to = below(self.target, path)?;
+        let from = inside(source, path)?;
+        let to = inside(self.target, path)?;
         if is_opaque(from.as_fd())? {
             for entry in Dir::read_from(&to)? {
                 let entry = entry?;
@@ -112,7 +122,9 @@ impl Copy<'_> {
         }
         if status.st_nlink > 1 {
             if let Some(first) = self.linked.get(&status.st_ino) {
-                return linkat(self.target, first, to, name, AtFlags::empty());
+                let parent = inside(self.target, first.parent().unwrap_or(Path::new("")))?;
+                let first = first.file_name().ok_or(Errno::INVAL)?;
+                return linkat(parent, first, to, name, AtFlags::empty());
             }
             self.linked.insert(status.st_ino, path);
         }
@@ -144,21 +156,16 @@ impl Copy<'_> {
         chownat(to, name, Some(user), Some(group), AtFlags::SYMLINK_NOFOLLOW)?;
         if kind != FileType::Symlink {
             // Not left to the umask.
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let made = openat(to, name, flags, Mode::empty())?;
             let mode = Mode::from_raw_mode(status.st_mode & 0o7777);
-            rustix::fs::chmodat(to, name, mode, AtFlags::empty())?;
+            rustix::fs::chmod(format!("/proc/self/fd/{}", made.as_raw_fd()), mode)?;
         }
         utimensat(to, name, &times(status), AtFlags::SYMLINK_NOFOLLOW)
     }
 }
 
-fn below(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
-    match path.as_os_str().is_empty() {
-        true => open(root, "."),
-        false => open(root, path),
-    }
-}
-
-fn is_opaque(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
+pub(crate) fn is_opaque(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let mut value = [0; 4];
     match fgetxattr(directory, "trusted.overlay.opaque", value.as_mut_slice()) {
         Ok(length) => Ok(&value[..length] == b"y"),

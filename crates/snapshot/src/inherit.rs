@@ -97,7 +97,8 @@ fn find(roots: &[OwnedFd], path: &Path) -> Result<Option<Attributes>, Errno> {
     Ok(None)
 }
 
-fn inside(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+/// A directory below `root`, reached without links.
+pub(crate) fn inside(root: BorrowedFd<'_>, path: &Path) -> Result<OwnedFd, Errno> {
     let path = match path.as_os_str().is_empty() {
         true => Path::new("."),
         false => path,

@@ -7,9 +7,11 @@ mod copy;
 mod driver;
 mod error;
 mod inherit;
+mod seed;
 mod snapshots;
 mod usage;
 
 pub use driver::Driver;
 pub use error::Error;
+pub use seed::Seed;
 pub use snapshots::{LayerCommit, LayerDir, PreparedRoot, Rootfs, Snapshots};

@@ -232,7 +232,7 @@ impl Snapshots {
     }
 
     /// The directories of a layer and all below it, topmost first.
-    fn layers(&self, top: Option<&ChainId>) -> Result<Vec<PathBuf>, Error> {
+    pub(crate) fn layers(&self, top: Option<&ChainId>) -> Result<Vec<PathBuf>, Error> {
         let mut paths = Vec::new();
         let mut next = top.cloned();
         while let Some(chain_id) = next {

@@ -306,6 +306,14 @@ impl Store {
         }
     }
 
+    /// Renames a file or directory of the data root away, to be deleted behind. What is not there is in order.
+    ///
+    /// # Errors
+    /// [`Error::File`], where it is on another file system.
+    pub fn discard(&self, path: &Path) -> Result<(), Error> {
+        self.inner.try_discard(path)
+    }
+
     /// Puts everything written so far onto the disk: one syncfs, or nothing if nothing is pending.
     ///
     /// # Errors
