@@ -139,6 +139,12 @@ impl Options {
         Ok(options)
     }
 
+    /// Our own option `subpath=PATH`: not the source but what is there below it.
+    pub(crate) fn take_subpath(&mut self) -> Option<String> {
+        let at = self.data.iter().position(|(key, _)| key == "subpath")?;
+        self.data.remove(at).1
+    }
+
     fn add(&mut self, word: &str) -> Result<(), Error> {
         if IGNORED.contains(&word) || word.is_empty() {
             return Ok(());

@@ -97,6 +97,8 @@ pub(crate) struct MountPlan {
     /// As written, for error texts and mountinfo.
     pub(crate) source: String,
     pub(crate) kind: MountKind,
+    /// Only this below the source: a path that its users may be changing.
+    pub(crate) subpath: Option<String>,
     pub(crate) options: Options,
 }
 
@@ -430,7 +432,8 @@ fn mount(mount: &Mount) -> Result<MountPlan, Error> {
             mount.destination
         )));
     }
-    let options = Options::parse(&mount.options)?;
+    let mut options = Options::parse(&mount.options)?;
+    let subpath = options.take_subpath();
     let kind = mount.kind.as_deref().unwrap_or_default();
     let kind = match (options.bind, kind) {
         (Some(recursive), _) => MountKind::Bind { recursive },
@@ -466,6 +469,7 @@ fn mount(mount: &Mount) -> Result<MountPlan, Error> {
         destination,
         source,
         kind,
+        subpath,
         options,
     })
 }

@@ -1,7 +1,7 @@
 //! What bind mounts bind, opened on the host before anything else: a detached copy of the mount, so that no path is looked up
 //! again later. Also our null device for masks.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use onggi_sys::namespace::flag;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::mount::OpenTreeFlags;
 
 use super::Container;
+use super::mounts::failed;
 use crate::Error;
 use crate::error::reason;
 use crate::plan::{MountKind, MountPlan};
@@ -32,9 +33,18 @@ fn source(mount: &MountPlan) -> Result<Option<OwnedFd>, Error> {
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let tree = match elsewhere(&mount.source) {
-        Some((pid, path)) => in_mount_namespace(pid, path, flags),
-        None => rustix::mount::open_tree(CWD, &mount.source, flags),
+    let tree = match (&mount.subpath, elsewhere(&mount.source)) {
+        (None, None) => rustix::mount::open_tree(CWD, &mount.source, flags),
+        (None, Some((pid, path))) => in_mount_namespace(pid, path, flags),
+        (Some(subpath), _) => {
+            let root = rustix::fs::open(
+                &mount.source,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            );
+            let root = root.map_err(|error| failed(mount, reason(&error)))?;
+            return beneath(mount, root.as_fd(), subpath, flags).map(Some);
+        }
     };
     match tree {
         Ok(tree) => Ok(Some(tree)),
@@ -42,11 +52,7 @@ fn source(mount: &MountPlan) -> Result<Option<OwnedFd>, Error> {
             path: mount.source.clone(),
             destination: mount.destination.clone(),
         }),
-        Err(error) => Err(Error::Mount {
-            from: mount.source.clone(),
-            destination: mount.destination.clone(),
-            text: reason(&error),
-        }),
+        Err(error) => Err(failed(mount, reason(&error))),
     }
 }
 
@@ -82,6 +88,37 @@ fn in_mount_namespace(pid: &str, path: &str, flags: OpenTreeFlags) -> Result<Own
     let copied = copy();
     enter(&own)?;
     copied
+}
+
+/// What is at `subpath` below `root`, cloned with `flags`. Whoever runs with the same volume may be swapping links in the
+/// path: the kernel resolves it once, never out of `root`, and from there on it is a descriptor.
+fn beneath(
+    mount: &MountPlan,
+    root: BorrowedFd<'_>,
+    subpath: &str,
+    flags: OpenTreeFlags,
+) -> Result<OwnedFd, Error> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let mut found = Err(Errno::AGAIN);
+    // EAGAIN: a rename ran beside a "..", and the kernel cannot be sure.
+    for _ in 0..128 {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        found = rustix::fs::openat2(root, subpath, flags, Mode::empty(), resolve);
+        if !matches!(found, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    let found = found.map_err(|error| {
+        failed(
+            mount,
+            match error {
+                Errno::XDEV => "path concatenation escapes the base directory".to_owned(),
+                error => format!("cannot access path {subpath}: {}", reason(&error)),
+            },
+        )
+    })?;
+    let flags = flags | OpenTreeFlags::AT_EMPTY_PATH;
+    rustix::mount::open_tree(found, "", flags).map_err(|error| failed(mount, reason(&error)))
 }
 
 /// The host's null device, known by its number and not by its name (CVE-2025-31133).
