@@ -97,6 +97,11 @@ impl Timestamp {
             .unwrap_or_default()
     }
 
+    /// Without a fraction, as volumes show when they were made.
+    pub fn whole_seconds(self) -> String {
+        format!("{:.0}", self.0)
+    }
+
     /// With exactly nine digits of fraction, as `docker logs --timestamps` prints.
     pub fn fixed(self) -> String {
         format!("{:.9}", self.0)

@@ -33,6 +33,11 @@ pub enum VolumeSpecError {
         /// `bind` or `volume`.
         kind: &'static str,
     },
+    /// One letter is no name.
+    #[error(
+        "create {0}: volume name is too short, names should be at least two alphanumeric characters"
+    )]
+    ShortName(String),
     /// A volume name with characters names do not have.
     #[error(
         "create {0}: \"{0}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
@@ -107,7 +112,7 @@ pub fn parse(text: &str) -> Result<VolumeSpec, VolumeSpecError> {
         "" => Source::Anonymous,
         path if path.starts_with('/') => Source::Bind(path.to_owned()),
         name if is_volume_name(name) => Source::Volume(name.to_owned()),
-        name => return Err(VolumeSpecError::Name(name.to_owned())),
+        name => return Err(bad_name(name)),
     };
     let kind = if matches!(source, Source::Bind(_)) {
         "bind"
@@ -138,6 +143,14 @@ pub fn parse(text: &str) -> Result<VolumeSpec, VolumeSpecError> {
         relabel: options.relabel,
         mode: mode.to_owned(),
     })
+}
+
+/// What is wrong with a text that is no name for a volume.
+pub fn bad_name(name: &str) -> VolumeSpecError {
+    match name.len() {
+        0 | 1 => VolumeSpecError::ShortName(name.to_owned()),
+        _ => VolumeSpecError::Name(name.to_owned()),
+    }
 }
 
 /// Whether the text is a name for a volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
@@ -263,5 +276,6 @@ mod tests {
             assert_eq!(parse(text).unwrap_err().to_string(), error, "{text}");
         }
         assert!(matches!(parse("./a:/b"), Err(VolumeSpecError::Name(_))));
+        assert!(matches!(parse("a:/b"), Err(VolumeSpecError::ShortName(_))));
     }
 }
