@@ -14,6 +14,7 @@ pub mod query; // truth as Go's query parameters have it
 pub mod stream; // frames of output, messages of progress
 pub mod system; // info, version, ping
 pub mod version; // API versions
+pub mod volume; // volumes
 
 pub use error::ErrorResponse;
 pub use go::{DecodeError, Empty, decode};

@@ -94,8 +94,10 @@ async fn engine(config: &Config, store: Store) -> Result<Engine, String> {
     let snapshots = Snapshots::open(&store, onggi_snapshot::Driver::default());
     let images = Images::open(store.clone(), snapshots.clone(), registry);
     let networks = Networks::open(networks(config)?, Arc::new(store.clone())).await;
+    let volumes = onggi_volume::Volumes::open(&config.data_root.join("volumes"), &store);
     let parts = Parts {
         images,
+        volumes: volumes.map_err(|fault| chain(&fault))?,
         networks: Arc::new(networks.map_err(|fault| chain(&fault))?),
         store,
         snapshots,

@@ -12,6 +12,7 @@ use onggi_monitor::protocol::Exit;
 use onggi_network::Networks;
 use onggi_snapshot::Snapshots;
 use onggi_store::Store;
+use onggi_volume::Volumes;
 
 use crate::container::{Container, Containers, Record};
 use crate::error::{Error, Result};
@@ -73,6 +74,7 @@ pub(crate) struct Inner {
     pub(crate) snapshots: Snapshots,
     pub(crate) images: Images,
     pub(crate) networks: Arc<Networks>,
+    pub(crate) volumes: Volumes,
     pub(crate) cgroups: Cgroups,
     pub(crate) containers: Containers,
     pub(crate) execs: Execs,

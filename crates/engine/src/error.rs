@@ -101,6 +101,7 @@ macro_rules! take_over {
 take_over!(
     onggi_image::Error,
     onggi_network::Error,
+    onggi_volume::Error,
     onggi_snapshot::Error,
     onggi_store::Error,
     onggi_registry::Error,

@@ -220,7 +220,7 @@ impl Engine {
         let containers = self.inner.containers.all();
         let records = containers.iter().map(|container| container.record());
         records
-            .filter(|record| record.image == *image)
+            .filter(|record| record.image == *image || record.mounts_image(image))
             .map(|record| Use {
                 container: record.id.to_string(),
                 running: record.state.is_active(),

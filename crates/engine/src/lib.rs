@@ -18,6 +18,7 @@ mod reconcile; // boot: what the catalogue says against what runs
 mod spec; // record to OCI document
 mod system; // info, version
 mod task; // the conversation with a monitor
+mod volume; // volumes, as the API speaks of them
 
 pub use container::{Attach, Changed, Chunks, CommitOptions, ExtractOptions, LogStream, Waiter};
 pub use engine::{CGROUP_PARENT, Config, Engine, MONITORS_CGROUP, Programs};

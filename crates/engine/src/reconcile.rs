@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onggi_api::container::RestartPolicyMode;
+use onggi_api::container::{RemoveOptions, RestartPolicyMode};
 use onggi_model::Timestamp;
 use onggi_monitor::protocol::{Exit, FromMonitor, Phase, ToMonitor};
 use tracing::{info, warn};
@@ -30,6 +30,8 @@ pub struct Parts {
     pub images: onggi_image::Images,
     /// Networks.
     pub networks: Arc<onggi_network::Networks>,
+    /// Volumes.
+    pub volumes: onggi_volume::Volumes,
     /// Control groups.
     pub cgroups: onggi_cgroup::Cgroups,
 }
@@ -53,6 +55,7 @@ impl Engine {
             snapshots,
             images,
             networks,
+            volumes,
             cgroups,
         } = parts;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
@@ -70,6 +73,7 @@ impl Engine {
             snapshots,
             images,
             networks,
+            volumes,
             cgroups,
             id,
         };
@@ -81,6 +85,7 @@ impl Engine {
                 .inner
                 .containers
                 .reserve(&record.name.clone(), &record.id.clone())?;
+            engine.volumes_found(&record);
             engine.inner.containers.insert(Container::new(record));
         }
         engine.reconcile().await?;
@@ -100,6 +105,7 @@ impl Engine {
                 warn!(container = %container.id, "could not be taken up: {fault}");
             }
         }
+        self.inner.volumes.reconcile();
         Ok(())
     }
 
@@ -114,7 +120,11 @@ impl Engine {
             Status::Removing | Status::Dead | Status::Removed => {
                 self.commit(container, |record| record.state.status = Status::Exited)
                     .await?;
-                self.remove(container, Default::default()).await
+                let options = RemoveOptions {
+                    volumes: record.remove_volumes,
+                    ..RemoveOptions::default()
+                };
+                self.remove(container, options).await
             }
             Status::Created | Status::Exited => self.take_up_stopped(container, &record).await,
         }
@@ -132,7 +142,11 @@ impl Engine {
         let _ = std::fs::remove_file(self.exit_file(&record.id));
         if record.state.status == Status::Exited {
             if record.host_config.auto_remove {
-                return self.remove(container, Default::default()).await;
+                let options = RemoveOptions {
+                    volumes: true,
+                    ..RemoveOptions::default()
+                };
+                return self.remove(container, options).await;
             }
             self.start_by_policy(container.clone(), record);
         }

@@ -83,7 +83,7 @@ impl Engine {
             driver: self.inner.snapshots.driver().name().to_owned(),
             driver_status: Some(Vec::new()),
             plugins: Plugins {
-                volume: Some(Vec::new()),
+                volume: Some(vec![onggi_volume::DRIVER.to_owned()]),
                 network: Some(["bridge", "host", "null"].map(str::to_owned).to_vec()),
                 authorization: None,
                 log: Some(["json-file", "local", "none"].map(str::to_owned).to_vec()),

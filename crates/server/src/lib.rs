@@ -11,5 +11,6 @@ mod progress; // streams of progress messages
 mod server; // the service: version, route, headers
 mod system; // /_ping, /version, /info, /events
 mod unsupported; // Docker's endpoints that are not there yet
+mod volume; // /volumes
 
 pub use server::Server;

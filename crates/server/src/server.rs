@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::call::{Call, Reply};
 use crate::failure::Failure;
-use crate::{container, exec, image, network, system, unsupported};
+use crate::{container, exec, image, network, system, unsupported, volume};
 
 /// All tables, in the order they are looked through.
 pub(crate) const TABLES: &[&[Route<Call, Reply>]] = &[
@@ -22,6 +22,7 @@ pub(crate) const TABLES: &[&[Route<Call, Reply>]] = &[
     exec::ROUTES,
     image::ROUTES,
     network::ROUTES,
+    volume::ROUTES,
     unsupported::ROUTES,
 ];
 

@@ -1,5 +1,7 @@
 //! `create`: a container on record, with a root file system that waits.
 
+use std::sync::Arc;
+
 use onggi_api::container::{CreateRequest, CreateResponse, HostConfig, RestartPolicyMode};
 use onggi_model::{ContainerId, ErrorKind, Platform, Timestamp, check_container_name};
 use tracing::info;
@@ -29,8 +31,11 @@ impl Engine {
         self.inner.containers.reserve(&record.name, &id)?;
         let name = record.name.clone();
         match self.store_new(record).await {
-            Ok(container) => {
+            Ok((container, volumes)) => {
                 self.inner.containers.insert(container.clone());
+                for volume in volumes {
+                    self.volume_event("create", &volume.name, []);
+                }
                 info!(container = %id, name, "created");
                 self.container_event(&container.record(), "create", []);
                 Ok(CreateResponse {
@@ -94,11 +99,6 @@ impl Engine {
         }
         let id = ContainerId::random().map_err(|e| Error::io("random bytes", e))?;
         let defaults = &image.config.config;
-        for path in defaults.volumes.keys() {
-            warnings.push(format!(
-                "the image declares the volume {path}: volumes are not there yet, its files stay in the container"
-            ));
-        }
         merge::merge(&mut config, defaults);
         let (path, args) = merge::command(&config)?;
         self.settle(&mut host_config);
@@ -119,10 +119,9 @@ impl Engine {
         };
         let record = Record {
             created: Timestamp::now(),
-            mounts: mounts::read(&host_config)?
-                .iter()
-                .filter_map(|m| m.to_point())
-                .collect(),
+            mounts: Vec::new(),
+            wanted: mounts::resolve(self, &config, &host_config)?,
+            remove_volumes: false,
             networking: networking_config.unwrap_or_default(),
             image: image.id().clone(),
             endpoint: None,
@@ -175,20 +174,26 @@ impl Engine {
     }
 
     /// The container and its root in one transaction: neither is there without the other.
-    async fn store_new(&self, record: Record) -> Result<std::sync::Arc<Container>> {
+    /// So with its volumes: those that were not there before come with it, or not at all.
+    async fn store_new(
+        &self,
+        mut record: Record,
+    ) -> Result<(Arc<Container>, Vec<Arc<onggi_volume::Volume>>)> {
         let inner = self.inner.clone();
-        let record = onggi_rt::blocking("create a container", move || -> Result<Record> {
+        onggi_rt::blocking("create a container", move || {
             let image = inner.store.image(&record.image)?;
             let top = image.as_ref().and_then(|image| image.layers.last());
             let root = inner.snapshots.prepare(&record.id, top)?;
+            let made = mounts::Made::prepare(&inner, &mut record, top)?;
             inner.store.write(|tx| -> Result<()> {
                 root.commit(tx)?;
+                let names = record.volumes().map(|(_, volume)| volume.name.as_str());
+                inner.volumes.settle_in(tx, names)?;
                 Ok(tx.put(record.id.as_str(), &record)?)
             })?;
-            Ok(record)
+            Ok((Container::new(record), made.keep()))
         })
-        .await??;
-        Ok(Container::new(record))
+        .await?
     }
 
     /// A name nobody has: an adjective and a noun of the pottery.
@@ -240,29 +245,12 @@ fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Res
             "health checks are not there yet: leave Healthcheck (--health-*) away",
         ));
     }
-    if config
-        .volumes
-        .as_ref()
-        .is_some_and(|volumes| !volumes.is_empty())
-    {
-        return Err(Error::not_implemented(
-            "anonymous volumes are not there yet: bind a directory of the host instead (-v /path:/target)",
-        ));
-    }
     check_restart_policy(host)?;
     check_log(host)?;
     let refused = [
         (
             host.links.as_ref().is_some_and(|l| !l.is_empty()),
             "links (--link)",
-        ),
-        (
-            host.volumes_from.as_ref().is_some_and(|v| !v.is_empty()),
-            "--volumes-from",
-        ),
-        (
-            !host.volume_driver.is_empty() && host.volume_driver != "local",
-            "volume drivers",
         ),
         (
             host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()),

@@ -106,6 +106,7 @@ impl Engine {
         self.execs_ended(&container.id);
         self.release_network(container).await;
         self.network_event(&record, "disconnect");
+        self.unmount_volumes(container).await;
         let directory = self.exec_directory(&container.id);
         let _ = std::fs::remove_dir_all(&directory);
         let _ = std::fs::remove_file(self.exit_file(&container.id));

@@ -12,6 +12,7 @@ pub(crate) fn merge(config: &mut Config, image: &ContainerConfig) {
     }
     let exposed = image.exposed_ports.keys().cloned();
     fill(&mut config.exposed_ports, exposed);
+    fill(&mut config.volumes, image.volumes.keys().cloned());
     merge_environment(config, &image.env);
     let labels = config.labels.get_or_insert_default();
     for (name, value) in &image.labels {

@@ -8,6 +8,8 @@ use onggi_network::Endpoint;
 use onggi_store::Record as Stored;
 use serde::{Deserialize, Serialize};
 
+use super::mounts::Wanted;
+
 /// A container as it was created, and where it stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -23,7 +25,11 @@ pub(crate) struct Record {
     pub(crate) host_config: HostConfig,
     pub(crate) networking: NetworkingConfig,
     pub(crate) image: Digest,
+    /// As `inspect` lists them.
     pub(crate) mounts: Vec<MountPoint>,
+    /// As they are mounted.
+    #[serde(default)]
+    pub(crate) wanted: Vec<Wanted>,
     /// Kept from start to exit.
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) state: State,
@@ -32,6 +38,9 @@ pub(crate) struct Record {
     pub(crate) exits: u64,
     /// Set by stop, kill and removal: a restart policy must not bring it back.
     pub(crate) stopped_by_user: bool,
+    /// Its anonymous volumes go with it: whoever finishes its removal must know.
+    #[serde(default)]
+    pub(crate) remove_volumes: bool,
     /// The kernel's boot it last ran in: a pid of another boot says nothing.
     pub(crate) boot_id: String,
 }

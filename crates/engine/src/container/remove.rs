@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use onggi_api::container::RemoveOptions;
-use tracing::info;
+use tracing::{info, warn};
 
-use super::Container;
 use super::record::Status;
+use super::{Container, Record};
 use crate::Engine;
+use crate::engine::Inner;
 use crate::error::{Error, Result};
 
 impl Engine {
@@ -69,7 +70,7 @@ impl Engine {
     pub(crate) async fn remove(
         &self,
         container: &Arc<Container>,
-        _options: RemoveOptions,
+        options: RemoveOptions,
     ) -> Result<()> {
         let _writer = container.writer.lock().await;
         let record = container.record();
@@ -86,26 +87,58 @@ impl Engine {
             _ => {}
         }
         self.release_network(container).await;
-        self.commit(container, |record| record.state.status = Status::Removing)
-            .await?;
-        let inner = self.inner.clone();
-        let gone = id.clone();
-        onggi_rt::blocking("remove a container", move || -> Result<()> {
-            inner.store.write(|tx| -> Result<()> {
-                inner.snapshots.remove_in(tx, &gone)?;
-                tx.delete::<super::Record>(gone.as_str())?;
-                Ok(())
-            })
+        self.commit(container, |record| {
+            record.state.status = Status::Removing;
+            record.remove_volumes = options.volumes;
         })
-        .await??;
+        .await?;
+        let inner = self.inner.clone();
+        let gone = container.record();
+        let volumes =
+            onggi_rt::blocking("remove a container", move || forget(&inner, &gone)).await??;
         let _ = std::fs::remove_dir_all(self.exec_directory(&id));
         self.execs_ended(&id);
         self.inner.containers.remove(&id);
         let mut last = (*container.record()).clone();
         last.state.status = Status::Removed;
         container.publish(last);
+        for volume in volumes {
+            self.volume_gone(&volume);
+        }
         info!(container = %id, "removed");
         self.container_event(&container.record(), "destroy", []);
         Ok(())
     }
+}
+
+/// The container goes from the catalogue, with its anonymous volumes if they are to go: all or nothing. Names of the
+/// volumes that went.
+fn forget(inner: &Inner, record: &Record) -> Result<Vec<String>> {
+    let anonymous = record
+        .volumes()
+        .filter(|(_, volume)| record.remove_volumes && volume.anonymous);
+    let names = anonymous.map(|(_, volume)| volume.name.as_str());
+    let doomed = match inner.volumes.doom_unheld(names, record.id.as_str()) {
+        Ok(doomed) => Some(doomed),
+        Err(fault) => {
+            // A volume that cannot go must not keep the container: it is there to be removed by its name.
+            warn!(container = %record.id, "{}", onggi_model::chain(&fault));
+            None
+        }
+    };
+    inner.store.write(|tx| -> Result<()> {
+        inner.snapshots.remove_in(tx, &record.id)?;
+        tx.delete::<Record>(record.id.as_str())?;
+        if let Some(doomed) = &doomed {
+            doomed.forget_in(tx)?;
+        }
+        Ok(())
+    })?;
+    let mut gone = Vec::new();
+    if let Some(doomed) = doomed {
+        gone = doomed.names().to_vec();
+        doomed.done();
+    }
+    inner.volumes.release(record.id.as_str());
+    Ok(gone)
 }

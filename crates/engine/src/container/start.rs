@@ -16,7 +16,7 @@ use onggi_snapshot::Rootfs;
 use tracing::{info, warn};
 
 use super::record::{Record, Status};
-use super::{Changed, Container, Waiting, log_options, mounts};
+use super::{Changed, Container, Waiting, log_options};
 use crate::error::{Error, Result};
 use crate::task::{self, Task, TaskEvents};
 use crate::{Engine, spec};
@@ -128,9 +128,7 @@ impl Engine {
         let record = container.record();
         self.write_files(&record, endpoint.as_ref())
             .map_err(general)?;
-        for mount in mounts::of(&record).map_err(general)? {
-            mount.prepare().map_err(general)?;
-        }
+        self.mount_volumes(container).await.map_err(general)?;
         let launch = self.launch_document(&record).map_err(general)?;
         let directory = self.exec_directory(&record.id);
         let program = self.inner.programs.monitor.as_fd();
@@ -222,6 +220,7 @@ impl Engine {
     /// The start failed: the record says why, the address is given back, nothing is left.
     async fn not_started(&self, container: &Arc<Container>, code: i32, fault: &Error) {
         self.release_network(container).await;
+        self.unmount_volumes(container).await;
         let _ = std::fs::remove_dir_all(self.exec_directory(&container.id));
         let _ = std::fs::remove_file(self.exit_file(&container.id));
         let committed = self

@@ -11,6 +11,7 @@ pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod network;
 pub(crate) mod process;
+mod propagation;
 pub(crate) mod security;
 
 use onggi_api::container::HostConfig;
@@ -51,7 +52,9 @@ pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
             seccomp: security::seccomp(record)?,
             masked_paths: security::masked_paths(host),
             readonly_paths: security::readonly_paths(host),
-            rootfs_propagation: Some("private".to_owned()),
+            rootfs_propagation: Some(
+                propagation::root(record, &engine.inner.config.data_root)?.to_owned(),
+            ),
             namespaces,
             ..Linux::default()
         }),

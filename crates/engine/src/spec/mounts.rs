@@ -5,12 +5,13 @@ use onggi_runtime::defaults;
 
 use super::{namespaces, security};
 use crate::Engine;
-use crate::container::{Record, mounts};
-use crate::error::Result;
+use crate::container::Record;
+use crate::container::mounts::{ImageMount, Wanted, What};
+use crate::error::{Error, Result};
 
 /// The mounts of the document, parents before children.
 pub(crate) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
-    let wanted = mounts::of(record)?;
+    let wanted = &record.wanted;
     let taken = |destination: &str| wanted.iter().any(|mount| mount.target == destination);
     let mut list = system(engine, record)?;
     list.retain(|mount| !taken(&mount.destination));
@@ -19,11 +20,62 @@ pub(crate) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
             .into_iter()
             .filter(|m| !taken(&m.destination)),
     );
-    let mut user: Vec<_> = wanted.iter().map(mounts::Wanted::to_oci).collect();
+    let mut user = Vec::new();
+    for one in wanted {
+        user.push(match &one.what {
+            What::Image(image) => image_mount(engine, one, image)?,
+            _ => match one.to_oci(&engine.inner.volumes) {
+                Some(mount) => mount,
+                None => continue,
+            },
+        });
+    }
     // By depth, and in the order given within one: a parent never hides its child.
     user.sort_by_key(|mount| mount.destination.matches('/').count());
     list.extend(user);
     Ok(list)
+}
+
+/// The layers of an image, merged and read-only. One directory alone is no overlay, and a file neither.
+fn image_mount(engine: &Engine, wanted: &Wanted, image: &ImageMount) -> Result<Mount> {
+    let record = engine.inner.store.image(&image.id)?;
+    let record =
+        record.ok_or_else(|| Error::not_found(format!("No such image: {}", image.reference)))?;
+    let layers = engine
+        .inner
+        .snapshots
+        .view(record.layers.last(), &image.subpath)?;
+    let mut options = Vec::new();
+    let mut mount = Mount {
+        destination: wanted.target.clone(),
+        ..Mount::default()
+    };
+    match &layers[..] {
+        [] => {
+            return Err(Error::invalid(format!(
+                "cannot access path {} in image {}: no such file or directory",
+                image.subpath, image.reference
+            )));
+        }
+        [layer] => {
+            mount.kind = Some("bind".to_owned());
+            mount.source = Some(layer.display().to_string());
+            options.extend(["bind", "ro", "rprivate"].map(str::to_owned));
+        }
+        layers => {
+            mount.kind = Some("overlay".to_owned());
+            mount.source = Some("overlay".to_owned());
+            options.extend(["ro", "rprivate"].map(str::to_owned));
+            // Topmost first, one by one (Linux 6.7).
+            options.extend(
+                layers
+                    .iter()
+                    .map(|layer| format!("lowerdir+={}", layer.display())),
+            );
+        }
+    }
+    mount.options = options;
+    Ok(mount)
 }
 
 /// proc, dev, sys, cgroup, shm, mqueue as Docker sets them up.
