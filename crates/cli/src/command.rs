@@ -4,7 +4,7 @@ use crate::Cli;
 use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, Positionals};
 use crate::error::{Error, Result};
-use crate::{completion, container, context, help, image, system};
+use crate::{completion, container, context, help, image, system, volume};
 
 /// What a command does: the exit code it ends with, or an error.
 pub(crate) type Run = fn(&mut Cli, &Matches) -> Result<u8>;
@@ -150,6 +150,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Group(&context::GROUP),
     Node::Group(&image::GROUP),
     Node::Group(&system::GROUP),
+    Node::Group(&volume::GROUP),
 ];
 
 /// What the first words of the arguments lead to.

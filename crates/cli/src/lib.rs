@@ -19,6 +19,7 @@ mod stream; // terminals, streams, signals, progress
 mod system; // commands on the system, and inspect
 mod text; // Go's quoting, ids, times for people
 mod times; // times on the command line
+mod volume; // commands on volumes
 
 pub use program::main;
 pub use settings::Environment;

@@ -11,6 +11,7 @@ mod hijack; // connections taken over for attach and exec
 pub mod image; // images
 pub mod system; // the daemon itself
 mod version; // API versions
+mod volume; // volumes
 
 pub use body::{Response, Values};
 pub use client::{Client, Options, Ping, Request, Tls};

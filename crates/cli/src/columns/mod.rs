@@ -5,3 +5,4 @@ pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod ports; // ports for people
 pub(crate) mod usage; // what takes how much room
+pub(crate) mod volume;

@@ -74,6 +74,10 @@ impl Object {
     pub(crate) fn image(json: serde_json::Value) -> Self {
         Object(json)
     }
+
+    pub(crate) fn volume(json: serde_json::Value) -> Self {
+        Object(json)
+    }
 }
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {

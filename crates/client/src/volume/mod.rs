@@ -1,0 +1,6 @@
+//! Volumes, one file a verb.
+
+mod create;
+mod list;
+mod prune;
+mod remove;
