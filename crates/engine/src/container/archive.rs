@@ -14,7 +14,7 @@ use tokio_util::io::SyncIoBridge;
 
 use super::place::{self, Asked, Ending};
 use super::user;
-use super::view::{Access, View};
+use super::view::View;
 use crate::Engine;
 use crate::error::{Error, Result};
 
@@ -46,10 +46,10 @@ impl Engine {
     /// # Errors
     /// `NotFound`: no such container or path; `InvalidParameter` where the path wants a directory and there is none.
     pub async fn container_path_stat(&self, id: &str, path: &str) -> Result<PathStat> {
-        let (engine, container) = (self.clone(), self.inner.containers.find(id)?);
+        let container = self.inner.containers.find(id)?;
+        let view = self.view(&container).await?;
         let (id, path) = (id.to_owned(), path.to_owned());
         onggi_rt::blocking("look at a container's file", move || {
-            let view = engine.view(&container)?;
             Ok(find(&view, &path, &id)?.stat)
         })
         .await?
@@ -60,15 +60,12 @@ impl Engine {
     /// # Errors
     /// As of `container_path_stat`.
     pub async fn container_archive(&self, id: &str, path: &str) -> Result<(PathStat, Chunks)> {
-        let (engine, container) = (self.clone(), self.inner.containers.find(id)?);
+        let container = self.inner.containers.find(id)?;
+        let view = self.view(&container).await?;
         let (name, path) = (id.to_owned(), path.to_owned());
-        let begun = onggi_rt::blocking("open a container's file", {
-            let container = container.clone();
-            move || {
-                let view = engine.view(&container)?;
-                let found = find(&view, &path, &name)?;
-                Ok::<_, Error>((view, found, Asked::new(&path)))
-            }
+        let begun = onggi_rt::blocking("open a container's file", move || {
+            let found = find(&view, &path, &name)?;
+            Ok::<_, Error>((view, found, Asked::new(&path)))
         });
         let (view, found, asked) = begun.await??;
         self.container_event(&container.record(), "archive-path", []);
@@ -106,20 +103,13 @@ impl Engine {
         tar: impl AsyncRead + Unpin + Send + 'static,
     ) -> Result<()> {
         let container = self.inner.containers.find(id)?;
-        let writer = container.writer.lock().await;
+        // The guard goes last, after the view.
+        let (view, _writer) = self.writable_view(&container).await?;
         let record = container.record();
-        // What runs changes its files itself; only a mount of our own must be alone.
-        let _writer = (!record.state.is_running()).then_some(writer);
-        let engine = self.clone();
         let (asked, name) = (Asked::new(path), id.to_owned());
         let (path, user) = (path.to_owned(), record.config.user.clone());
         let tar = SyncIoBridge::new(tar);
-        let view_of = record.clone();
         onggi_rt::blocking("unpack into a container", move || {
-            let view = match view_of.state.is_running() {
-                true => View::running(&view_of)?,
-                false => View::stopped(engine.stopped(&view_of)?, Access::Write)?,
-            };
             let base = target(&view, &asked, &path, &name)?;
             let owner = match options.copy_uid_gid && !user.is_empty() {
                 true => {

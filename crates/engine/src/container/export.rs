@@ -13,10 +13,7 @@ impl Engine {
     /// `NotFound`.
     pub async fn container_export(&self, id: &str) -> Result<Chunks> {
         let container = self.inner.containers.find(id)?;
-        let engine = self.clone();
-        let of = container.clone();
-        let view = onggi_rt::blocking("open a container's files", move || engine.root_view(&of));
-        let view = view.await??;
+        let view = self.root_view(&container).await?;
         self.container_event(&container.record(), "export", []);
         stream("export a container", move |sink| {
             let options = PackOptions {

@@ -11,7 +11,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use onggi_model::{ErrorKind, Fault as _};
 use onggi_oci::runtime::Mount;
 use onggi_snapshot::Rootfs;
 use onggi_sys::mount::{Attributes, Reach, set_attributes};
@@ -19,11 +22,15 @@ use onggi_sys::namespace;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+use tokio::sync::watch;
 
 use super::place;
 use super::{Container, Record};
 use crate::error::{Error, Result};
 use crate::{Engine, spec};
+
+/// Between the end of a process and the record of it, at most.
+const TOLD: Duration = Duration::from_secs(10);
 
 /// The files of a container.
 #[derive(Debug)]
@@ -61,7 +68,7 @@ impl View {
         let process = process(record)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(&process, "root", flags, Mode::empty())
-            .map_err(|e| Error::io("open the container's root", e))?;
+            .map_err(|errno| entering(record, "open the container's root", errno))?;
         Ok(View {
             root,
             _namespace: None,
@@ -77,7 +84,7 @@ impl View {
             OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
         )
-        .map_err(|e| Error::io("open the container's mounts", e))?;
+        .map_err(|errno| entering(record, "open the container's mounts", errno))?;
         let root = apart(move || {
             // A copy of the mount that is the namespace's root, attached nowhere. It takes being inside to make one.
             namespace::enter(target.as_fd(), namespace::flag::MOUNT)?;
@@ -293,6 +300,7 @@ fn apart<T: Send + 'static>(
 }
 
 /// The directory of a container's first process in `/proc`: it stays that process's when the number is used again.
+/// `Conflict` where the process has ended and the record does not tell it yet.
 fn process(record: &Record) -> Result<OwnedFd> {
     let gone = || Error::conflict(format!("container {} is not running", record.id));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -309,6 +317,16 @@ fn process(record: &Record) -> Result<OwnedFd> {
     match text.contains(record.id.as_str()) {
         true => Ok(process),
         false => Err(gone()),
+    }
+}
+
+/// A process that has ended, but is not buried, has a directory in `/proc` and nothing behind it.
+fn entering(record: &Record, what: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::NOENT | Errno::SRCH => {
+            Error::conflict(format!("container {} is not running", record.id))
+        }
+        errno => Error::io(what, errno),
     }
 }
 
@@ -335,27 +353,83 @@ impl Engine {
         })
     }
 
+    /// The files of a container, to read.
+    pub(crate) async fn view(&self, container: &Container) -> Result<View> {
+        let stopped = |engine: &Engine, record: &Record| engine.stopped(record);
+        self.seen(container, View::running, stopped).await
+    }
+
     /// The root file system of a container, to read, without what is mounted in it.
-    pub(crate) fn root_view(&self, container: &Container) -> Result<View> {
-        let record = container.record();
-        match record.state.is_running() {
-            true => View::running_root(&record),
-            false => {
-                let stopped = Stopped {
-                    binds: Vec::new(),
-                    ..self.stopped(&record)?
-                };
-                View::stopped(stopped, Access::Read)
+    pub(crate) async fn root_view(&self, container: &Container) -> Result<View> {
+        let stopped = |engine: &Engine, record: &Record| {
+            Ok(Stopped {
+                binds: Vec::new(),
+                ..engine.stopped(record)?
+            })
+        };
+        self.seen(container, View::running_root, stopped).await
+    }
+
+    /// The files of a container, to write to. One that does not run is not started as long as the guard lives: it
+    /// outlives the view.
+    pub(crate) async fn writable_view<'a>(
+        &self,
+        container: &'a Container,
+    ) -> Result<(View, Option<tokio::sync::MutexGuard<'a, ()>>)> {
+        let mut records = container.subscribe();
+        loop {
+            let writer = container.writer.lock().await;
+            let record = records.borrow_and_update().clone();
+            let running = record.state.is_running();
+            let (engine, of) = (self.clone(), record);
+            let view = onggi_rt::blocking("open a container's files", move || match running {
+                true => View::running(&of),
+                false => View::stopped(engine.stopped(&of)?, Access::Write),
+            });
+            match view.await? {
+                // Whoever records the end needs the writer.
+                Err(error) if running && has_ended(&error) => {
+                    drop(writer);
+                    told(&mut records, error).await?;
+                }
+                view => return Ok((view?, (!running).then_some(writer))),
             }
         }
     }
 
-    /// The files of a container, to read.
-    pub(crate) fn view(&self, container: &Container) -> Result<View> {
-        let record = container.record();
-        match record.state.is_running() {
-            true => View::running(&record),
-            false => View::stopped(self.stopped(&record)?, Access::Read),
+    /// One of two ways to see the files, by whether the container runs.
+    async fn seen(
+        &self,
+        container: &Container,
+        running: fn(&Record) -> Result<View>,
+        stopped: fn(&Engine, &Record) -> Result<Stopped>,
+    ) -> Result<View> {
+        let mut records = container.subscribe();
+        loop {
+            let record = records.borrow_and_update().clone();
+            let runs = record.state.is_running();
+            let engine = self.clone();
+            let view = onggi_rt::blocking("open a container's files", move || match runs {
+                true => running(&record),
+                false => View::stopped(stopped(&engine, &record)?, Access::Read),
+            });
+            match view.await? {
+                Err(error) if runs && has_ended(&error) => told(&mut records, error).await?,
+                view => return view,
+            }
         }
+    }
+}
+
+/// Whether a process has ended that the record says is there.
+fn has_ended(error: &Error) -> bool {
+    error.kind() == ErrorKind::Conflict
+}
+
+/// Waits until the record tells the end: the monitor is about to. One that does not is dead, and killed for it.
+async fn told(records: &mut watch::Receiver<Arc<Record>>, error: Error) -> Result<()> {
+    match tokio::time::timeout(TOLD, records.changed()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(error),
     }
 }
