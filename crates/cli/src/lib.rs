@@ -14,6 +14,7 @@ mod format; // --format: tables, JSON, templates
 mod help; // the help command
 mod image; // commands on images
 mod program; // from arguments to an exit code
+mod recipe; // how to make a container again
 mod settings; // environment, config.json, the endpoint
 mod stream; // terminals, streams, signals, progress
 mod system; // commands on the system, and inspect

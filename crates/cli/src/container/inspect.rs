@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::system::inspect::{FORMAT_HELP, Object, inspect};
 
 const FLAGS: &[Flag] = &[
+    crate::recipe::AS,
     value(Some('f'), "format", "string", FORMAT_HELP),
     switch(
         Some('s'),
@@ -26,6 +27,9 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    if matches.given("as") {
+        return crate::recipe::show(cli, matches);
+    }
     let client = cli.client()?;
     let size = matches.on("size");
     inspect(cli, matches.text("format"), &matches.args, |cli, name| {

@@ -28,6 +28,7 @@ const KINDS: [(&str, &str); 10] = [
 ];
 
 const FLAGS: &[Flag] = &[
+    crate::recipe::AS,
     value(Some('f'), "format", "string", FORMAT_HELP),
     switch(
         Some('s'),
@@ -81,6 +82,9 @@ impl Object {
 }
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    if matches.given("as") {
+        return crate::recipe::show(cli, matches);
+    }
     let kind = matches.text("type").to_owned();
     if matches.given("type") && !KINDS.iter().any(|(name, _)| *name == kind) {
         let mut names: Vec<String> = KINDS.iter().map(|(name, _)| crate::quote(name)).collect();

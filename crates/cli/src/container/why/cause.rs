@@ -385,30 +385,25 @@ fn crashed(known: &Known, code: i64) -> Verdict {
 
 /// Somebody asked the daemon to end it.
 fn asked(known: &Known, code: i64) -> Option<Verdict> {
-    let sent: Vec<i64> = known
+    let sent: Vec<(i64, i64)> = known
         .events
         .iter()
         .filter(|event| event.action == "kill")
-        .filter_map(signal)
+        .filter_map(|event| Some((signal(event)?, event.time_nano)))
         .collect();
     let stopped = known.events.iter().any(|event| event.action == "stop");
-    let (first, last) = (*sent.first()?, *sent.last()?);
+    let ((first, asked), (last, killed)) = (*sent.first()?, *sent.last()?);
     if code == 137 && sent.len() > 1 && last == 9 {
-        let seconds = known.container["Config"]["StopTimeout"]
-            .as_i64()
-            .unwrap_or(10);
+        let waited = (killed - asked + 500_000_000) / 1_000_000_000;
         return Some(Verdict {
             what: "was stopped, and did not go by itself (exit code 137)".to_owned(),
             facts: vec![format!(
-                "it was sent {} and, when it still ran after {seconds} seconds or what the stop said, SIGKILL",
+                "it was sent {} and, when it still ran {waited} seconds later, SIGKILL",
                 signal_name(first)
             )],
             advice: vec![
-                "a shell as first process does not pass signals on: begin its command with exec, or use --init".to_owned(),
-                format!(
-                    "if it needs another signal or more time: --stop-signal, --stop-timeout (now {}, {seconds} s)",
-                    signal_name(first)
-                ),
+                "a first process ignores signals it does not handle, and a shell passes none on: use --init, or begin a script's last command with exec".to_owned(),
+                "if it needs another signal or more time: --stop-signal, --stop-timeout".to_owned(),
             ],
             speaks: true,
         });

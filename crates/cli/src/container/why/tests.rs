@@ -114,7 +114,15 @@ fn cases() -> Vec<Case> {
         (
             "did not react to the stop",
             exited(137),
-            vec![kill("15"), kill("9"), event("die", &[]), event("stop", &[])],
+            vec![
+                kill("15"),
+                Message {
+                    time_nano: 10_000_000_000,
+                    ..kill("9")
+                },
+                event("die", &[]),
+                event("stop", &[]),
+            ],
             &["serving"],
         ),
         (
