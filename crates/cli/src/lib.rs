@@ -13,6 +13,7 @@ mod error; // failures and exit codes
 mod format; // --format: tables, JSON, templates
 mod help; // the help command
 mod image; // commands on images
+mod plugin; // programs that bring commands
 mod program; // from arguments to an exit code
 mod recipe; // how to make a container again
 mod settings; // environment, config.json, the endpoint

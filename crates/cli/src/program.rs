@@ -6,7 +6,8 @@ use crate::args::{Flag, Positionals, flag::Complete, help, list, parse, suggest,
 use crate::cli::Cli;
 use crate::command::{Command, Found, find, top_level};
 use crate::error::{Error, Result};
-use crate::settings::{Environment, Settings};
+use crate::plugin::{self, Plugin};
+use crate::settings::{self, ConfigFile, Environment, Settings};
 
 /// The options before the command.
 pub(crate) const GLOBALS: &[Flag] = &[
@@ -104,7 +105,8 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
     let globals = match globals {
         Err(parse::ParseError::UnknownShort { short: 'h', .. }) => {
             cli.complain("Flag shorthand -h has been deprecated, use --help")?;
-            cli.print(&crate::help::page(&program, &[]).unwrap_or_default())?;
+            let page = crate::help::root(cli, &parse::Matches::default());
+            cli.print(&page)?;
             return Ok(0);
         }
         other => other.map_err(|error| {
@@ -128,21 +130,24 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
         return Ok(0);
     }
     if globals.on("help") {
-        let page =
-            crate::help::page(&program, &globals.args).or_else(|| crate::help::page(&program, &[]));
-        cli.print(&page.unwrap_or_default())?;
+        let page = crate::help::page(&program, &globals.args)
+            .unwrap_or_else(|| crate::help::root(cli, &globals));
+        cli.print(&page)?;
         return Ok(0);
     }
     let Some(first) = globals.args.first() else {
-        cli.complain(
-            crate::help::page(&program, &[])
-                .unwrap_or_default()
-                .trim_end_matches('\n'),
-        )?;
+        let page = crate::help::root(cli, &globals);
+        cli.complain(page.trim_end_matches('\n'))?;
         return Ok(0);
     };
     match find(&globals.args) {
-        Found::Unknown(word) => Err(unknown(&program, word)),
+        Found::Unknown(word) => {
+            let word = word.to_owned();
+            match plugin(cli, &globals, &word)? {
+                Some((plugin, host)) => Err(plugin.run(&program, args, host.as_deref())),
+                None => Err(unknown(&program, &word)),
+            }
+        }
         Found::Group(group) => match globals.args.get(1).map(String::as_str) {
             None => {
                 cli.complain(help::group(&program, group).trim_end_matches('\n'))?;
@@ -179,6 +184,21 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
             dispatch(cli, command, &path, &globals.args[used..])
         }
     }
+}
+
+/// The plugin for a word that is no command of ours, and the daemon it is told.
+fn plugin(
+    cli: &Cli,
+    globals: &parse::Matches,
+    word: &str,
+) -> Result<Option<(Plugin, Option<String>)>> {
+    let directory = settings::directory(&cli.environment, globals);
+    let file = ConfigFile::read(&directory.join("config.json"))?;
+    let given = globals.given("host") || globals.given("context");
+    let host = plugin::host(&cli.environment, given, &file.current_context);
+    Ok(plugin::find(&directory, &file, word)
+        .filter(|plugin| plugin.metadata().is_ok())
+        .map(|plugin| (plugin, host)))
 }
 
 /// Parses the arguments of a command and runs it.

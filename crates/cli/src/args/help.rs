@@ -61,7 +61,14 @@ pub(crate) fn group(program: &str, group: &Group) -> String {
 }
 
 /// The page of the program.
-pub(crate) fn root(program: &str, nodes: &[Node], globals: &[Flag], width: usize) -> String {
+/// `plugins` are listed among the management commands, with a star.
+pub(crate) fn root(
+    program: &str,
+    nodes: &[Node],
+    plugins: &[(String, String)],
+    globals: &[Flag],
+    width: usize,
+) -> String {
     let mut out =
         format!("Usage:  {program} [OPTIONS] COMMAND\n\nRun and manage containers and images\n");
     let common = nodes.iter().filter_map(|node| match node {
@@ -82,6 +89,11 @@ pub(crate) fn root(program: &str, nodes: &[Node], globals: &[Flag], width: usize
             Node::Command(_) => None,
         })
         .collect();
+    groups.extend(
+        plugins
+            .iter()
+            .map(|(name, about)| (name.as_str(), about.as_str())),
+    );
     groups.sort_unstable();
     out.push_str(&format!("\nManagement Commands:\n{}", listing(&groups)));
     let mut others: Vec<(&str, &str)> = nodes

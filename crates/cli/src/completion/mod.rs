@@ -7,6 +7,7 @@ use crate::args::flag::{Complete, Kind};
 use crate::args::{Flag, Matches, Positionals, parse};
 use crate::command::{Arity, Command, Found, Group, command, find, top_level};
 use crate::error::Result;
+use crate::plugin;
 use crate::settings::Settings;
 
 /// `completion bash|fish|zsh`.
@@ -104,8 +105,22 @@ fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
                 if typed.starts_with('-') {
                     return flag_words(&crate::program::GLOBALS.iter().collect::<Vec<_>>());
                 }
+                let settings = &cli.settings;
+                let plugins = plugin::all(&settings.directory, &settings.file);
                 return top_level()
                     .map(|(name, about)| (name.to_owned(), about))
+                    .chain(plugins.into_iter().map(|plugin| (plugin.name, "")))
+                    .collect();
+            }
+            Found::Unknown(word) => {
+                let settings = &cli.settings;
+                let plugin = plugin::find(&settings.directory, &settings.file, word);
+                let words = [before, &[typed.to_owned()]].concat();
+                return plugin
+                    .map(|plugin| plugin.complete(&cli.program, &words))
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|word| (word, ""))
                     .collect();
             }
             _ => return Vec::new(),

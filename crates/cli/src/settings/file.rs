@@ -20,9 +20,7 @@ pub(crate) struct ConfigFile {
     pub(crate) http_headers: BTreeMap<String, String>,
     #[serde(rename = "cliPluginsExtraDirs")]
     pub(crate) plugin_directories: Vec<PathBuf>,
-    pub(crate) plugins: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) prune_filters: Vec<String>,
-    pub(crate) aliases: BTreeMap<String, String>,
     pub(crate) current_context: String,
     pub(crate) proxies: BTreeMap<String, BTreeMap<String, String>>,
     pub(crate) creds_store: String,

@@ -14,6 +14,7 @@ use crate::Cli;
 use crate::args::{Flag, Matches, value};
 use crate::command::{Command, command};
 use crate::error::{Error, Result};
+use crate::plugin::{self, Plugin};
 
 const FLAGS: &[Flag] = &[value(Some('f'), "format", "string", FORMAT_HELP)];
 
@@ -32,11 +33,14 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     };
     match matches.text("format") {
         "" => {
-            let debug = cli.settings.debug;
-            cli.print(&format!(
-                "Client:\n Version:    {}\n Context:    default\n Debug Mode: {debug}\n\nServer:\n",
+            let (debug, context) = (cli.settings.debug, &cli.settings.context);
+            let head = format!(
+                "Client:\n Version:    {}\n Context:    {context}\n Debug Mode: {debug}\n",
                 crate::VERSION
-            ))?;
+            );
+            cli.print(&head)?;
+            plugins(cli)?;
+            cli.print("\nServer:\n")?;
             let info: Info = serde_json::from_value(answer?)
                 .map_err(|error| Error::new(format!("cannot read the daemon's info: {error}")))?;
             cli.print(&layout(&info))?;
@@ -47,6 +51,42 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         }
         format => by_template(cli, format, answer),
     }
+}
+
+/// The plugins of this client; what is called like one but is none is warned of.
+fn plugins(cli: &mut Cli) -> Result<()> {
+    let mut lines = String::new();
+    let mut warnings = Vec::new();
+    for plugin in plugin::all(&cli.settings.directory, &cli.settings.file) {
+        let path = plugin.path.display().to_string();
+        match plugin.metadata() {
+            Ok(metadata) => {
+                let _ = writeln!(
+                    lines,
+                    "  {}: {} ({})",
+                    plugin.name,
+                    metadata.text("ShortDescription"),
+                    metadata.text("Vendor")
+                );
+                if !metadata.text("Version").is_empty() {
+                    let _ = writeln!(lines, "    Version:  {}", metadata.text("Version"));
+                }
+                let _ = writeln!(lines, "    Path:     {path}");
+            }
+            Err(error) => warnings.push(format!(
+                "WARNING: Plugin {} is not valid: {}",
+                crate::quote(&path),
+                error.message
+            )),
+        }
+    }
+    if !lines.is_empty() {
+        cli.print(&format!(" Plugins:\n{lines}"))?;
+    }
+    for warning in warnings {
+        cli.complain(&warning)?;
+    }
+    Ok(())
 }
 
 fn by_template(cli: &mut Cli, format: &str, answer: Result<serde_json::Value>) -> Result<u8> {
@@ -73,8 +113,11 @@ fn by_template(cli: &mut Cli, format: &str, answer: Result<serde_json::Value>) -
                 "Os": std::env::consts::OS,
                 "Arch": architecture(),
                 "BuildTime": "",
-                "Context": "default",
-                "Plugins": [],
+                "Context": cli.settings.context,
+                "Plugins": plugin::all(&cli.settings.directory, &cli.settings.file)
+                    .iter()
+                    .map(Plugin::document)
+                    .collect::<Vec<_>>(),
                 "Warnings": null,
             }),
         );

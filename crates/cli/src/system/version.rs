@@ -51,8 +51,8 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         Err(_) => onggi_client::NEWEST,
     };
     let out = match template {
-        Some(template) => by_template(&template, spoken, server.as_ref()),
-        None => Ok(layout(spoken, server)),
+        Some(template) => by_template(&template, &cli.settings.context, spoken, server.as_ref()),
+        None => Ok(layout(&cli.settings.context, spoken, server)),
     };
     match out {
         Ok(text) => cli.print(&text)?,
@@ -66,6 +66,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
 
 fn by_template(
     template: &Template,
+    context: &str,
     spoken: onggi_client::Version,
     server: Option<&Version>,
 ) -> Result<String> {
@@ -78,7 +79,7 @@ fn by_template(
         "Os": std::env::consts::OS,
         "Arch": architecture(),
         "BuildTime": "",
-        "Context": "default",
+        "Context": context,
     });
     let mut server = server.cloned();
     for component in server.iter_mut().flat_map(|server| &mut server.components) {
@@ -130,7 +131,7 @@ fn reorder(server: serde_json::Value) -> serde_json::Value {
     serde_json::Value::Object(ordered)
 }
 
-fn layout(spoken: onggi_client::Version, server: Option<Version>) -> String {
+fn layout(context: &str, spoken: onggi_client::Version, server: Option<Version>) -> String {
     let newest = onggi_client::NEWEST;
     let api = if spoken == newest {
         spoken.to_string()
@@ -146,7 +147,7 @@ fn layout(spoken: onggi_client::Version, server: Option<Version>) -> String {
             "OS/Arch",
             format!("{}/{}", std::env::consts::OS, architecture()),
         ),
-        ("Context", "default".to_owned()),
+        ("Context", context.to_owned()),
     ] {
         out.push_str(&format!(" {label}:\t{value}\n"));
     }
