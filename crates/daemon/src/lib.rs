@@ -6,34 +6,42 @@ mod config; // what it runs with
 mod docker_socket; // /run/docker.sock, when it is nobody else's
 mod flags; // the command line
 mod logging; // where the log goes
+mod merge; // flags and file into one document
+mod metrics; // numbers for Prometheus
+mod options; // the table of all keys and flags
 mod pidfile; // one daemon a pidfile
 mod programs; // monitor and init in sealed memory
+mod reload; // SIGHUP
 mod run; // wiring, serving, signals
+mod settle; // what the values mean
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 /// Runs `onggid` with the arguments of this process.
 pub fn main() -> ExitCode {
     // A huge page for each stack and heap segment would make up most of our memory. The flag is inherited: the
     // monitor takes it back. Where the kernel does not know it we are larger, no more.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let flags = flags::Flags::parse();
-    let validate = flags.validate;
-    let result = config::Config::load(flags).map_err(|fault| onggi_model::chain(&fault));
-    let config = match result {
-        Ok(config) => config,
-        Err(text) => return fail(&text),
+    let matches = flags::command().get_matches();
+    let loaded = flags::Flags::read(&matches).and_then(|flags| {
+        let config = config::Config::load(&flags)?;
+        Ok((flags, config))
+    });
+    let (flags, config) = match loaded {
+        Ok(loaded) => loaded,
+        Err(fault) => return fail(&onggi_model::chain(&fault)),
     };
-    if let Err(text) = run::networks(&config) {
-        return fail(&text);
-    }
-    if validate {
+    if flags.validate {
+        for warning in &config.warnings {
+            say(
+                &mut std::io::stderr(),
+                &format!("onggid: warning: {warning}"),
+            );
+        }
         say(&mut std::io::stdout(), "configuration OK");
         return ExitCode::SUCCESS;
     }
-    match run::run(config) {
+    match run::run(flags, config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => fail(&text),
     }

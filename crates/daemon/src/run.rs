@@ -22,8 +22,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use crate::config::{Config, Host};
+use crate::flags::Flags;
+use crate::logging::SetLevel;
 use crate::pidfile::PidFile;
-use crate::{docker_socket, logging, programs};
+use crate::reload::Reload;
+use crate::{docker_socket, logging, metrics, programs};
 
 /// How long requests may take to end once we were told to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,40 +34,64 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SOCKET_MODE: u32 = 0o660;
 
 /// Runs until a signal says stop. Errors are texts for the person who started us.
-pub(crate) fn run(config: Config) -> Result<(), String> {
-    logging::begin(&config.log_level);
+pub(crate) fn run(flags: Flags, config: Config) -> Result<(), String> {
+    let set_level = logging::begin(&config.log);
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("onggid")
         .thread_keep_alive(Duration::from_secs(2))
         .build()
         .map_err(|e| format!("start threads: {e}"))?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(flags, config, set_level));
     // Threads that follow a log or wait for a kernel are not waited for: nothing of theirs needs an end.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: Config) -> Result<(), String> {
-    directory(&config.data_root, 0o700)?;
-    directory(&config.exec_root, 0o711)?;
-    let store = Store::open(&config.data_root).map_err(|fault| chain(&fault))?;
+async fn serve(flags: Flags, config: Config, set_level: SetLevel) -> Result<(), String> {
+    let (data_root, exec_root) = (&config.engine.data_root, &config.engine.exec_root);
+    not_dockers(data_root)?;
+    directory(data_root, 0o700)?;
+    directory(exec_root, 0o711)?;
+    let store = Store::open(data_root).map_err(|fault| chain(&fault))?;
     // Frees what is removed, beginning with what an earlier daemon left.
     let _sweeper = Sweeper::start(&store).map_err(|fault| chain(&fault))?;
     let _pidfile = PidFile::claim(&config.pidfile)
         .map_err(|e| format!("pid file {}: {e}", config.pidfile.display()))?;
-    let engine = engine(&config, store).await?;
+    let registry = onggi_registry::Client::new(config.registry.clone());
+    let registry = registry.map_err(|fault| chain(&fault))?;
+    let snapshots = Snapshots::open(&store, config.storage);
+    let options = onggi_image::Options {
+        concurrent_downloads: config.concurrent_downloads,
+    };
+    let images = Images::open_with(store.clone(), snapshots.clone(), registry.clone(), &options);
+    let engine = engine(&config, store, snapshots, images.clone()).await?;
     let shutdown = Shutdown::new();
     let servers = listen(&config, &engine, &shutdown).await?;
+    let mut reload = Reload {
+        flags,
+        config,
+        set_level,
+        registry,
+        images,
+    };
     notify("READY=1");
     info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    wait_for_stop().await?;
+    wait_for_stop(|| {
+        notify("RELOADING=1");
+        reload.run(&engine);
+        notify("READY=1");
+    })
+    .await?;
     notify("STOPPING=1");
     info!("stopping");
     shutdown.trigger();
-    if !config.live_restore {
+    if !engine.live().live_restore {
         engine
-            .stop_all(Duration::from_secs(config.shutdown_timeout))
+            .stop_all(Duration::from_secs(reload.config.shutdown_timeout))
             .await;
     }
     for server in servers {
@@ -75,25 +102,32 @@ async fn serve(config: Config) -> Result<(), String> {
     Ok(())
 }
 
+/// Refuses a data root that Docker keeps its own in: an existing `daemon.json` may name one.
+fn not_dockers(data_root: &Path) -> Result<(), String> {
+    if data_root.join("network/files/local-kv.db").exists() {
+        return Err(format!(
+            "data-root {} belongs to Docker, which keeps its data in another form: use one of its own (--data-root)",
+            data_root.display()
+        ));
+    }
+    Ok(())
+}
+
 /// The engine on its parts, everything that ran before taken up.
-async fn engine(config: &Config, store: Store) -> Result<Engine, String> {
+async fn engine(
+    config: &Config,
+    store: Store,
+    snapshots: Snapshots,
+    images: Images,
+) -> Result<Engine, String> {
     let cgroups = Cgroups::probe().map_err(|error| chain(&error))?;
-    cgroups
-        .ensure(CGROUP_PARENT, Which::All)
-        .map_err(|error| chain(&error))?;
-    cgroups
-        .ensure(MONITORS_CGROUP, Which::All)
-        .map_err(|error| chain(&error))?;
-    let programs = programs::load()?;
-    let registry = onggi_registry::Client::new(onggi_registry::Config {
-        mirrors: config.registry_mirrors.clone(),
-        insecure: config.insecure_registries.clone(),
-        ..onggi_registry::Config::default()
-    });
-    let registry = registry.map_err(|fault| chain(&fault))?;
-    let snapshots = Snapshots::open(&store, onggi_snapshot::Driver::default());
-    let images = Images::open(store.clone(), snapshots.clone(), registry);
-    let networks = Networks::open(networks(config)?, Arc::new(store.clone())).await;
+    for path in [CGROUP_PARENT, MONITORS_CGROUP] {
+        cgroups
+            .ensure(path, Which::All)
+            .map_err(|error| chain(&error))?;
+    }
+    let programs = programs::load(config.init_path.as_deref())?;
+    let networks = Networks::open(config.network.clone(), Arc::new(store.clone())).await;
     let volumes = onggi_volume::Volumes::open(&config.data_root.join("volumes"), &store);
     let parts = Parts {
         images,
@@ -103,36 +137,9 @@ async fn engine(config: &Config, store: Store) -> Result<Engine, String> {
         snapshots,
         cgroups,
     };
-    let settings = onggi_engine::Config {
-        data_root: config.data_root.clone(),
-        exec_root: config.exec_root.clone(),
-        dns: config.dns.clone(),
-        dns_options: config.dns_opts.clone(),
-        dns_search: config.dns_search.clone(),
-        labels: config.labels.clone(),
-        registry_mirrors: config.registry_mirrors.clone(),
-        insecure_registries: config.insecure_registries.clone(),
-        live_restore: config.live_restore,
-        debug: config.debug,
-    };
-    Engine::open(settings, programs, parts)
+    Engine::open(config.engine.clone(), config.live.clone(), programs, parts)
         .await
         .map_err(|fault| chain(&fault))
-}
-
-/// What the network is to be; refuses addresses that are none.
-pub(crate) fn networks(config: &Config) -> Result<onggi_network::Config, String> {
-    let bip = match &config.bip {
-        None => None,
-        Some(text) => Some(text.parse().map_err(|_| format!("invalid --bip: {text}"))?),
-    };
-    Ok(onggi_network::Config {
-        bridge: config.bridge.clone(),
-        bip,
-        mtu: config.mtu,
-        icc: config.icc,
-        ..onggi_network::Config::default()
-    })
 }
 
 /// A server for each address, running.
@@ -144,7 +151,7 @@ async fn listen(
     let tls = match &config.tls {
         None => None,
         Some(tls) => {
-            let tls = ServerTls::new(Some(&tls.ca), &tls.cert, &tls.key);
+            let tls = ServerTls::new(tls.ca.as_deref(), &tls.cert, &tls.key);
             Some(tls.map_err(|fault| chain(&fault))?)
         }
     };
@@ -186,18 +193,23 @@ async fn listen(
             Err(error) => warn!("{}", chain(&error)),
         }
     }
+    let mut servers = Vec::new();
+    if let Some(address) = &config.metrics {
+        let listener = Listener::tcp(address).await.map_err(|e| chain(&e))?;
+        let (engine, shutdown) = (engine.clone(), shutdown.clone());
+        servers.push(tokio::spawn(metrics::run(listener, engine, shutdown)));
+    }
     let api = onggi_server::Server::new(engine.clone());
-    Ok(listeners
-        .into_iter()
-        .map(|listener| {
-            let (api, shutdown) = (api.clone(), shutdown.clone());
-            tokio::spawn(async move { api.serve(listener, shutdown, PATIENCE).await })
-        })
-        .collect())
+    let apis = listeners.into_iter().map(|listener| {
+        let (api, shutdown) = (api.clone(), shutdown.clone());
+        tokio::spawn(async move { api.serve(listener, shutdown, PATIENCE).await })
+    });
+    servers.extend(apis);
+    Ok(servers)
 }
 
-/// Returns when SIGTERM or SIGINT came. SIGHUP says what cannot be reloaded.
-async fn wait_for_stop() -> Result<(), String> {
+/// Returns when SIGTERM or SIGINT came; reloads on SIGHUP.
+async fn wait_for_stop(mut reload: impl FnMut()) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|e| format!("listen to signals: {e}"));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -206,7 +218,7 @@ async fn wait_for_stop() -> Result<(), String> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => warn!("nothing is reloaded on SIGHUP yet: restart onggid, containers run on"),
+            _ = hangup.recv() => reload(),
         }
     }
 }

@@ -14,6 +14,7 @@ use onggi_snapshot::Snapshots;
 use onggi_store::Store;
 use onggi_volume::Volumes;
 
+use crate::config::{Config, Live};
 use crate::container::{Container, Containers, Record};
 use crate::error::{Error, Result};
 use crate::events::Bus;
@@ -24,31 +25,6 @@ use crate::spec;
 pub const CGROUP_PARENT: &str = "/onggi";
 /// The control group of the monitors.
 pub const MONITORS_CGROUP: &str = "/onggi/monitors";
-
-/// What the engine is told.
-#[derive(Clone, Debug, Default)]
-pub struct Config {
-    /// Root of persistent state.
-    pub data_root: PathBuf,
-    /// Root of run-time state.
-    pub exec_root: PathBuf,
-    /// Resolvers for containers, instead of the host's.
-    pub dns: Vec<String>,
-    /// Resolver options for containers.
-    pub dns_options: Vec<String>,
-    /// Search domains for containers.
-    pub dns_search: Vec<String>,
-    /// Labels of the daemon, for `info`.
-    pub labels: Vec<String>,
-    /// Mirrors of docker.io, for `info`.
-    pub registry_mirrors: Vec<String>,
-    /// Registries without TLS, for `info`.
-    pub insecure_registries: Vec<String>,
-    /// Whether containers outlive the daemon's stop, for `info`.
-    pub live_restore: bool,
-    /// Debug mode, for `info`.
-    pub debug: bool,
-}
 
 /// The programs that stand beside and inside containers: sealed copies in memory, so that no file of the host is
 /// what a container could reach and change (S4), and all containers share their pages.
@@ -69,6 +45,8 @@ pub struct Engine {
 /// What the engine holds.
 pub(crate) struct Inner {
     pub(crate) config: Config,
+    /// What a reload replaces.
+    pub(crate) live: tokio::sync::watch::Sender<Arc<Live>>,
     pub(crate) programs: Programs,
     pub(crate) store: Store,
     pub(crate) snapshots: Snapshots,

@@ -6,6 +6,7 @@
 //! tasks of their own. Not here: routes and versions (`server`), configuration (`daemon`), the process beside a
 //! container (`monitor`).
 
+mod config; // what the engine is told
 mod container; // containers: record, life, streams
 mod detach; // the keys that leave a terminal
 mod engine; // the handle, what it holds, how records are committed
@@ -20,8 +21,9 @@ mod system; // info, version
 mod task; // the conversation with a monitor
 mod volume; // volumes, as the API speaks of them
 
+pub use config::{Config, Defaults, Live, Proxies, Runtime, SeccompProfile};
 pub use container::{Attach, Changed, Chunks, CommitOptions, ExtractOptions, LogStream, Waiter};
-pub use engine::{CGROUP_PARENT, Config, Engine, MONITORS_CGROUP, Programs};
+pub use engine::{CGROUP_PARENT, Engine, MONITORS_CGROUP, Programs};
 pub use error::{Error, Result};
 pub use events::EventsOptions;
 pub use exec::ExecSession;

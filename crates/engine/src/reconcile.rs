@@ -14,8 +14,9 @@ use onggi_monitor::protocol::{Exit, FromMonitor, Phase, ToMonitor};
 use tracing::{info, warn};
 
 use crate::Engine;
+use crate::config::{Config, Live};
 use crate::container::{self, Container, Record, Status};
-use crate::engine::{Config, Inner, Programs};
+use crate::engine::{Inner, Programs};
 use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::task::{self, Task, TaskEvents};
@@ -48,8 +49,15 @@ impl Engine {
     /// Takes up everything that the catalogue knows, and serves.
     ///
     /// # Errors
-    /// What the catalogue says when it cannot be read.
-    pub async fn open(config: Config, programs: Programs, parts: Parts) -> Result<Self> {
+    /// What the catalogue says when it cannot be read; values that cannot be meant.
+    pub async fn open(
+        config: Config,
+        live: Live,
+        programs: Programs,
+        parts: Parts,
+    ) -> Result<Self> {
+        config.check()?;
+        live.check()?;
         let Parts {
             store,
             snapshots,
@@ -67,6 +75,7 @@ impl Engine {
             containers: Default::default(),
             execs: Default::default(),
             events: Bus::new(),
+            live: tokio::sync::watch::Sender::new(Arc::new(live)),
             config,
             programs,
             store,

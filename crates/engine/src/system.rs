@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use onggi_api::event::Message;
 use onggi_api::system::{
-    Commit, Component, IndexInfo, Info, PlatformInfo, Plugins, RegistryConfig, Runtime, SwarmInfo,
-    Version,
+    Commit, Component, IndexInfo, Info, NetworkAddressPool, PlatformInfo, Plugins, RegistryConfig,
+    Runtime, SwarmInfo, Version,
 };
 use onggi_api::version::ApiVersion;
 use onggi_model::{Platform, Timestamp};
 use tokio::sync::mpsc;
 
+use crate::config::{Config, Defaults, Live, SeccompProfile};
 use crate::container::Status;
 use crate::error::{Error, Result};
 use crate::events::{self, EventsOptions};
@@ -58,6 +59,7 @@ impl Engine {
     /// What the catalogue says when it cannot be read.
     pub async fn info(&self) -> Result<Info> {
         let config = &self.inner.config;
+        let live = self.live();
         let states: Vec<_> = self
             .inner
             .containers
@@ -98,13 +100,16 @@ impl Engine {
             cpu_set: cgroups.has("cpuset"),
             pids_limit: cgroups.has("pids"),
             ipv4_forwarding: read("/proc/sys/net/ipv4/ip_forward").trim() == "1",
-            debug: config.debug,
+            debug: live.debug,
             nfd: open_descriptors(),
             oom_kill_disable: cgroups.has("memory") && !v2,
             // The nearest thing we have to goroutines: threads.
             ngoroutines: threads(),
             system_time: Timestamp::now().to_string(),
-            logging_driver: "json-file".to_owned(),
+            logging_driver: match config.defaults.log.kind.as_str() {
+                "" => "json-file".to_owned(),
+                driver => driver.to_owned(),
+            },
             cgroup_driver: "cgroupfs".to_owned(),
             cgroup_version: if v2 { "2" } else { "1" }.to_owned(),
             nevents_listener: i64::try_from(self.inner.events.listeners()).unwrap_or(i64::MAX),
@@ -119,19 +124,23 @@ impl Engine {
                 .map_or(1, |n| i64::try_from(n.get()).unwrap_or(i64::MAX)),
             mem_total: memory_total(),
             docker_root_dir: config.data_root.display().to_string(),
-            http_proxy: environment("HTTP_PROXY"),
-            https_proxy: environment("HTTPS_PROXY"),
-            no_proxy: environment("NO_PROXY"),
+            http_proxy: without_password(&config.proxies.http),
+            https_proxy: without_password(&config.proxies.https),
+            no_proxy: config.proxies.none.clone(),
+            default_address_pools: (!config.address_pools.is_empty()).then(|| pools(config)),
             name: uname.nodename().to_string_lossy().into_owned(),
-            labels: Some(config.labels.clone()),
+            labels: Some(live.labels.clone()),
             server_version: VERSION.to_owned(),
-            runtimes: BTreeMap::from([("onggi".to_owned(), Runtime::default())]),
-            default_runtime: "onggi".to_owned(),
+            runtimes: runtimes(&live),
+            default_runtime: match live.default_runtime.as_str() {
+                "" => "onggi".to_owned(),
+                name => name.to_owned(),
+            },
             swarm: SwarmInfo {
                 local_node_state: "inactive".to_owned(),
                 ..SwarmInfo::default()
             },
-            live_restore_enabled: config.live_restore,
+            live_restore_enabled: live.live_restore,
             init_binary: "onggi-init".to_owned(),
             runc_commit: Commit {
                 id: VERSION.to_owned(),
@@ -139,14 +148,14 @@ impl Engine {
             init_commit: Commit {
                 id: VERSION.to_owned(),
             },
-            security_options: Some(security_options(v2)),
+            security_options: Some(security_options(v2, &config.defaults)),
             warnings: Some(Vec::new()),
             ..Info::default()
         })
     }
 
     fn registry_config(&self) -> RegistryConfig {
-        let config = &self.inner.config;
+        let config = self.live();
         let index = |name: &str, mirrors: &[String], secure, official| {
             let name = name.to_owned();
             (
@@ -196,9 +205,26 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-fn environment(name: &str) -> String {
-    let value = std::env::var(name).or_else(|_| std::env::var(name.to_lowercase()));
-    without_password(&value.unwrap_or_default())
+fn pools(config: &Config) -> Vec<NetworkAddressPool> {
+    let pool = |(base, size): &(String, u8)| NetworkAddressPool {
+        base: base.clone(),
+        size: i64::from(*size),
+    };
+    config.address_pools.iter().map(pool).collect()
+}
+
+/// The runtimes there are, by name.
+fn runtimes(live: &Live) -> BTreeMap<String, Runtime> {
+    let own = |(name, runtime): (&String, &crate::Runtime)| {
+        let runtime = Runtime {
+            path: runtime.path.display().to_string(),
+            runtime_args: Some(runtime.args.clone()).filter(|args| !args.is_empty()),
+            ..Runtime::default()
+        };
+        (name.clone(), runtime)
+    };
+    let built_in = ("onggi".to_owned(), Runtime::default());
+    live.runtimes.iter().map(own).chain([built_in]).collect()
 }
 
 /// A proxy's password is nobody's business.
@@ -251,8 +277,16 @@ fn threads() -> i64 {
     std::fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count() as i64)
 }
 
-fn security_options(v2: bool) -> Vec<String> {
-    let mut options = vec!["name=seccomp,profile=builtin".to_owned()];
+fn security_options(v2: bool, defaults: &Defaults) -> Vec<String> {
+    let profile = match &defaults.seccomp {
+        SeccompProfile::Builtin => "builtin".to_owned(),
+        SeccompProfile::Unconfined => "unconfined".to_owned(),
+        SeccompProfile::File(path, _) => path.display().to_string(),
+    };
+    let mut options = vec![format!("name=seccomp,profile={profile}")];
+    if defaults.no_new_privileges {
+        options.push("name=no-new-privileges".to_owned());
+    }
     if v2 {
         options.push("name=cgroupns".to_owned());
     }

@@ -118,6 +118,11 @@ impl Images {
         }
     }
 
+    /// Fetches this many layers at the same time from now on.
+    pub fn set_concurrent_downloads(&self, count: usize) {
+        self.inner.jobs.allow(count);
+    }
+
     /// The image that has this name: tag (`busybox`, `busybox:1`), digest (`busybox@sha256:..`), ID, or the
     /// beginning of an ID. Names come before beginnings of IDs.
     ///

@@ -108,7 +108,7 @@ pub(crate) struct Jobs {
     running: Mutex<HashMap<ChainId, Weak<Job>>>,
     /// One transfer for one blob, also when it belongs to several layers.
     blobs: Mutex<HashMap<Digest, Weak<AsyncMutex<()>>>>,
-    downloads: Arc<Semaphore>,
+    downloads: Mutex<Arc<Semaphore>>,
 }
 
 impl Jobs {
@@ -116,8 +116,24 @@ impl Jobs {
         Jobs {
             running: Mutex::default(),
             blobs: Mutex::default(),
-            downloads: Arc::new(Semaphore::new(concurrent.max(1))),
+            downloads: Mutex::new(Arc::new(Semaphore::new(concurrent.max(1)))),
         }
+    }
+
+    /// From now on, that many at the same time; those that run are not counted.
+    pub(crate) fn allow(&self, concurrent: usize) {
+        let slots = Arc::new(Semaphore::new(concurrent.max(1)));
+        *self
+            .downloads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = slots;
+    }
+
+    fn slots(&self) -> Arc<Semaphore> {
+        self.downloads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The job for a layer, and whether it was running already.
@@ -174,7 +190,7 @@ async fn run(
         if inner.store.has_blob(&order.blob.digest)? {
             from_store(inner, order, phase).await?
         } else {
-            let permit = inner.jobs.downloads.clone().acquire_owned().await;
+            let permit = inner.jobs.slots().acquire_owned().await;
             let _permit = permit.map_err(|_| Error::Cancelled)?;
             from_registry(inner, order, phase).await?
         }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
+use crate::config::Pool;
 use crate::error::{Error, Result};
 
 /// Docker's default pools: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/16 in pieces of /20.
@@ -15,12 +16,15 @@ fn pools() -> impl Iterator<Item = Ipv4Net> {
     wide.chain(narrow)
 }
 
-/// The first pool that overlaps with nothing the host routes.
+/// The first piece of the configured pools, or of Docker's, that overlaps with nothing the host routes.
 ///
 /// # Errors
 /// [`Error::NoPool`].
-pub(crate) fn choose_pool(taken: &[Ipv4Net]) -> Result<Ipv4Net> {
-    pools()
+pub(crate) fn choose_pool(own: &[Pool], taken: &[Ipv4Net]) -> Result<Ipv4Net> {
+    let defaults = own.is_empty().then(pools).into_iter().flatten();
+    own.iter()
+        .flat_map(|pool| pool.subnets())
+        .chain(defaults)
         .find(|pool| !overlaps(*pool, taken))
         .ok_or(Error::NoPool)
 }
@@ -53,9 +57,31 @@ pub(crate) fn check_bip(bip: Ipv4Net) -> Result<()> {
     Ok(())
 }
 
-/// The lowest free address of the subnet, or `None`.
-pub(crate) fn lowest_free(subnet: Ipv4Net, used: &BTreeSet<Ipv4Addr>) -> Option<Ipv4Addr> {
-    subnet.hosts().find(|address| !used.contains(address))
+/// The lowest free address of the subnet, or `None`; only in `range` where there is one.
+pub(crate) fn lowest_free(
+    subnet: Ipv4Net,
+    range: Option<Ipv4Net>,
+    used: &BTreeSet<Ipv4Addr>,
+) -> Option<Ipv4Addr> {
+    let range = range.unwrap_or(subnet);
+    let ends = [subnet.network(), subnet.broadcast()];
+    let (from, to) = (u32::from(range.network()), u32::from(range.broadcast()));
+    (from..=to)
+        .map(Ipv4Addr::from)
+        .find(|address| !used.contains(address) && !ends.contains(address))
+}
+
+/// Checks `--fixed-cidr` against the bridge's subnet.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(crate) fn check_range(subnet: Ipv4Net, range: Ipv4Net) -> Result<()> {
+    if subnet.contains(&range) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "fixed-cidr {range} is not within the bridge's subnet {subnet}"
+    )))
 }
 
 /// Checks an address the user wants.
@@ -89,15 +115,15 @@ mod tests {
     #[test]
     fn the_first_free_pool_in_dockers_order() {
         assert_eq!(
-            choose_pool(&[net("0.0.0.0/0"), net("10.0.0.0/8")]).unwrap(),
+            choose_pool(&[], &[net("0.0.0.0/0"), net("10.0.0.0/8")]).unwrap(),
             net("172.17.0.0/16")
         );
         assert_eq!(
-            choose_pool(&[net("172.17.4.0/24")]).unwrap(),
+            choose_pool(&[], &[net("172.17.4.0/24")]).unwrap(),
             net("172.18.0.0/16")
         );
         assert_eq!(
-            choose_pool(&[net("172.16.0.0/12")]).unwrap(),
+            choose_pool(&[], &[net("172.16.0.0/12")]).unwrap(),
             net("192.168.0.0/20")
         );
         let taken = [
@@ -105,9 +131,9 @@ mod tests {
             net("192.168.0.0/24"),
             net("192.168.16.1/32"),
         ];
-        assert_eq!(choose_pool(&taken).unwrap(), net("192.168.32.0/20"));
+        assert_eq!(choose_pool(&[], &taken).unwrap(), net("192.168.32.0/20"));
         let all = [net("172.16.0.0/12"), net("192.168.0.0/16")];
-        assert!(matches!(choose_pool(&all), Err(Error::NoPool)));
+        assert!(matches!(choose_pool(&[], &all), Err(Error::NoPool)));
     }
 
     #[test]
@@ -115,13 +141,44 @@ mod tests {
         let subnet = net("10.1.0.0/29");
         let mut used = BTreeSet::from([first(subnet).unwrap()]);
         let mut given = Vec::new();
-        while let Some(address) = lowest_free(subnet, &used) {
+        while let Some(address) = lowest_free(subnet, None, &used) {
             used.insert(address);
             given.push(address.octets()[3]);
         }
         assert_eq!(given, [2, 3, 4, 5, 6]);
         used.remove(&Ipv4Addr::new(10, 1, 0, 3));
-        assert_eq!(lowest_free(subnet, &used), Some(Ipv4Addr::new(10, 1, 0, 3)));
+        assert_eq!(
+            lowest_free(subnet, None, &used),
+            Some(Ipv4Addr::new(10, 1, 0, 3))
+        );
+    }
+
+    #[test]
+    fn pools_and_ranges_of_the_configuration() {
+        let own = [
+            Pool::new(net("10.9.0.0/23"), 24).unwrap(),
+            Pool::new(net("10.8.0.0/24"), 24).unwrap(),
+        ];
+        let choose = |taken: &[&str]| {
+            let taken: Vec<_> = taken.iter().map(|text| net(text)).collect();
+            choose_pool(&own, &taken)
+        };
+        assert_eq!(choose(&[]).unwrap(), net("10.9.0.0/24"));
+        assert_eq!(choose(&["10.9.0.0/25"]).unwrap(), net("10.9.1.0/24"));
+        assert_eq!(choose(&["10.9.0.0/16"]).unwrap(), net("10.8.0.0/24"));
+        assert!(choose(&["10.0.0.0/8"]).is_err());
+        assert!(Pool::new(net("10.9.0.0/24"), 16).is_err());
+        assert!(Pool::new(net("10.9.0.0/24"), 31).is_err());
+        let (subnet, range) = (net("10.9.0.0/24"), net("10.9.0.8/30"));
+        let mut used = BTreeSet::new();
+        let mut given = Vec::new();
+        while let Some(address) = lowest_free(subnet, Some(range), &used) {
+            used.insert(address);
+            given.push(address.octets()[3]);
+        }
+        assert_eq!(given, [8, 9, 10, 11]);
+        assert!(check_range(subnet, range).is_ok());
+        assert!(check_range(range, subnet).is_err());
     }
 
     #[test]

@@ -172,7 +172,7 @@ fn choose(
     let (subnet, gateway) = match last {
         Some(before) => (before.subnet, before.gateway),
         None => {
-            let subnet = pool::choose_pool(&taken)?;
+            let subnet = pool::choose_pool(&config.pools, &taken)?;
             (subnet, pool::first(subnet)?)
         }
     };

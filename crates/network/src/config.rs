@@ -1,8 +1,10 @@
 //! What the daemon's configuration says about networks.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
+
+use crate::error::Error;
 
 /// The settings of the default bridge, named as dockerd's flags.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,45 @@ pub struct Config {
     pub ip_masq: bool,
     /// The host address of `-p` without one.
     pub default_publish_address: Ipv4Addr,
+    /// The part of the bridge's subnet that containers get addresses of; all of it if absent.
+    pub fixed_cidr: Option<Ipv4Net>,
+    /// Where subnets are taken from, in this order; Docker's pools if empty.
+    pub pools: Vec<Pool>,
+    /// What containers know as `host-gateway`; the bridge if absent.
+    pub host_gateway: Option<IpAddr>,
+}
+
+/// A range that is cut into subnets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pool {
+    /// The range.
+    pub base: Ipv4Net,
+    /// Prefix length of each piece.
+    pub size: u8,
+}
+
+impl Pool {
+    /// A range in pieces.
+    ///
+    /// # Errors
+    /// Pieces larger than the range, or without room for containers.
+    pub fn new(base: Ipv4Net, size: u8) -> Result<Self, Error> {
+        if base.prefix_len() > size || size > 30 {
+            return Err(Error::Invalid(format!(
+                "invalid pool: size {size} of base {base} must be between {} and 30",
+                base.prefix_len()
+            )));
+        }
+        Ok(Self {
+            base: base.trunc(),
+            size,
+        })
+    }
+
+    /// The pieces.
+    pub(crate) fn subnets(self) -> impl Iterator<Item = Ipv4Net> {
+        self.base.subnets(self.size).into_iter().flatten()
+    }
 }
 
 impl Default for Config {
@@ -33,6 +74,9 @@ impl Default for Config {
             ip_forward: true,
             ip_masq: true,
             default_publish_address: Ipv4Addr::UNSPECIFIED,
+            fixed_cidr: None,
+            pools: Vec::new(),
+            host_gateway: None,
         }
     }
 }

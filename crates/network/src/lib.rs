@@ -19,7 +19,7 @@ mod watch; // others change the firewall: restore ours
 
 pub mod dns; // resolv.conf of containers
 
-pub use config::Config;
+pub use config::{Config, Pool};
 pub use document::{Ipam, IpamConfig, Network};
 pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published};
 pub use error::{Error, PublishError, Result};

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ipnet::Ipv4Net;
 use onggi_model::ContainerId;
 use onggi_netlink::{Protocol, Socket};
 use onggi_store::Store;
@@ -118,10 +119,9 @@ impl Networks {
     /// The address by which containers reach the host.
     #[must_use]
     pub fn host_gateway(&self) -> Option<IpAddr> {
-        self.inner
-            .bridge
-            .as_ref()
-            .map(|bridge| bridge.gateway.into())
+        let bridge = self.inner.bridge.as_ref();
+        let own = self.inner.config.host_gateway;
+        own.or_else(|| bridge.map(|bridge| bridge.gateway.into()))
     }
 
     /// Gives a container an address, a hardware address and host ports, and records them. Nothing is in the kernel yet
@@ -214,6 +214,9 @@ impl Inner {
                 let before = documents.iter().find(|document| document.name == BRIDGE);
                 let before = before.and_then(|document| document.ipam.config.first().copied());
                 let (bridge, kernel) = open_kernel(name, &config, before, !endpoints.is_empty())?;
+                if let Some(range) = config.fixed_cidr {
+                    address::check_range(bridge.subnet, range)?;
+                }
                 configure(&store, &mut documents, &config, bridge.ipam())?;
                 (Some(bridge), Some(Mutex::new(kernel)))
             }
@@ -292,7 +295,7 @@ impl Inner {
         let endpoint = {
             let mut state = self.state();
             let endpoint_id = ContainerId::from_bytes(rand::random()).to_string();
-            let ipv4 = state.address(bridge, document, request.ip)?;
+            let ipv4 = state.address(bridge, document, self.config.fixed_cidr, request.ip)?;
             let target = Target {
                 container: ipv4,
                 default_host: self.config.default_publish_address,
@@ -479,6 +482,7 @@ impl State {
         &self,
         bridge: &Bridge,
         document: &Network,
+        range: Option<Ipv4Net>,
         wanted: Option<Ipv4Addr>,
     ) -> Result<Ipv4Addr> {
         let mut used: BTreeSet<Ipv4Addr> = self
@@ -489,10 +493,12 @@ impl State {
         used.insert(bridge.gateway);
         match wanted {
             Some(wanted) => address::check_wanted(bridge.subnet, &used, wanted).map(|()| wanted),
-            None => address::lowest_free(bridge.subnet, &used).ok_or_else(|| Error::NoAddress {
-                name: document.name.clone(),
-                id: document.id.clone(),
-            }),
+            None => {
+                address::lowest_free(bridge.subnet, range, &used).ok_or_else(|| Error::NoAddress {
+                    name: document.name.clone(),
+                    id: document.id.clone(),
+                })
+            }
         }
     }
 }

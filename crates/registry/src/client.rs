@@ -4,7 +4,7 @@
 //! later on, so that a pull survives a mirror that has only half of an image.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest as hash;
@@ -30,7 +30,8 @@ const DOCUMENT_ATTEMPTS: u32 = 3;
 /// A client for all registries. Cheap to clone; clones share connections and tokens.
 #[derive(Debug, Clone)]
 pub struct Client {
-    transport: Arc<Transport>,
+    /// Replaced as a whole when it is told anew; what is under way keeps the one it began with.
+    transport: Arc<RwLock<Arc<Transport>>>,
 }
 
 /// A manifest or index as the registry sent it.
@@ -77,9 +78,31 @@ impl Client {
     /// # Errors
     /// InvalidParameter when the configuration cannot be meant.
     pub fn new(config: Config) -> Result<Client, Error> {
+        let transport = Arc::new(Transport::new(config)?);
         Ok(Client {
-            transport: Arc::new(Transport::new(config)?),
+            transport: Arc::new(RwLock::new(transport)),
         })
+    }
+
+    /// Tells this client, and all its clones, other mirrors, insecure registries and limits. Transfers that run end
+    /// as they began.
+    ///
+    /// # Errors
+    /// As [`Client::new`]; nothing changes then.
+    pub fn reconfigure(&self, config: Config) -> Result<(), Error> {
+        let transport = Arc::new(Transport::new(config)?);
+        *self
+            .transport
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = transport;
+        Ok(())
+    }
+
+    fn transport(&self) -> Arc<Transport> {
+        self.transport
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Asks what a reference stands for: mirrors of docker.io in order, then the registry itself. A reference
@@ -88,11 +111,12 @@ impl Client {
     /// # Errors
     /// NotFound when the registry has no such thing or hides it; Internal when it cannot be reached.
     pub async fn resolve(&self, reference: &ImageRef, auth: &Auth) -> Result<Resolved, Error> {
-        let all = endpoints(&self.transport.checked, reference, auth)
+        let transport = self.transport();
+        let all = endpoints(&transport.checked, reference, auth)
             .await
             .map_err(|_| no_host(reference))?;
         let source = |from: usize| Source {
-            transport: self.transport.clone(),
+            transport: transport.clone(),
             endpoints: all[from..].into(),
             reference: reference.clone(),
         };

@@ -17,6 +17,8 @@ pub struct Config {
     /// Registries that may be reached without TLS or with a certificate nobody vouches for:
     /// `host`, `host:port` or a CIDR. Loopback always is.
     pub insecure: Vec<String>,
+    /// Proxies, instead of those of the environment.
+    pub proxies: Option<Proxies>,
     /// Sent as `User-Agent`.
     pub user_agent: String,
     /// Folder with one folder per registry (`host:port`), holding `*.crt` (authorities) and
@@ -32,11 +34,41 @@ pub struct Config {
     pub backoff: Duration,
 }
 
+/// Proxies by the scheme they are for; empty for none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// For `http://`.
+    pub http: String,
+    /// For `https://`.
+    pub https: String,
+    /// Names, domains and ranges that are reached without one, separated by commas.
+    pub none: String,
+}
+
+impl Proxies {
+    /// In reqwest's words.
+    ///
+    /// # Errors
+    /// A proxy that is no URL.
+    pub(crate) fn all(&self) -> Result<Vec<reqwest::Proxy>, reqwest::Error> {
+        let none = || reqwest::NoProxy::from_string(&self.none);
+        let mut all = Vec::new();
+        if !self.http.is_empty() {
+            all.push(reqwest::Proxy::http(&self.http)?.no_proxy(none()));
+        }
+        if !self.https.is_empty() {
+            all.push(reqwest::Proxy::https(&self.https)?.no_proxy(none()));
+        }
+        Ok(all)
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
             mirrors: Vec::new(),
             insecure: Vec::new(),
+            proxies: None,
             user_agent: concat!("onggi/", env!("CARGO_PKG_VERSION")).to_owned(),
             certificates: None,
             connect_timeout: Duration::from_secs(15),
@@ -50,6 +82,9 @@ impl Default for Config {
 /// A mirror or an insecure registry that cannot be meant.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidConfig {
+    /// A proxy that is no URL.
+    #[error("invalid proxy: {0}")]
+    Proxy(String),
     /// No `http://` or `https://` in front.
     #[error(
         "invalid mirror: no scheme specified for {0:?}: must use either 'https://' or 'http://'"
@@ -81,6 +116,18 @@ impl Fault for InvalidConfig {
 }
 
 /// A configuration that makes sense.
+impl InvalidConfig {
+    pub(crate) fn proxy(error: reqwest::Error) -> Self {
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(source) = cause {
+            text = format!("{text}: {source}");
+            cause = source.source();
+        }
+        Self::Proxy(text)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub(crate) mirrors: Vec<Url>,
@@ -107,6 +154,9 @@ impl Config {
     }
 
     pub(crate) fn checked(&self) -> Result<Checked, InvalidConfig> {
+        if let Some(proxies) = &self.proxies {
+            proxies.all().map_err(InvalidConfig::proxy)?;
+        }
         Ok(Checked {
             mirrors: self
                 .mirrors

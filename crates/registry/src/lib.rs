@@ -23,6 +23,6 @@ mod transport; // one request: scheme, authentication, redirects, retries
 pub use auth::Auth;
 pub use blob::{Blob, Chunk, Verify};
 pub use client::{Client, Document, MANIFEST_LIMIT, Resolved, Source};
-pub use config::{Config, InvalidConfig};
+pub use config::{Config, InvalidConfig, Proxies};
 pub use error::{Answer, Error};
 pub use platform::{NoMatch, select};

@@ -16,7 +16,7 @@ use url::{Url, form_urlencoded};
 
 use crate::auth::Auth;
 use crate::challenge::{self, Challenge};
-use crate::config::{Checked, Config, host_of, is_loopback};
+use crate::config::{Checked, Config, InvalidConfig, host_of, is_loopback};
 use crate::dial::{Failure, failure};
 use crate::endpoint::{Endpoint, authority, is_insecure, is_link_local, steering};
 use crate::error::Error;
@@ -496,6 +496,11 @@ impl Transport {
         }
         if key.direct {
             builder = builder.no_proxy();
+        } else if let Some(proxies) = &self.config.proxies {
+            builder = builder.no_proxy();
+            for proxy in proxies.all().map_err(InvalidConfig::proxy)? {
+                builder = builder.proxy(proxy);
+            }
         }
         if let (Some(registry), Some(root)) = (&key.certificates, &self.config.certificates) {
             let fail = |why: String| Error::Certificates(registry.clone(), why);

@@ -11,9 +11,6 @@ use crate::error::{Error, Result};
 use crate::spec::network::Mode;
 use crate::{Engine, spec};
 
-/// Docker's size of `/dev/shm`.
-const SHM_SIZE: i64 = 64 << 20;
-
 impl Engine {
     /// Makes a container; nothing runs.
     ///
@@ -67,8 +64,10 @@ impl Engine {
         if let Some(name) = &name {
             check_container_name(name).map_err(|fault| Error::of(&fault))?;
         }
+        crate::container::defaults::log(&self.inner.config.defaults, &mut host_config);
         check_fields(&config, &host_config)?;
         spec::conflicts::check(&config, &host_config)?;
+        self.live().check_runtime(&host_config.runtime)?;
         let image =
             self.inner
                 .images
@@ -144,24 +143,13 @@ impl Engine {
 
     /// Writes out the defaults, as `inspect` shows them.
     fn settle(&self, host: &mut HostConfig) {
+        super::defaults::settle(&self.inner.config.defaults, &self.live(), host);
         if host.network_mode.is_empty() || host.network_mode == "default" {
             host.network_mode = "bridge".to_owned();
-        }
-        if host.ipc_mode.is_empty() {
-            host.ipc_mode = "private".to_owned();
         }
         if host.cgroupns_mode.is_empty() {
             let own = self.is_v2() && !host.privileged;
             host.cgroupns_mode = if own { "private" } else { "host" }.to_owned();
-        }
-        if host.shm_size == 0 {
-            host.shm_size = SHM_SIZE;
-        }
-        if host.runtime.is_empty() {
-            host.runtime = "onggi".to_owned();
-        }
-        if host.log_config.kind.is_empty() {
-            host.log_config.kind = "json-file".to_owned();
         }
         host.log_config.config.get_or_insert_default();
         host.port_bindings.get_or_insert_default();
@@ -260,15 +248,6 @@ fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Res
     if let Some((_, what)) = refused.iter().find(|(asked, _)| *asked) {
         return Err(Error::not_implemented(format!(
             "{what}: not there yet; leave it away"
-        )));
-    }
-    if !matches!(
-        host.runtime.as_str(),
-        "" | "onggi" | "runc" | "io.containerd.runc.v2"
-    ) {
-        return Err(Error::invalid(format!(
-            "unknown or invalid runtime name: {}",
-            host.runtime
         )));
     }
     if !matches!(host.isolation.as_str(), "" | "default") {

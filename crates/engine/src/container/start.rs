@@ -196,11 +196,11 @@ impl Engine {
             tty: config.tty,
             console_size: window(record.host_config.console_size),
             stdin,
-            init: record.host_config.init.unwrap_or(false),
+            init: self.wants_init(record),
             log: self.log_spec(record)?,
             exit_file: self.exit_file(&record.id),
             monitor_cgroup: Some(crate::MONITORS_CGROUP.to_owned()),
-            runtime: None,
+            runtime: self.live().runtime_path(&record.host_config.runtime),
         })
     }
 

@@ -6,6 +6,7 @@
 mod cdi;
 mod checks;
 pub(crate) mod conflicts;
+mod defaults;
 pub(crate) mod limits;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
@@ -60,6 +61,7 @@ pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
         }),
         ..Spec::default()
     };
+    defaults::apply(&engine.inner.config.defaults, record, &mut spec)?;
     cdi::apply(cdi::edits(host)?, &mut spec)?;
     Ok(spec)
 }
