@@ -19,11 +19,15 @@ impl From<bool> for Mode {
 /// Every generator and every check of documents.
 pub(crate) fn run(mode: Mode) -> Result<()> {
     crate::dag::run(mode)?;
+    let table = crate::daemon_options::markdown();
+    insert(Path::new("docs/DAEMON.md"), "daemon-options", &table, mode)?;
     for document in [
         "README.md",
         "ARCHITECTURE.md",
         "CONTRIBUTING.md",
         "docs/WHERE.md",
+        "docs/DAEMON.md",
+        "docs/LOGS.md",
     ] {
         paths(Path::new(document))?;
     }

@@ -18,6 +18,9 @@ mod ci; // what CI runs
 mod dag; // the table of crates: its edges, its fences
 mod demo; // containers on this machine, in a minute
 mod documents; // generated parts and checked paths of the documents
+#[path = "../../daemon/src/options.rs"]
+#[allow(dead_code, reason = "the documentation needs a part of it")]
+mod daemon_options; // the table of the daemon's keys and flags, for its page
 mod install; // programs to their places
 mod packages; // Debian packages, in one list
 mod programs; // cargo, and the programs it builds
@@ -82,11 +85,18 @@ enum Command {
         #[arg(last = true)]
         command: Vec<String>,
     },
-    /// Build for use and copy the programs below a prefix
+    /// Build for use and install: programs, units of systemd, group, completion
     Install {
-        /// Where to
-        #[arg(long, default_value = "/usr/local")]
-        prefix: PathBuf,
+        #[command(flatten)]
+        place: install::Place,
+        /// Take programs that are built already from this folder
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<PathBuf>,
+    },
+    /// Remove what `install` installed; data and group stay
+    Uninstall {
+        #[command(flatten)]
+        place: install::Place,
     },
 }
 
@@ -122,6 +132,7 @@ fn run(command: Command) -> Result<()> {
             limit,
             command,
         }),
-        Command::Install { prefix } => install::run(&prefix),
+        Command::Install { place, from } => install::run(&place, from),
+        Command::Uninstall { place } => install::remove(&place),
     }
 }
