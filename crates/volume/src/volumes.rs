@@ -92,12 +92,11 @@ impl Volumes {
         let volume = new.check()?;
         let name = volume.name.clone();
         loop {
-            let work: Arc<Mutex<()>>;
             let mut index = self.index();
-            match index.get_mut(&name) {
+            let work = match index.get_mut(&name) {
                 None => {
                     let mut entry = Entry::new(volume, Stage::Making);
-                    work = entry.work.clone();
+                    let work = entry.work.clone();
                     if let Maker::Container(id) = maker {
                         entry.holders.insert(id.to_owned());
                     }
@@ -130,8 +129,8 @@ impl Volumes {
                     });
                 }
                 // It is being made, or removed: after that it is one or the other.
-                Some(entry) => work = entry.work.clone(),
-            }
+                Some(entry) => entry.work.clone(),
+            };
             drop(index);
             drop(lock(&work));
         }

@@ -114,8 +114,10 @@ mod tests {
             ulimits: vec![ulimit("nofile", 10), ulimit("core", 0)],
             ..Defaults::default()
         };
-        let mut host = HostConfig::default();
-        host.ulimits = Some(vec![ulimit("nofile", 99)]);
+        let mut host = HostConfig {
+            ulimits: Some(vec![ulimit("nofile", 99)]),
+            ..HostConfig::default()
+        };
         settle(&defaults, &Live::default(), &mut host);
         let found: Vec<_> = host.ulimits.iter().flatten().collect();
         assert_eq!(found, [&ulimit("nofile", 99), &ulimit("core", 0)]);
