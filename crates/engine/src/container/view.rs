@@ -19,7 +19,7 @@ use onggi_oci::runtime::Mount;
 use onggi_snapshot::Rootfs;
 use onggi_sys::mount::{Attributes, Reach, set_attributes};
 use onggi_sys::namespace;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
 use tokio::sync::watch;
@@ -246,7 +246,14 @@ fn attach(root: BorrowedFd<'_>, bind: &Mount, access: Access) -> io::Result<()> 
     if has("rbind") {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let tree = match rustix::mount::open_tree(CWD, source.as_str(), flags) {
+    let subpath = bind.options.iter().find_map(|o| o.strip_prefix("subpath="));
+    let opened = match subpath {
+        None => rustix::mount::open_tree(CWD, source.as_str(), flags),
+        Some(subpath) => beneath(source, subpath).and_then(|place| {
+            rustix::mount::open_tree(&place, "", flags | OpenTreeFlags::AT_EMPTY_PATH)
+        }),
+    };
+    let tree = match opened {
         Ok(tree) => tree,
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -273,6 +280,14 @@ fn attach(root: BorrowedFd<'_>, bind: &Mount, access: Access) -> io::Result<()> 
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     rustix::mount::move_mount(&tree, "", &target, "", flags)?;
     Ok(())
+}
+
+/// A path in a volume, never out of it, whatever its users make of the path meanwhile.
+fn beneath(source: &str, subpath: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root = rustix::fs::open(source, flags | OFlags::DIRECTORY, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(root, subpath, flags, Mode::empty(), resolve)
 }
 
 /// Runs `work` on a thread of its own, in a mount namespace of its own that no mount leaves. What it gives back may
