@@ -36,9 +36,14 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         ));
     }
     if !output.is_empty() {
-        paths::validate_output(&output).map_err(|error| {
-            Error::new(format!("failed to export container: {}", error.message))
-        })?;
+        let failed = |error: Error| {
+            let message = error.message;
+            Error::new(format!(
+                "failed to export container: invalid output path: {message}"
+            ))
+        };
+        let parent = paths::split_entry(&output).0;
+        std::fs::metadata(&parent).map_err(|error| failed(path_error("stat", &parent, &error)))?;
     }
     let client = cli.client()?;
     let name = matches.args[0].clone();

@@ -46,7 +46,15 @@ impl Engine {
         };
         let name = reference.as_ref().map(onggi_model::ImageRef::familiar);
         let record = container.record();
-        let mut config = image_config(&options.config.clone().unwrap_or_default());
+        let mut config = match &options.config {
+            Some(config) => image_config(config),
+            // What runs is left open: a new entrypoint takes no old command.
+            None => ContainerConfig {
+                entrypoint: None,
+                cmd: None,
+                ..image_config(&record.config)
+            },
+        };
         onggi_image::change(&mut config, &options.changes)?;
         fill(&mut config, image_config(&record.config));
         let commit = Commit {

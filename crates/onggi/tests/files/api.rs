@@ -20,6 +20,7 @@ fn get(daemon: &Daemon, container: &str, path: &str) -> Result<(u16, String, Vec
     let stat = stat.as_object_mut().context("an object")?;
     stat.remove("mtime");
     stat.remove("size");
+    stat.sort_keys();
     let stat = serde_json::to_string(&stat)?;
     Ok((answer.status, stat, listing(&answer.body)?))
 }

@@ -124,7 +124,7 @@ fn export_is_the_root_without_mounts() -> Result<()> {
             daemon.cli(&["kill", "box1"])?;
         }
         let output = daemon.cli(&["export", "-o", "/no/such/place", "box1"])?;
-        let text = "failed to export container: invalid output path: directory \"/no/such\" does not exist";
+        let text = "failed to export container: invalid output path: stat /no/such: no such file or directory";
         ensure!(
             output.code == 1 && output.stderr.contains(text),
             "{output:?}"
@@ -159,7 +159,12 @@ fn commit_makes_an_image() -> Result<()> {
             "STOPSIGNAL SIGINT",
         ];
         let mut arguments = vec!["commit", "-a", "Ann", "-m", "a remark"];
-        for change in &changes {
+        // dockerd 20.10 does not know the last one yet.
+        let known = match daemon.subject() {
+            Subject::Onggi => changes.len(),
+            Subject::Dockerd => changes.len() - 1,
+        };
+        for change in &changes[..known] {
             arguments.extend(["-c", change]);
         }
         arguments.extend(["box1", "made:1"]);
@@ -174,6 +179,8 @@ fn commit_makes_an_image() -> Result<()> {
             image["Author"] == "Ann" && image["Comment"] == "a remark",
             "{image}"
         );
+        let mut image = image;
+        image.sort_all_objects();
         let config = &image["Config"];
         for (key, expected) in [
             ("Cmd", r#"["cat","/a"]"#),
@@ -182,7 +189,7 @@ fn commit_makes_an_image() -> Result<()> {
             ("OnBuild", r#"["RUN true"]"#),
             ("User", r#""nobody""#),
             ("Volumes", r#"{"/data":{}}"#),
-            ("WorkingDir", r#""/sub""#),
+            ("WorkingDir", r#""/tmp/sub""#),
             ("StopSignal", r#""SIGINT""#),
             ("Labels", r#"{"k":"v","l":"m"}"#),
             (
@@ -190,11 +197,9 @@ fn commit_makes_an_image() -> Result<()> {
                 r#"{"Interval":5000000000,"Test":["CMD-SHELL","true"]}"#,
             ),
         ] {
-            ensure!(
-                config[key].to_string() == expected,
-                "{key}: {}",
-                config[key]
-            );
+            let known = key != "StopSignal" || daemon.subject() == Subject::Onggi;
+            let fits = !known || config[key].to_string() == expected;
+            ensure!(fits, "{key}: {}", config[key]);
         }
         let env = config["Env"].to_string();
         ensure!(

@@ -57,7 +57,7 @@ pub(super) fn asserts_directory(path: &str) -> bool {
 }
 
 /// Directory and last component; `.` where the path asks for the contents of a directory.
-pub(super) fn split_entry(path: &str) -> (String, String) {
+pub(crate) fn split_entry(path: &str) -> (String, String) {
     let mut cleaned = clean(path);
     if ends_in_dot(path) {
         cleaned.push_str("/.");
@@ -180,7 +180,7 @@ pub(super) fn destination(path: &str) -> Result<Side> {
 }
 
 /// Refuses what cannot be written to: a name in no directory, a device.
-pub(crate) fn validate_output(path: &str) -> Result<()> {
+pub(super) fn validate_output(path: &str) -> Result<()> {
     let parent = parent(&clean(path));
     if !Path::new(&parent).exists() {
         return Err(Error::new(format!(
