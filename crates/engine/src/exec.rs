@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use onggi_api::IdResponse;
 use onggi_api::exec::{CreateRequest, Inspect, ProcessConfig, StartRequest};
@@ -21,6 +22,11 @@ use crate::spec::security;
 use crate::task::Stream;
 use crate::{Engine, container};
 
+/// How long one that has ended can be asked about.
+const KEPT: Duration = Duration::from_secs(300);
+/// How many that have ended can be asked about.
+const MOST_ENDED: usize = 1000;
+
 /// All execs of all containers.
 #[derive(Default)]
 pub(crate) struct Execs {
@@ -32,6 +38,7 @@ struct Exec {
     container: ContainerId,
     request: CreateRequest,
     progress: watch::Sender<Progress>,
+    made: Instant,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +47,16 @@ struct Progress {
     running: bool,
     pid: u32,
     code: Option<i32>,
+    ended: Option<Instant>,
+}
+
+impl Progress {
+    /// It has ended, or never began.
+    fn end(&mut self, code: i32) {
+        self.running = false;
+        self.code.get_or_insert(code);
+        self.ended.get_or_insert_with(Instant::now);
+    }
 }
 
 /// An exec that runs, its streams ready to be tied to a client.
@@ -63,6 +80,36 @@ impl Execs {
             .get(id)
             .cloned()
             .ok_or_else(|| Error::not_found(format!("No such exec instance: {id}")))
+    }
+
+    /// Forgets those that ended long ago or were made long ago and never started, and the oldest where there are many.
+    fn sweep(&self) {
+        let mut all = self.all();
+        let mut ended = Vec::new();
+        all.retain(|id, exec| {
+            let progress = exec.progress.borrow();
+            let idle_since = match (progress.ended, progress.started) {
+                (Some(ended), _) => ended,
+                (None, false) => exec.made,
+                (None, true) => return true,
+            };
+            let kept = idle_since.elapsed() < KEPT;
+            if kept {
+                ended.push((idle_since, id.clone()));
+            }
+            kept
+        });
+        if ended.len() > MOST_ENDED {
+            ended.sort();
+            for (_, id) in &ended[..ended.len() - MOST_ENDED] {
+                all.remove(id);
+            }
+        }
+    }
+
+    /// The container is gone, and its execs with it.
+    pub(crate) fn forget(&self, container: &ContainerId) {
+        self.all().retain(|_, exec| exec.container != *container);
     }
 
     /// The execs of a container, as `inspect` lists them.
@@ -97,7 +144,9 @@ impl Engine {
             container: container.id.clone(),
             request,
             progress: watch::Sender::default(),
+            made: Instant::now(),
         };
+        self.inner.execs.sweep();
         self.exec_event(
             &container,
             &exec,
@@ -134,8 +183,7 @@ impl Engine {
             Err(failure) => {
                 let (code, fault) =
                     container::failure(container::Process::Exec, failure.kind, &failure.message);
-                exec.progress
-                    .send_modify(|progress| progress.code = Some(code));
+                exec.progress.send_modify(|progress| progress.end(code));
                 return Err(fault);
             }
         };
@@ -216,10 +264,7 @@ impl Engine {
         let Ok(exec) = self.inner.execs.find(id) else {
             return;
         };
-        exec.progress.send_modify(|progress| {
-            progress.running = false;
-            progress.code = Some(code);
-        });
+        exec.progress.send_modify(|progress| progress.end(code));
         if let Ok(container) = self.inner.containers.find(exec.container.as_str()) {
             self.exec_event(
                 &container,
@@ -238,12 +283,14 @@ impl Engine {
                 running: state.code.is_none(),
                 pid: state.pid,
                 code: state.code,
+                ended: state.code.map(|_| Instant::now()),
             };
             let exec = Exec {
                 id: state.id.clone(),
                 container: container.clone(),
                 request: CreateRequest::default(),
                 progress: watch::Sender::new(progress),
+                made: Instant::now(),
             };
             self.inner
                 .execs
@@ -252,18 +299,18 @@ impl Engine {
         }
     }
 
-    /// Forgets those of a container that ended.
+    /// Those of a container that ended have ended with it, killed.
     pub(crate) fn execs_ended(&self, container: &ContainerId) {
-        self.inner.execs.all().retain(|_, exec| {
-            if exec.container != *container {
-                return true;
-            }
-            exec.progress.send_modify(|progress| {
-                progress.running = false;
-                progress.code.get_or_insert(137);
+        let all = self.inner.execs.all();
+        for exec in all.values().filter(|exec| exec.container == *container) {
+            exec.progress.send_if_modified(|progress| {
+                let running = progress.started && progress.code.is_none();
+                if running {
+                    progress.end(137);
+                }
+                running
             });
-            false
-        });
+        }
     }
 
     fn running(&self, reference: &str) -> Result<Arc<Container>> {

@@ -16,6 +16,7 @@ use onggi_sys::process::{self, Ended};
 use crate::entry::report;
 use crate::exec::{Exec, Request};
 use crate::exit;
+use crate::foreign::{self, Foreign};
 use crate::log::Log;
 use crate::monitor::GRACE;
 use crate::protocol::{Exit, Launch, StdinMode};
@@ -29,6 +30,8 @@ pub(crate) enum Stage {
     New,
     /// Waits to be started; its process makes its surroundings meanwhile.
     Created(Box<Starting>),
+    /// As `Created`, by another runtime.
+    Made(Box<Running>),
     Running(Box<Running>),
     /// Its process has ended; what it left in its pipes comes.
     Draining {
@@ -62,6 +65,8 @@ pub(crate) struct Container {
     console_size: Option<(u16, u16)>,
     /// Sockets that keep published ports.
     held: Vec<OwnedFd>,
+    /// The runtime that has it, where that is not ours.
+    foreign: Option<Foreign>,
 }
 
 impl Container {
@@ -76,6 +81,7 @@ impl Container {
         }
         let result = self.try_create(launch, descriptors);
         if let Err(failure) = &result {
+            self.foreign = None;
             self.stage = Stage::Failed(failure.clone());
         }
         // The specification was large and is not needed any more.
@@ -88,17 +94,11 @@ impl Container {
         launch: Launch,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(u32, Option<OwnedFd>), Failure> {
-        if let Some(runtime) = &launch.runtime {
-            return Err(Failure::other(format!(
-                "runtime {}: only the built-in runtime can be used",
-                runtime.display()
-            )));
-        }
         let init = descriptors.into_iter().next();
         if launch.init && init.is_none() {
             return Err(Failure::other("the program for --init is missing"));
         }
-        self.exit_file = launch.exit_file;
+        self.exit_file.clone_from(&launch.exit_file);
         let cgroups = Cgroups::probe().map_err(Failure::while_doing("control groups"))?;
         if let Some(path) = &launch.monitor_cgroup {
             join(&cgroups, path)
@@ -127,6 +127,9 @@ impl Container {
                 stderr,
             }
         };
+        if launch.runtime.is_some() {
+            return self.create_foreign(launch, &cgroups, log, stdio, ours, init);
+        }
         let user = launch.user.map(runtime::user);
         let rootfs = runtime::rootfs(launch.rootfs);
         let mut request =
@@ -168,10 +171,63 @@ impl Container {
         Ok((pid, namespace))
     }
 
+    /// Has it made by another runtime.
+    fn create_foreign(
+        &mut self,
+        mut launch: Launch,
+        cgroups: &Cgroups,
+        log: Log,
+        stdio: Stdio,
+        ours: Option<streams::Ours>,
+        init: Option<OwnedFd>,
+    ) -> Result<(u32, Option<OwnedFd>), Failure> {
+        let program = launch.runtime.take().unwrap_or_default();
+        let bundle = launch.exit_file.with_file_name("bundle");
+        let foreign = Foreign::new(program, &launch.id, bundle)?;
+        let foreign = self.foreign.insert(foreign);
+        let linux = launch.spec.linux.as_ref();
+        let group = linux.and_then(|linux| linux.cgroups_path.clone());
+        let own_network = has_own_network(&launch.spec);
+        let made = foreign.create(
+            launch.spec,
+            launch.user.map(runtime::user).as_ref(),
+            &runtime::rootfs(launch.rootfs),
+            init.filter(|_| launch.init),
+            stdio.into(),
+        )?;
+        let group = cgroups
+            .open(&group.unwrap_or_default())
+            .map_err(Failure::while_doing("the runtime's control group"))?;
+        let running = Running::adopt(made.pid, group)?;
+        let reads = launch.stdin != StdinMode::Closed;
+        let result = match (ours, made.master) {
+            (Some(ours), _) => self.streams.with_pipes(ours),
+            (None, Some(master)) => self.streams.with_terminal(master, reads),
+            (None, None) => Ok(()),
+        };
+        result.map_err(Failure::while_doing("setting up streams"))?;
+        if let Some((rows, cols)) = launch.console_size {
+            self.streams.resize(rows, cols);
+        }
+        let namespace = own_network
+            .then(|| std::fs::File::open(format!("/proc/{}/ns/net", made.pid)).map(OwnedFd::from))
+            .transpose()
+            .map_err(Failure::while_doing("the network namespace"))?;
+        self.id = launch.id;
+        self.pid = Some(made.pid);
+        self.log = Some(log);
+        self.stage = Stage::Made(Box::new(running));
+        Ok((made.pid, namespace))
+    }
+
     /// Runs its process.
     pub(crate) fn start(&mut self, held: Vec<OwnedFd>) -> Result<(u32, Timestamp), Failure> {
-        let starting = match std::mem::take(&mut self.stage) {
-            Stage::Created(starting) => starting,
+        let result = match std::mem::take(&mut self.stage) {
+            Stage::Created(starting) => self.try_start(*starting),
+            Stage::Made(running) => match &self.foreign {
+                Some(foreign) => foreign.start().map(|()| *running),
+                None => Err(Failure::other("the runtime of the container is not known")),
+            },
             other => {
                 self.stage = other;
                 return Err(Failure::other(
@@ -179,7 +235,7 @@ impl Container {
                 ));
             }
         };
-        match self.try_start(*starting) {
+        match result {
             Ok(running) => {
                 let now = Timestamp::now();
                 let pid = running.pid;
@@ -188,6 +244,7 @@ impl Container {
                 Ok((pid, now))
             }
             Err(failure) => {
+                self.foreign = None;
                 self.streams.process_ended();
                 self.stage = Stage::Failed(failure.clone());
                 Err(failure)
@@ -214,6 +271,7 @@ impl Container {
     /// Nobody will start it.
     pub(crate) fn destroy(&mut self) {
         self.stage = Stage::New; // dropped is destroyed
+        self.foreign = None;
     }
 
     /// Runs a further process in it.
@@ -221,6 +279,9 @@ impl Container {
         let Stage::Running(running) = &self.stage else {
             return Err(Failure::other("container is not running"));
         };
+        if let Some(foreign) = &self.foreign {
+            return Exec::start_foreign(foreign, request);
+        }
         let seccomp: Option<Seccomp> = match &self.seccomp {
             Some(json) => Some(
                 serde_json::from_slice(json).map_err(Failure::while_doing("reading the filter"))?,
@@ -329,6 +390,7 @@ impl Container {
             finished_at,
             error: None,
         };
+        self.foreign = None;
         if let Err(error) = group.remove() {
             let text = onggi_model::chain(&error);
             report(&format!("the control group stays: {text}"));
@@ -351,6 +413,19 @@ impl Container {
             if let Some(warning) = log.warning() {
                 report(&warning);
             }
+        }
+    }
+}
+
+impl From<Stdio> for foreign::Streams {
+    fn from(stdio: Stdio) -> Self {
+        match stdio {
+            Stdio::Console { size } => Self::Terminal(size),
+            Stdio::Fds {
+                stdin,
+                stdout,
+                stderr,
+            } => Self::Pipes([stdin, stdout, stderr]),
         }
     }
 }

@@ -7,6 +7,7 @@ use onggi_oci::runtime::{Process, Seccomp};
 use onggi_runtime::{ExecLaunch, Running, Stdio};
 use onggi_sys::process;
 
+use crate::foreign::Foreign;
 use crate::monitor::GRACE;
 use crate::protocol::{ExecState, UserSpec};
 use crate::runtime::{self, Failure};
@@ -48,27 +49,7 @@ impl Exec {
         seccomp: Option<&Seccomp>,
         mut request: Request,
     ) -> Result<Self, Failure> {
-        if request.detach {
-            (request.stdin, request.stdout, request.stderr) = (false, false, false);
-        }
-        let mut streams = Streams::default();
-        let mut ours = None;
-        let stdio = if request.process.terminal {
-            Stdio::Console {
-                size: request.console_size,
-            }
-        } else {
-            let stdin = request.stdin.then_some(EndsWith::Connection);
-            let ([stdin, stdout, stderr], pipes) =
-                streams::pipes(stdin, request.stdout, request.stderr)
-                    .map_err(Failure::while_doing("making pipes"))?;
-            ours = Some(pipes);
-            Stdio::Fds {
-                stdin,
-                stdout,
-                stderr,
-            }
-        };
+        let (stdio, ours) = stdio(&mut request)?;
         let user = request.user.map(runtime::user);
         let execed = onggi_runtime::exec(
             container,
@@ -82,21 +63,56 @@ impl Exec {
                 preserved: Vec::new(),
             },
         )?;
-        let result = match (execed.master, ours) {
-            (Some(master), _) => streams.with_terminal(master, request.stdin),
+        Self::watch(
+            request.id,
+            execed.pid,
+            execed.pidfd,
+            request.stdin,
+            execed.master,
+            ours,
+        )
+    }
+
+    /// Runs it with the runtime that has the container.
+    pub(crate) fn start_foreign(foreign: &Foreign, mut request: Request) -> Result<Self, Failure> {
+        let (stdio, ours) = stdio(&mut request)?;
+        let user = request.user.map(runtime::user);
+        let made = foreign.exec(*request.process, user.as_ref(), stdio.into())?;
+        let pidfd = process::pidfd(made.pid).map_err(Failure::while_doing("the process"))?;
+        Self::watch(
+            request.id,
+            made.pid,
+            pidfd,
+            request.stdin,
+            made.master,
+            ours,
+        )
+    }
+
+    fn watch(
+        id: String,
+        pid: u32,
+        pidfd: OwnedFd,
+        stdin: bool,
+        master: Option<OwnedFd>,
+        ours: Option<streams::Ours>,
+    ) -> Result<Self, Failure> {
+        let mut streams = Streams::default();
+        let result = match (master, ours) {
+            (Some(master), _) => streams.with_terminal(master, stdin),
             (None, Some(ours)) => streams.with_pipes(ours),
             (None, None) => Ok(()),
         };
         if let Err(errno) = result {
             // It cannot be watched over: it does not stay.
-            let _ = onggi_sys::signal::send(execed.pidfd.as_fd(), 9);
-            let _ = process::wait(execed.pidfd.as_fd());
+            let _ = onggi_sys::signal::send(pidfd.as_fd(), 9);
+            let _ = process::wait(pidfd.as_fd());
             return Err(Failure::while_doing("setting up streams")(errno));
         }
         Ok(Self {
-            id: request.id,
-            pid: execed.pid,
-            pidfd: execed.pidfd,
+            id,
+            pid,
+            pidfd,
             streams,
             ended: None,
         })
@@ -160,4 +176,29 @@ impl Exec {
         }
         false
     }
+}
+
+/// Its streams: the process' ends, and ours.
+fn stdio(request: &mut Request) -> Result<(Stdio, Option<streams::Ours>), Failure> {
+    if request.detach {
+        (request.stdin, request.stdout, request.stderr) = (false, false, false);
+    }
+    let mut ours = None;
+    let stdio = if request.process.terminal {
+        Stdio::Console {
+            size: request.console_size,
+        }
+    } else {
+        let stdin = request.stdin.then_some(EndsWith::Connection);
+        let ([stdin, stdout, stderr], pipes) =
+            streams::pipes(stdin, request.stdout, request.stderr)
+                .map_err(Failure::while_doing("making pipes"))?;
+        ours = Some(pipes);
+        Stdio::Fds {
+            stdin,
+            stdout,
+            stderr,
+        }
+    };
+    Ok((stdio, ours))
 }

@@ -10,6 +10,7 @@ mod entry; // set-up of the process
 mod events; // what the loop waits for
 mod exec; // further processes in the container
 mod exit; // the exit file
+mod foreign; // another OCI runtime in the place of ours
 mod log; // the log, and what to do when it cannot be written
 mod monitor; // the loop: what to wait for, who is told
 pub mod protocol; // what daemon and monitor say to each other

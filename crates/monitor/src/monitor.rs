@@ -213,7 +213,9 @@ impl Monitor {
                 told && !self.container.streams.has_clients()
                     && self.execs.iter().all(Option::is_none)
             }
-            Stage::Created(_) | Stage::Running(_) | Stage::Draining { .. } => self.over,
+            Stage::Created(_) | Stage::Made(_) | Stage::Running(_) | Stage::Draining { .. } => {
+                self.over
+            }
         };
     }
 
@@ -312,7 +314,7 @@ impl Monitor {
         } = &self.container;
         let (phase, failure) = match stage {
             Stage::New => (Phase::New, None),
-            Stage::Created(_) => (Phase::Created, None),
+            Stage::Created(_) | Stage::Made(_) => (Phase::Created, None),
             Stage::Running(_) => (Phase::Running, None),
             Stage::Draining { .. } | Stage::Exited => (Phase::Exited, None),
             Stage::Failed(Failure { kind, message }) => {
@@ -362,7 +364,10 @@ impl Monitor {
     /// No daemon: fine, unless the container does not run yet. Nobody would start it.
     pub(crate) fn lose_control(&mut self) {
         self.control = None;
-        if matches!(self.container.stage, Stage::New | Stage::Created(_)) {
+        if matches!(
+            self.container.stage,
+            Stage::New | Stage::Created(_) | Stage::Made(_)
+        ) {
             self.container.destroy();
             self.over = true;
         }

@@ -6,6 +6,7 @@
 //!
 //! Not here: limits (`onggi-cgroup`), network links (`onggi-network`), images and layers.
 
+pub mod bundle; // for another runtime
 pub mod cli; // runc's command line
 mod create; // the parent's side of create and start
 pub mod defaults; // Docker's capabilities, mounts, paths

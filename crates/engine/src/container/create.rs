@@ -65,8 +65,8 @@ impl Engine {
             check_container_name(name).map_err(|fault| Error::of(&fault))?;
         }
         crate::container::defaults::log(&self.inner.config.defaults, &mut host_config);
-        check_fields(&config, &host_config)?;
         spec::conflicts::check(&config, &host_config)?;
+        check_fields(&config, &host_config)?;
         self.live().check_runtime(&host_config.runtime)?;
         let image =
             self.inner
@@ -252,7 +252,7 @@ fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Res
     }
     if !matches!(host.isolation.as_str(), "" | "default") {
         return Err(Error::invalid(format!(
-            "invalid isolation '{}': only 'default' is there on Linux",
+            "invalid isolation: \"{}\" - linux only supports 'default'",
             host.isolation
         )));
     }

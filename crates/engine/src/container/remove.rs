@@ -98,6 +98,7 @@ impl Engine {
             onggi_rt::blocking("remove a container", move || forget(&inner, &gone)).await??;
         let _ = std::fs::remove_dir_all(self.exec_directory(&id));
         self.execs_ended(&id);
+        self.inner.execs.forget(&id);
         self.inner.containers.remove(&id);
         let mut last = (*container.record()).clone();
         last.state.status = Status::Removed;

@@ -9,8 +9,6 @@ use crate::error::{Error, Result};
 
 /// Docker's floor for a memory limit.
 const LEAST_MEMORY: i64 = 6 << 20;
-/// The kernel's bounds for shares of CPU time.
-const SHARES: std::ops::RangeInclusive<i64> = 2..=262_144;
 
 /// Whether a container is made or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,9 +157,6 @@ fn cpu(r: &mut Resources, known: &Features, w: &mut Vec<String>) -> Result<()> {
         w.push(lacking("CPU shares", "Shares"));
         r.cpu_shares = 0;
     }
-    if r.cpu_shares != 0 {
-        r.cpu_shares = r.cpu_shares.clamp(*SHARES.start(), *SHARES.end());
-    }
     if (r.cpu_period != 0 || r.cpu_quota != 0) && !known.cpu_quota {
         w.push(
             "Your kernel does not support CPU CFS scheduler. CPU period/quota discarded."
@@ -242,10 +237,15 @@ fn block(r: &mut Resources, known: &Features, w: &mut Vec<String>) -> Result<()>
     if r.blkio_weight != 0 && !(10..=1000).contains(&r.blkio_weight) {
         return Err(Error::invalid("Range of blkio weight is from 10 to 1000"));
     }
-    if r.io_maximum_bandwidth != 0 || r.io_maximum_iops != 0 {
-        return Err(Error::invalid(
-            "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
-        ));
+    for (asked, what) in [
+        (r.io_maximum_bandwidth != 0, "bandwidth"),
+        (r.io_maximum_iops != 0, "IOPs"),
+    ] {
+        if asked {
+            return Err(Error::invalid(format!(
+                "Invalid QoS settings: linux does not support configuration of maximum {what}"
+            )));
+        }
     }
     if !known.block_weight_device && is_asked(&r.blkio_weight_device) {
         w.push(lacking("Block I/O weight_device", "Weight-device"));

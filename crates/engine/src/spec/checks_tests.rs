@@ -82,7 +82,7 @@ fn what_cannot_be_is_refused() {
         ),
         (
             r#"{"IOMaximumIOps":5}"#,
-            "Invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
+            "Invalid QoS settings: linux does not support configuration of maximum IOPs",
         ),
         (
             r#"{"CpuRealtimePeriod":1,"CpuRealtimeRuntime":2}"#,
@@ -127,7 +127,7 @@ fn docker_fills_in_what_is_left_open() {
         Vec::<String>::new()
     );
     assert_eq!(asked.memory_swap, 128 << 20);
-    assert_eq!((asked.cpu_shares, asked.kernel_memory), (2, 0));
+    assert_eq!((asked.cpu_shares, asked.kernel_memory), (1, 0));
     assert_eq!(
         (asked.memory_swappiness, asked.oom_kill_disable),
         (None, Some(false))

@@ -124,7 +124,7 @@ pub(crate) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
     match pid(host)? {
         Share::Own => add(NamespaceKind::Pid, None),
         Share::Host => {}
-        Share::Container(other) => add(NamespaceKind::Pid, Some(of(engine, other, "PID", "pid")?)),
+        Share::Container(other) => add(NamespaceKind::Pid, Some(of(engine, other, "pid")?)),
     }
     match ipc_container(engine, host)? {
         Some((_, donor)) => {
@@ -139,10 +139,7 @@ pub(crate) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
     }
     match Mode::of(host) {
         Mode::Host => {}
-        Mode::Container(other) => add(
-            NamespaceKind::Network,
-            Some(of(engine, &other, "network", "net")?),
-        ),
+        Mode::Container(other) => add(NamespaceKind::Network, Some(of(engine, &other, "net")?)),
         Mode::Bridge | Mode::None | Mode::Named(_) => add(NamespaceKind::Network, None),
     }
     if own_cgroup_view(engine, host)? {
@@ -152,14 +149,17 @@ pub(crate) fn namespaces(engine: &Engine, record: &Record) -> Result<Vec<Namespa
 }
 
 /// The namespace file of a running container.
-fn of(engine: &Engine, container: &str, what: &str, kind: &str) -> Result<String> {
+fn of(engine: &Engine, container: &str, kind: &str) -> Result<String> {
     let container = engine.inner.containers.find(container)?;
     let record = container.record();
     if !record.state.is_running() {
-        return Err(Error::conflict(format!(
-            "cannot join {what} of a non running container: {}",
-            container.id
-        )));
+        return Err(Error::conflict(match kind {
+            "net" => format!(
+                "cannot join network of a non running container: {}",
+                container.id
+            ),
+            _ => format!("container {} is not running", container.id),
+        }));
     }
     Ok(format!("/proc/{}/ns/{kind}", record.state.pid))
 }

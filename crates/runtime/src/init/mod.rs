@@ -19,7 +19,7 @@ mod namespaces; // joining by path, loopback, propagation
 mod pivot; // into the new root
 mod procfs; // a private procfs for what must reach the real one
 mod reaper; // onggi-init
-mod rootfs; // the root file system
+pub(crate) mod rootfs; // the root file system
 mod sources; // what bind mounts bind, opened on the host
 mod steps; // the lists
 mod streams; // ownership of stdin, stdout, stderr

@@ -58,6 +58,45 @@ pub(super) fn mount(container: &mut Container<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Mounts the root at a directory of the current mount namespace.
+pub(crate) fn mount_at(rootfs: &Rootfs, place: &Path) -> Result<(), Error> {
+    let root = match rootfs {
+        Rootfs::Directory(path) => directory(path)?,
+        Rootfs::Overlay {
+            lower,
+            upper,
+            work,
+            volatile,
+        } => {
+            let overlay = Overlay {
+                lower,
+                upper,
+                work,
+                volatile: *volatile,
+            };
+            match overlay.mount()? {
+                Some(root) => root,
+                None => rustix::mount::open_tree(
+                    overlay.mount_by_path()?,
+                    "",
+                    OpenTreeFlags::OPEN_TREE_CLONE
+                        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+                        | OpenTreeFlags::AT_EMPTY_PATH,
+                )
+                .map_err(Error::rootfs("copying the overlay"))?,
+            }
+        }
+    };
+    rustix::mount::move_mount(
+        root,
+        "",
+        CWD,
+        place,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
+    .map_err(Error::rootfs("attaching it"))
+}
+
 fn attach(root: &OwnedFd) -> Result<(), Error> {
     rustix::mount::move_mount(root, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
         .map_err(Error::rootfs("attaching it"))
