@@ -144,6 +144,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Command(&system::inspect::COMMAND),
     Node::Command(&system::version::COMMAND),
     Node::Command(&help::COMMAND),
+    Node::Command(&help::MANUAL),
     Node::Command(&completion::COMPLETE),
     Node::Group(&completion::GROUP),
     Node::Group(&container::GROUP),

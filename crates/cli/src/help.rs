@@ -2,9 +2,10 @@
 
 use crate::Cli;
 use crate::args::help;
+use crate::args::manual::pages;
 use crate::args::{Matches, Positionals};
 use crate::command::{Command, Found, TABLE, command, find};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, path_error};
 use crate::plugin;
 use crate::settings::ConfigFile;
 
@@ -16,6 +17,34 @@ pub(crate) const COMMAND: Command = Command {
     hidden: true,
     ..command(&["help"], run)
 };
+
+/// `__manual DIRECTORY`: writes the manual pages there, and the completion scripts beside, for the installation.
+pub(crate) const MANUAL: Command = Command {
+    arity: crate::command::Arity::Exactly(1),
+    hidden: true,
+    ..command(&["__manual"], manual)
+};
+
+fn manual(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    let directory = std::path::Path::new(&matches.args[0]);
+    let write = |path: &str, text: &str| -> Result<()> {
+        let path = directory.join(path);
+        let shown = path.display().to_string();
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| path_error("mkdir", &folder.display().to_string(), &error))?;
+        }
+        std::fs::write(&path, text).map_err(|error| path_error("write", &shown, &error))
+    };
+    let program = &cli.program;
+    for (file, text) in pages(program, TABLE, crate::program::GLOBALS) {
+        write(&format!("man/man1/{file}"), &text)?;
+    }
+    for (path, script) in crate::completion::files(program) {
+        write(&path, &script)?;
+    }
+    Ok(0)
+}
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     if matches.args.is_empty() {

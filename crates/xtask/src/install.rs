@@ -125,20 +125,27 @@ pub(crate) fn run(place: &Place, from: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Manual pages, where the repository has some.
+/// Manual pages: the program writes them out of its table of commands.
 fn manual(place: &Place) -> Result<()> {
-    let Ok(pages) = fs::read_dir("docs/man") else {
-        return Ok(());
-    };
-    let folder = place.manual();
-    create(&place.at(&folder))?;
-    for page in pages {
-        let page = page?;
-        let target = folder.join(page.file_name());
-        replace(&page.path(), &place.at(&target))?;
-        println!("{}", target.display());
-    }
+    let share = place.at(&place.prefix.join("share"));
+    create(&share)?;
+    call(
+        Command::new(place.at(&place.bin()).join("onggi"))
+            .arg("__manual")
+            .arg(&share),
+    )?;
+    println!("{}/onggi*.1", place.manual().display());
     Ok(())
+}
+
+/// Our pages below the prefix.
+fn pages(place: &Place) -> impl Iterator<Item = PathBuf> {
+    let names = fs::read_dir(place.at(&place.manual()))
+        .into_iter()
+        .flatten();
+    let names = names.flatten().map(|page| page.file_name());
+    let ours = names.filter(|name| name.to_str().is_some_and(|n| n.starts_with("onggi")));
+    ours.map(|name| place.manual().join(name))
 }
 
 /// Removes what [`run`] wrote. Containers, images, configuration and the group stay: they are the user's.
@@ -156,18 +163,8 @@ pub(crate) fn remove(place: &Place) -> Result<()> {
     let bin = place.bin();
     let mut files: Vec<_> = programs().map(|name| bin.join(name)).collect();
     files.extend(UNITS.iter().map(|(name, _)| place.units().join(name)));
-    files.extend(
-        COMPLETIONS
-            .iter()
-            .map(|(_, path)| place.prefix.join(path)),
-    );
-    if let Ok(pages) = fs::read_dir("docs/man") {
-        files.extend(
-            pages
-                .flatten()
-                .map(|page| place.manual().join(page.file_name())),
-        );
-    }
+    files.extend(COMPLETIONS.iter().map(|(_, path)| place.prefix.join(path)));
+    files.extend(pages(place));
     for file in files {
         match fs::remove_file(place.at(&file)) {
             Ok(()) => println!("removed {}", file.display()),

@@ -15,12 +15,12 @@ use std::process::ExitCode;
 
 mod bench; // benchmarks of the crates
 mod ci; // what CI runs
-mod dag; // the table of crates: its edges, its fences
-mod demo; // containers on this machine, in a minute
-mod documents; // generated parts and checked paths of the documents
 #[path = "../../daemon/src/options.rs"]
 #[allow(dead_code, reason = "the documentation needs a part of it")]
 mod daemon_options; // the table of the daemon's keys and flags, for its page
+mod dag; // the table of crates: its edges, its fences
+mod demo; // containers on this machine, in a minute
+mod documents; // generated parts and checked paths of the documents
 mod install; // programs to their places
 mod packages; // Debian packages, in one list
 mod programs; // cargo, and the programs it builds

@@ -6,6 +6,7 @@
 pub(crate) mod check; // is this text a value of that flag?
 pub(crate) mod flag; // the description of a flag
 pub(crate) mod help; // help pages
+pub(crate) mod manual; // manual pages
 pub(crate) mod parse; // arguments to matches
 pub(crate) mod suggest; // the command that was meant
 

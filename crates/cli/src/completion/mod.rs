@@ -36,6 +36,22 @@ fn print(cli: &mut Cli, script: &str) -> Result<u8> {
     Ok(0)
 }
 
+/// Where shells look for the scripts, below `share`, and the scripts.
+pub(crate) fn files(program: &str) -> [(String, String); 3] {
+    [
+        (
+            format!("bash-completion/completions/{program}"),
+            scripts::BASH,
+        ),
+        (
+            format!("fish/vendor_completions.d/{program}.fish"),
+            scripts::FISH,
+        ),
+        (format!("zsh/site-functions/_{program}"), scripts::ZSH),
+    ]
+    .map(|(path, script)| (path, script.replace("PROGRAM", program)))
+}
+
 /// `__complete WORD...`: what can stand in the place of the last word, one a line, with a tab before what it means.
 pub(crate) const COMPLETE: Command = Command {
     positionals: Positionals::Last,

@@ -114,10 +114,8 @@ mod tests {
             ulimits: vec![ulimit("nofile", 10), ulimit("core", 0)],
             ..Defaults::default()
         };
-        let mut host = HostConfig {
-            ulimits: Some(vec![ulimit("nofile", 99)]),
-            ..HostConfig::default()
-        };
+        let mut host = HostConfig::default();
+        host.resources.ulimits = Some(vec![ulimit("nofile", 99)]);
         settle(&defaults, &Live::default(), &mut host);
         let found: Vec<_> = host.ulimits.iter().flatten().collect();
         assert_eq!(found, [&ulimit("nofile", 99), &ulimit("core", 0)]);
