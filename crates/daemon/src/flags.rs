@@ -112,7 +112,8 @@ fn value(entry: &Entry, texts: &[&str]) -> Result<Value, Error> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err(invalid(text, "must be name=value")),
     };
-    let object = |one: &dyn Fn(&str) -> Result<(String, Value), Error>| {
+    type Pair = Result<(String, Value), Error>;
+    let object = |one: &dyn Fn(&str) -> Pair| {
         let all: Result<Map<_, _>, _> = texts.iter().map(|text| one(text)).collect();
         all.map(Value::Object)
     };

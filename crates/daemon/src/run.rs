@@ -128,7 +128,7 @@ async fn engine(
     }
     let programs = programs::load(config.init_path.as_deref())?;
     let networks = Networks::open(config.network.clone(), Arc::new(store.clone())).await;
-    let volumes = onggi_volume::Volumes::open(&config.data_root.join("volumes"), &store);
+    let volumes = onggi_volume::Volumes::open(&config.engine.data_root.join("volumes"), &store);
     let parts = Parts {
         images,
         volumes: volumes.map_err(|fault| chain(&fault))?,

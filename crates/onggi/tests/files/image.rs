@@ -198,7 +198,8 @@ fn commit_makes_an_image() -> Result<()> {
             ),
         ] {
             let known = key != "StopSignal" || daemon.subject() == Subject::Onggi;
-            let fits = !known || config[key].to_string() == expected;
+            let found = config[key].to_string();
+            let fits = !known || found == expected;
             ensure!(fits, "{key}: {}", config[key]);
         }
         let env = config["Env"].to_string();
