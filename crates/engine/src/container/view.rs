@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use onggi_model::{ErrorKind, Fault as _};
@@ -21,7 +22,10 @@ use onggi_sys::mount::{Attributes, Reach, set_attributes};
 use onggi_sys::namespace;
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
+    OpenTreeFlags,
+};
 use tokio::sync::watch;
 
 use super::place;
@@ -238,25 +242,11 @@ const READ_ONLY: Attributes = Attributes {
 
 /// Binds one mount of the container below `root`. A source that is not there is left out: so is its target then.
 fn attach(root: BorrowedFd<'_>, bind: &Mount, access: Access) -> io::Result<()> {
-    let Some(source) = &bind.source else {
-        return Ok(());
-    };
     let has = |name: &str| bind.options.iter().any(|option| option == name);
-    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if has("rbind") {
-        flags |= OpenTreeFlags::AT_RECURSIVE;
-    }
-    let subpath = bind.options.iter().find_map(|o| o.strip_prefix("subpath="));
-    let opened = match subpath {
-        None => rustix::mount::open_tree(CWD, source.as_str(), flags),
-        Some(subpath) => beneath(source, subpath).and_then(|place| {
-            rustix::mount::open_tree(&place, "", flags | OpenTreeFlags::AT_EMPTY_PATH)
-        }),
-    };
-    let tree = match opened {
+    let tree = match source(bind) {
         Ok(tree) => tree,
-        Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(error.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
     };
     if access == Access::Read || has("ro") || has("rro") {
         let reach = match access == Access::Read || has("rro") {
@@ -282,12 +272,40 @@ fn attach(root: BorrowedFd<'_>, bind: &Mount, access: Access) -> io::Result<()> 
     Ok(())
 }
 
-/// A path in a volume, never out of it, whatever its users make of the path meanwhile.
-fn beneath(source: &str, subpath: &str) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let root = rustix::fs::open(source, flags | OFlags::DIRECTORY, Mode::empty())?;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    rustix::fs::openat2(root, subpath, flags, Mode::empty(), resolve)
+/// What a mount shows, attached nowhere: a copy of a place on the host, or the layers of an image.
+fn source(mount: &Mount) -> io::Result<OwnedFd> {
+    let values = |key: &'static str| {
+        let options = mount.options.iter();
+        options.filter_map(move |option| option.strip_prefix(key)?.strip_prefix('='))
+    };
+    if mount.kind.as_deref() == Some("overlay") {
+        let context = rustix::mount::fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        for layer in values("lowerdir+") {
+            rustix::mount::fsconfig_set_string(&context, "lowerdir+", layer)?;
+        }
+        rustix::mount::fsconfig_create(&context)?;
+        let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+        let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
+        return Ok(rustix::mount::fsmount(&context, flags, read_only)?);
+    }
+    let path = mount.source.as_deref().unwrap_or_default();
+    let from = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let from = match values("subpath").next() {
+        None => from,
+        // Others may be swapping links in a volume.
+        Some(below) => {
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            rustix::fs::openat2(&from, below, flags, Mode::empty(), resolve)?
+        }
+    };
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    if mount.options.iter().any(|option| option == "rbind") {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    Ok(rustix::mount::open_tree(&from, "", flags)?)
 }
 
 /// Runs `work` on a thread of its own, in a mount namespace of its own that no mount leaves. What it gives back may
@@ -355,32 +373,49 @@ pub(crate) fn no_record() -> Error {
 impl Engine {
     /// What a view of the container is made of while it does not run.
     pub(crate) fn stopped(&self, record: &Record) -> Result<Stopped> {
-        let binds = spec::mounts::mounts(self, record)?;
-        let binds = binds
-            .into_iter()
-            .filter(|mount| mount.kind.as_deref() == Some("bind"))
-            .collect();
         Ok(Stopped {
             rootfs: self.inner.snapshots.rootfs(&record.id)?,
             place: self.inner.snapshots.container_path(&record.id),
-            binds,
+            binds: spec::mounts::kept(self, record),
             readonly: record.host_config.readonly_rootfs,
         })
     }
 
+    /// A view of a container that does not run, with its volumes: one that has to be mounted is, as long as it takes.
+    fn stopped_view(&self, record: &Record, access: Access) -> Result<View> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let user = format!("files-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let volumes = &self.inner.volumes;
+        let mut mounted = Ok(());
+        for (_, volume) in record.volumes() {
+            mounted = mounted.and_then(|()| volumes.mount(&volume.name, &user));
+        }
+        let view = mounted
+            .map_err(|fault| Error::of(&fault))
+            .and_then(|()| View::stopped(self.stopped(record)?, access));
+        for (_, volume) in record.volumes() {
+            // The view has a mount of its own.
+            if let Err(fault) = volumes.unmount(&volume.name, &user) {
+                tracing::warn!("{}", onggi_model::chain(&fault));
+            }
+        }
+        view
+    }
+
     /// The files of a container, to read.
     pub(crate) async fn view(&self, container: &Container) -> Result<View> {
-        let stopped = |engine: &Engine, record: &Record| engine.stopped(record);
+        let stopped = |engine: &Engine, record: &Record| engine.stopped_view(record, Access::Read);
         self.seen(container, View::running, stopped).await
     }
 
     /// The root file system of a container, to read, without what is mounted in it.
     pub(crate) async fn root_view(&self, container: &Container) -> Result<View> {
         let stopped = |engine: &Engine, record: &Record| {
-            Ok(Stopped {
+            let stopped = Stopped {
                 binds: Vec::new(),
                 ..engine.stopped(record)?
-            })
+            };
+            View::stopped(stopped, Access::Read)
         };
         self.seen(container, View::running_root, stopped).await
     }
@@ -399,7 +434,7 @@ impl Engine {
             let (engine, of) = (self.clone(), record);
             let view = onggi_rt::blocking("open a container's files", move || match running {
                 true => View::running(&of),
-                false => View::stopped(engine.stopped(&of)?, Access::Write),
+                false => engine.stopped_view(&of, Access::Write),
             });
             match view.await? {
                 // Whoever records the end needs the writer.
@@ -417,7 +452,7 @@ impl Engine {
         &self,
         container: &Container,
         running: fn(&Record) -> Result<View>,
-        stopped: fn(&Engine, &Record) -> Result<Stopped>,
+        stopped: fn(&Engine, &Record) -> Result<View>,
     ) -> Result<View> {
         let mut records = container.subscribe();
         loop {
@@ -426,7 +461,7 @@ impl Engine {
             let engine = self.clone();
             let view = onggi_rt::blocking("open a container's files", move || match runs {
                 true => running(&record),
-                false => View::stopped(stopped(&engine, &record)?, Access::Read),
+                false => stopped(&engine, &record),
             });
             match view.await? {
                 Err(error) if runs && has_ended(&error) => told(&mut records, error).await?,

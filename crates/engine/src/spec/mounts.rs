@@ -36,6 +36,26 @@ pub(crate) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
     Ok(list)
 }
 
+/// What of them keeps files: the daemon's own, binds, volumes and images. What the kernel makes up, and what is gone
+/// when a container stops, is not among them.
+pub(crate) fn kept(engine: &Engine, record: &Record) -> Vec<Mount> {
+    let wanted = &record.wanted;
+    let taken = |destination: &str| wanted.iter().any(|mount| mount.target == destination);
+    let mut list = own_files(engine, record);
+    list.retain(|mount| !taken(&mount.destination));
+    let user = wanted.iter().filter_map(|one| match &one.what {
+        // Without its image there is nothing to see.
+        What::Image(image) => image_mount(engine, one, image).ok(),
+        _ => one.to_oci(&engine.inner.volumes),
+    });
+    let mut user: Vec<_> = user
+        .filter(|mount| mount.kind.as_deref() != Some("tmpfs"))
+        .collect();
+    user.sort_by_key(|mount| mount.destination.matches('/').count());
+    list.extend(user);
+    list
+}
+
 /// The layers of an image, merged and read-only. One directory alone is no overlay, and a file neither.
 fn image_mount(engine: &Engine, wanted: &Wanted, image: &ImageMount) -> Result<Mount> {
     let record = engine.inner.store.image(&image.id)?;
