@@ -103,6 +103,7 @@ impl Engine {
         self.settle(&mut host_config);
         warnings.extend(spec::settle_limits(self, &mut host_config)?);
         spec::conflicts::pin_containers(self, &mut host_config);
+        spec::security::disable_labels(&mut host_config);
         if config.hostname.is_empty() {
             config.hostname = match Mode::of(&host_config) {
                 Mode::Host => rustix::system::uname()
@@ -153,10 +154,10 @@ impl Engine {
         }
         host.log_config.config.get_or_insert_default();
         host.port_bindings.get_or_insert_default();
-        if host.masked_paths.is_none() {
+        if host.masked_paths.is_none() && !host.privileged {
             host.masked_paths = Some(spec::security::masked_paths(host));
         }
-        if host.readonly_paths.is_none() {
+        if host.readonly_paths.is_none() && !host.privileged {
             host.readonly_paths = Some(spec::security::readonly_paths(host));
         }
     }

@@ -183,6 +183,16 @@ pub(crate) fn seccomp(record: &Record) -> Result<Option<Seccomp>> {
     })
 }
 
+/// Who sees the host's processes or memory has no label of its own, unless it asks for one.
+pub(crate) fn disable_labels(host: &mut HostConfig) {
+    let asked = |option: &String| option.starts_with("label=") || option.starts_with("label:");
+    let sees = host.privileged || host.ipc_mode == "host" || host.pid_mode == "host";
+    if sees && !host.security_opt.iter().flatten().any(asked) {
+        let options = host.security_opt.get_or_insert_default();
+        options.push("label=disable".to_owned());
+    }
+}
+
 /// What cannot be read; a client's own list takes the place of the default.
 pub(crate) fn masked_paths(host: &HostConfig) -> Vec<String> {
     if host.privileged {

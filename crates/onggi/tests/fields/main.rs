@@ -5,6 +5,7 @@
 
 mod conflicts; // what cannot go together
 mod exec; // further processes
+mod inspect; // the document beside Docker's
 mod rows; // flag -> check
 mod shared; // namespaces of other containers
 mod streams; // flags about streams, names and lives

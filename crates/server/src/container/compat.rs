@@ -3,6 +3,7 @@
 
 use onggi_api::ApiVersion;
 use onggi_api::container::{CreateRequest, Inspect, Summary};
+use onggi_api::network::EndpointSettings;
 use serde_json::{Map, Value, json};
 
 /// What an old client's request means today.
@@ -107,13 +108,11 @@ fn legacy_network(fields: &mut Map<String, Value>) {
     else {
         return;
     };
-    let Some(bridge) = settings
+    let bridge = settings
         .get("Networks")
-        .and_then(|n| n.get("bridge"))
+        .and_then(|networks| networks.get("bridge"))
         .cloned()
-    else {
-        return;
-    };
+        .unwrap_or_else(|| serde_json::to_value(EndpointSettings::default()).unwrap_or_default());
     for key in REPEATED {
         settings.insert(key.to_owned(), bridge[key].clone());
     }
