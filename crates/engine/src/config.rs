@@ -7,8 +7,8 @@ use std::sync::Arc;
 use onggi_api::container::{LogConfig, Ulimit};
 
 use crate::Engine;
-use crate::container::log_options;
 use crate::error::{Error, Result};
+use crate::log;
 
 /// The runtime that is built in, by its own name and by that of Docker's default.
 pub(crate) const BUILT_IN: [&str; 3] = ["onggi", "runc", "io.containerd.runc.v2"];
@@ -118,7 +118,7 @@ impl Config {
     /// # Errors
     /// `InvalidParameter` with the reason.
     pub fn check(&self) -> Result<()> {
-        log_options::check(&self.defaults.log)
+        log::options::check(&self.defaults.log)
             .map_err(|fault| fault.context("failed to set log opts"))?;
         if let SeccompProfile::File(path, text) = &self.defaults.seccomp {
             onggi_runtime::seccomp::parse_profile::<String>(text, &[]).map_err(|fault| {

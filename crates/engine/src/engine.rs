@@ -19,6 +19,7 @@ use crate::container::{Container, Containers, Record};
 use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::exec::Execs;
+use crate::log::Shipping;
 use crate::spec;
 
 /// The control group that containers are made in, unless they name another.
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) containers: Containers,
     pub(crate) execs: Execs,
     pub(crate) events: Bus,
+    pub(crate) shipping: Shipping,
     /// The kernel's boot: pids of another one say nothing.
     pub(crate) boot_id: String,
     /// This installation, for `info`.

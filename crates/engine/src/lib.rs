@@ -14,6 +14,7 @@ mod error; // the engine's error
 mod events; // what happened
 mod exec; // processes beside a container's own
 mod image; // images, as the API speaks of them
+mod log; // log drivers
 mod network; // networks, as the API speaks of them
 mod reconcile; // boot: what the catalogue says against what runs
 mod spec; // record to OCI document

@@ -75,6 +75,7 @@ impl Engine {
             containers: Default::default(),
             execs: Default::default(),
             events: Bus::new(),
+            shipping: Default::default(),
             live: tokio::sync::watch::Sender::new(Arc::new(live)),
             config,
             programs,
@@ -98,6 +99,9 @@ impl Engine {
             engine.inner.containers.insert(Container::new(record));
         }
         engine.reconcile().await?;
+        for container in engine.inner.containers.all() {
+            engine.ship_log(&container);
+        }
         Ok(engine)
     }
 

@@ -88,7 +88,12 @@ impl Engine {
                 volume: Some(vec![onggi_volume::DRIVER.to_owned()]),
                 network: Some(["bridge", "host", "null"].map(str::to_owned).to_vec()),
                 authorization: None,
-                log: Some(["json-file", "local", "none"].map(str::to_owned).to_vec()),
+                log: Some(
+                    crate::log::options::names()
+                        .into_iter()
+                        .map(str::to_owned)
+                        .collect(),
+                ),
             },
             memory_limit: cgroups.has("memory"),
             swap_limit: cgroups

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::{Error, pack};
 
 /// The `n`th file; 0 is the current one.
 pub(crate) fn numbered(path: &Path, n: u32) -> PathBuf {
@@ -15,6 +15,13 @@ pub(crate) fn numbered(path: &Path, n: u32) -> PathBuf {
     }
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{n}"));
+    name.into()
+}
+
+/// The name of a file once it is compressed.
+pub(crate) fn packed(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".gz");
     name.into()
 }
 
@@ -51,9 +58,19 @@ pub(crate) fn rotate(path: &Path, files: u32) -> Result<(), Error> {
         return ignore_missing(std::fs::remove_file(path)).map_err(failed("rotate log", path));
     }
     for n in (0..files - 1).rev() {
-        let from = numbered(path, n);
-        ignore_missing(std::fs::rename(&from, numbered(path, n + 1)))
-            .map_err(failed("rotate log", &from))?;
+        let (from, to) = (numbered(path, n), numbered(path, n + 1));
+        // What is in the way is the oldest, plain or compressed.
+        ignore_missing(std::fs::remove_file(packed(&to))).map_err(failed("rotate log", &to))?;
+        if n > 0 {
+            ignore_missing(std::fs::rename(packed(&from), packed(&to)))
+                .map_err(failed("rotate log", &from))?;
+        }
+        let moved = std::fs::rename(&from, &to);
+        if moved.is_err() {
+            // Of the two forms of a file only one may be found.
+            ignore_missing(std::fs::remove_file(&to)).map_err(failed("rotate log", &to))?;
+        }
+        ignore_missing(moved).map_err(failed("rotate log", &from))?;
     }
     Ok(())
 }
@@ -62,22 +79,48 @@ pub(crate) fn rotate(path: &Path, files: u32) -> Result<(), Error> {
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) file: File,
+    /// Device and inode; of a compressed file those that it had before.
     pub(crate) identity: (u64, u64),
+    /// It is still compressed.
+    pub(crate) packed: bool,
 }
 
 impl Part {
+    /// The file of this name, or its compressed form.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, Error> {
         match File::open(path) {
             Ok(file) => {
                 let meta = file.metadata().map_err(failed("read log", path))?;
-                Ok(Some(Self {
+                return Ok(Some(Self {
                     file,
                     identity: (meta.dev(), meta.ino()),
+                    packed: false,
+                }));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("open log", path)(error)),
+        }
+        let path = packed(path);
+        match File::open(&path) {
+            Ok(file) => {
+                let identity = pack::identity(&file).map_err(failed("read log", &path))?;
+                Ok(Some(Self {
+                    file,
+                    identity,
+                    packed: true,
                 }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(failed("open log", path)(error)),
+            Err(error) => Err(failed("open log", &path)(error)),
         }
+    }
+
+    /// Makes what is compressed readable; only files that are read are unpacked.
+    pub(crate) fn unpack(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.packed) {
+            self.file = pack::unpacked(&self.file)?;
+        }
+        Ok(())
     }
 }
 

@@ -9,22 +9,19 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::record::{Record, Stream};
+use crate::scan;
 
-/// Bytes that do not stand for themselves inside a string.
-const SPECIAL: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte] = byte < 0x20 || byte >= 0x80;
-        byte += 1;
-    }
-    table[b'"' as usize] = true;
-    table[b'\\' as usize] = true;
-    table[b'<' as usize] = true;
-    table[b'>' as usize] = true;
-    table[b'&' as usize] = true;
-    table
-};
+/// Whether a byte does not stand for itself inside a string.
+fn is_special(byte: u8) -> bool {
+    // Without branches: this is asked of every byte of every log.
+    (byte < 0x20)
+        | (byte >= 0x80)
+        | (byte == b'"')
+        | (byte == b'\\')
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == b'&')
+}
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// The part of a row between the text and the time; the same for all rows of a stream.
@@ -71,10 +68,7 @@ pub(crate) fn push_row(out: &mut Vec<u8>, line: &[u8], newline: bool, middle: &[
 
 fn escape(out: &mut Vec<u8>, mut rest: &[u8]) {
     while !rest.is_empty() {
-        let plain = rest
-            .iter()
-            .position(|byte| SPECIAL[usize::from(*byte)])
-            .unwrap_or(rest.len());
+        let plain = scan::first(rest, is_special);
         out.extend_from_slice(&rest[..plain]);
         rest = &rest[plain..];
         let Some(&byte) = rest.first() else { return };
@@ -136,13 +130,31 @@ fn timestamp(text: &[u8]) -> Option<Timestamp> {
     PARSER.parse_timestamp(text).ok()
 }
 
+/// Reads times; rows that were written together have the same.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    text: Vec<u8>,
+    time: Timestamp,
+}
+
+impl Clock {
+    fn read(&mut self, text: &[u8]) -> Option<Timestamp> {
+        if self.text != text {
+            self.time = timestamp(text)?;
+            self.text.clear();
+            self.text.extend_from_slice(text);
+        }
+        Some(self.time)
+    }
+}
+
 /// The record in a row (without its newline); `None` for anything that is none: a torn row, someone's edit.
-pub(crate) fn parse(row: &[u8]) -> Option<Record> {
-    parse_ours(row).or_else(|| parse_any(row))
+pub(crate) fn parse(row: &[u8], clock: &mut Clock) -> Option<Record> {
+    parse_ours(row, clock).or_else(|| parse_any(row))
 }
 
 /// Rows exactly as this module and Docker write them, without attributes.
-fn parse_ours(row: &[u8]) -> Option<Record> {
+fn parse_ours(row: &[u8], clock: &mut Clock) -> Option<Record> {
     let body = row.strip_prefix(b"{\"log\":\"")?;
     let mut bytes = Vec::with_capacity(body.len().saturating_sub(58).max(16));
     let rest = unescape(body, &mut bytes)?;
@@ -152,7 +164,7 @@ fn parse_ours(row: &[u8]) -> Option<Record> {
     } else {
         (Stream::Stderr, rest.strip_prefix(b"err\",\"time\":\"")?)
     };
-    let time = timestamp(rest.strip_suffix(b"\"}")?)?;
+    let time = clock.read(rest.strip_suffix(b"\"}")?)?;
     let partial = bytes.last() != Some(&b'\n');
     Some(Record {
         time,
@@ -166,10 +178,10 @@ fn parse_ours(row: &[u8]) -> Option<Record> {
 /// Appends the string that begins at `text` (behind its quote); returns what is behind the closing quote.
 fn unescape<'a>(mut text: &'a [u8], out: &mut Vec<u8>) -> Option<&'a [u8]> {
     loop {
-        let plain = text.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        let plain = scan::first(text, |byte| (byte == b'"') | (byte == b'\\'));
         out.extend_from_slice(&text[..plain]);
         text = &text[plain..];
-        if text[0] == b'"' {
+        if *text.first()? == b'"' {
             return Some(&text[1..]);
         }
         let byte = match text.get(1)? {
@@ -276,7 +288,7 @@ mod tests {
             String::from_utf8(out.clone()).unwrap(),
             "{\"log\":\"x\\n\",\"stream\":\"stderr\",\"attrs\":{\"label\":\"x\",\"tag\":\"a\\u0026b\"},\"time\":\"2026-01-02T03:04:05Z\"}\n"
         );
-        let record = parse(&out[..out.len() - 1]).unwrap();
+        let record = parse(&out[..out.len() - 1], &mut Clock::default()).unwrap();
         assert_eq!(record.attributes, attributes);
         assert_eq!(record.stream, Stream::Stderr);
     }
@@ -293,7 +305,7 @@ mod tests {
                     continue;
                 }
                 let row = row(text.as_bytes(), newline);
-                let record = parse(row.trim_end().as_bytes()).unwrap();
+                let record = parse(row.trim_end().as_bytes(), &mut Clock::default()).unwrap();
                 let mut wanted = text.as_bytes().to_vec();
                 if newline {
                     wanted.push(b'\n');
@@ -315,7 +327,7 @@ mod tests {
             "{\"log\":\"x\",\"stream\":\"stdout\",\"time\":\"yest",
             "[]",
         ] {
-            assert_eq!(parse(row.as_bytes()), None, "{row}");
+            assert_eq!(parse(row.as_bytes(), &mut Clock::default()), None, "{row}");
         }
     }
 }

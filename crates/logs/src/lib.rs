@@ -6,13 +6,17 @@ mod files; // the rotated set on disk
 mod follow; // waiting for more
 mod json; // Docker's json-file rows
 mod local; // our binary frames
+mod pack; // rotated files, compressed
+mod place; // where a reader was
 mod reader; // from file to records
 mod record; // one record
+mod scan; // looking for bytes
 mod spec; // what a log is
 mod tail; // the last n records
 mod writer; // from bytes to file
 
 pub use follow::{Wait, Waker};
+pub use place::Place;
 pub use reader::{Options, Reader};
 pub use record::{Record, Stream};
 pub use spec::{Driver, LogSpec};

@@ -12,9 +12,10 @@ use jiff::Timestamp;
 
 use crate::files::{self, Part, failed};
 use crate::follow::Wait;
+use crate::place::Place;
 use crate::record::Record;
 use crate::spec::{Driver, LogSpec};
-use crate::{Error, json, local, tail};
+use crate::{Error, json, local, scan, tail};
 
 const BUFFER: usize = 128 * 1024;
 /// A row that is longer is none: 16 KiB of text are at most 96 KiB, the rest are attributes.
@@ -25,6 +26,8 @@ const LONGEST_ROW: usize = 4 << 20;
 pub struct Options {
     /// Only the last that many, counted before the times are looked at.
     pub tail: Option<usize>,
+    /// Begin behind this record, where it still is; else with the first that is later. Only for the driver `local`.
+    pub from: Option<Place>,
     /// None before this.
     pub since: Option<Timestamp>,
     /// None after this; the first that is later ends the reading.
@@ -39,6 +42,8 @@ pub struct Reader {
     driver: Driver,
     path: PathBuf,
     since: Option<Timestamp>,
+    /// None at or before this.
+    after: Option<Timestamp>,
     until: Option<Timestamp>,
     follow: Option<Wait>,
     current: Option<Part>,
@@ -55,6 +60,7 @@ pub struct Reader {
     scanned: usize,
     /// What comes is no record: until the next newline (json-file), to the end of the file (local).
     skipping: bool,
+    clock: json::Clock,
     over: bool,
     finished: bool,
     error: Option<Error>,
@@ -73,6 +79,11 @@ impl Reader {
             wait.watch(&spec.path); // before the first look, so that nothing falls between
         }
         let mut parts: VecDeque<Part> = files::open_all(&spec.path)?.into();
+        if options.follow.is_none()
+            && let Some(part) = parts.back_mut()
+        {
+            part.unpack().map_err(failed("read log", &spec.path))?;
+        }
         let last_size = match parts.back() {
             Some(part) => part
                 .file
@@ -88,7 +99,21 @@ impl Reader {
             parts.drain(..start.part);
             offset = start.offset;
         }
+        let mut after = None;
+        if let Some(place) = options.from {
+            let found = place
+                .find(parts.make_contiguous())
+                .map_err(failed("read log", &spec.path))?;
+            match found {
+                Some(index) => {
+                    parts.drain(..index);
+                    offset = place.offset;
+                }
+                None => after = Some(place.time),
+            }
+        }
         let mut reader = Self {
+            after,
             driver: spec.driver,
             path: spec.path.clone(),
             since: options.since,
@@ -102,11 +127,13 @@ impl Reader {
             start: 0,
             scanned: 0,
             skipping: false,
+            clock: json::Clock::default(),
             over: false,
             finished: false,
             error: None,
         };
         if let Some(part) = &mut reader.current {
+            part.unpack().map_err(failed("read log", &spec.path))?;
             part.file
                 .seek(SeekFrom::Start(offset))
                 .map_err(failed("read log", &spec.path))?;
@@ -136,13 +163,17 @@ impl Reader {
                     if self.since.is_some_and(early) {
                         continue;
                     }
-                    json::parse(bytes)
+                    json::parse(bytes, &mut self.clock)
                 }
             };
             let Some(record) = record else { continue };
             if self.since.is_some_and(|since| record.time < since) {
                 continue;
             }
+            if self.after.is_some_and(|after| record.time <= after) {
+                continue;
+            }
+            self.after = None;
             if self.until.is_some_and(|until| record.time > until) {
                 self.over = true;
                 return None;
@@ -150,6 +181,18 @@ impl Reader {
             return Some(record);
         }
         None
+    }
+
+    /// Behind which record the reader is, `record` being the last that it gave out.
+    pub fn place(&self, record: &Record) -> Option<Place> {
+        let (device, inode) = self.current.as_ref()?.identity;
+        let unread = (self.buffer.len() - self.start) as u64;
+        Some(Place {
+            device,
+            inode,
+            offset: self.offset - unread,
+            time: record.time,
+        })
     }
 
     /// Why the reading ended early, if it did.
@@ -163,7 +206,7 @@ impl Reader {
             let row = match self.driver {
                 Driver::JsonFile | Driver::None => {
                     let rest = &self.buffer[self.scanned..];
-                    let Some(at) = rest.iter().position(|byte| *byte == b'\n') else {
+                    let Some(at) = scan::find(rest, b'\n') else {
                         self.scanned = self.buffer.len();
                         if self.scanned - self.start > LONGEST_ROW {
                             self.skipping = true;
@@ -218,15 +261,17 @@ impl Reader {
                 }
                 let parts = files::open_all(&self.path).map_err(io::Error::other)?;
                 let known = self.current.as_ref().map(|part| part.identity);
-                let newer = parts.iter().position(|part| Some(part.identity) == known);
+                // The newest of that name: an older one is a compressed file whose inode is used again.
+                let newer = parts.iter().rposition(|part| Some(part.identity) == known);
                 self.waiting = parts
                     .into_iter()
                     .skip(newer.map_or(0, |at| at + 1))
                     .collect();
             }
-            let Some(next) = self.waiting.pop_front() else {
+            let Some(mut next) = self.waiting.pop_front() else {
                 return Ok(false);
             };
+            next.unpack()?;
             self.current = Some(next);
             self.offset = 0;
             self.buffer.clear();

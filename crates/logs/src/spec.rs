@@ -49,28 +49,34 @@ pub struct LogSpec {
     pub driver: Driver,
     /// The current file; rotated ones lie beside it as `<path>.1`, `<path>.2`, ... Its folder must exist.
     pub path: PathBuf,
-    /// A file of this many bytes or more is rotated before the next record.
-    /// `None`: never for json-file, 20 MiB for local.
+    /// A file of this many bytes or more is rotated before the next record. `None`: 20 MiB. `u64::MAX`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_size: Option<u64>,
-    /// How many files there may be, the current one included. `None`: 1 for json-file, 5 for local.
+    /// How many files there may be, the current one included. `None`: 1 where there is a size, else 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_file: Option<u32>,
+    /// Whether rotated files are compressed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compress: bool,
     /// What goes with every record (`tag`, chosen labels and variables); json-file only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
 }
 
+/// A log that nobody bounded is bounded all the same: a full disk stops more than one container.
+const MAX_SIZE: u64 = 20 << 20;
+const MAX_FILE: u32 = 5;
+
 impl LogSpec {
-    pub(crate) fn limit(&self) -> Option<u64> {
-        match self.driver {
-            Driver::Local => Some(self.max_size.unwrap_or(20 << 20)),
-            Driver::JsonFile | Driver::None => self.max_size,
-        }
+    pub(crate) fn limit(&self) -> u64 {
+        self.max_size.unwrap_or(MAX_SIZE)
     }
 
     pub(crate) fn files(&self) -> u32 {
-        let default = if self.driver == Driver::Local { 5 } else { 1 };
+        let default = match (self.driver, self.max_size) {
+            (Driver::JsonFile, Some(_)) => 1,
+            _ => MAX_FILE,
+        };
         self.max_file.unwrap_or(default).max(1)
     }
 }

@@ -17,9 +17,10 @@ pub(crate) struct Start {
 }
 
 /// Finds the begin of the last `count` records. `parts`: oldest first.
-pub(crate) fn find(driver: Driver, parts: &[Part], count: usize) -> io::Result<Start> {
+pub(crate) fn find(driver: Driver, parts: &mut [Part], count: usize) -> io::Result<Start> {
     let mut left = count;
-    for (index, part) in parts.iter().enumerate().rev() {
+    for (index, part) in parts.iter_mut().enumerate().rev() {
+        part.unpack()?;
         let (found, offset) = match driver {
             Driver::Local => frames(part, left)?,
             Driver::JsonFile | Driver::None => rows(part, left)?,
@@ -78,7 +79,7 @@ fn frames(part: &Part, count: usize) -> io::Result<(usize, u64)> {
 }
 
 /// Where the frame begins that ends here.
-fn begin_of_last(part: &Part, end: u64) -> Option<u64> {
+pub(crate) fn begin_of_last(part: &Part, end: u64) -> Option<u64> {
     let length_at = |at| {
         let mut bytes = [0; 4];
         part.file.read_exact_at(&mut bytes, at).ok()?;

@@ -11,12 +11,15 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::files::{self, failed};
+use crate::pack::Packer;
 use crate::record::Stream;
 use crate::spec::{Driver, LogSpec};
-use crate::{Error, json, local};
+use crate::{Error, json, local, scan};
 
 /// Docker's: a line that is longer is kept in pieces.
 const LONGEST_LINE: usize = 16 * 1024;
+/// Compressed at each flush, while there is something to compress.
+const PIECE: u64 = 512 * 1024;
 /// Written at the latest when this much has come together.
 const BATCH: usize = 128 * 1024;
 
@@ -25,8 +28,11 @@ const BATCH: usize = 128 * 1024;
 pub struct Writer {
     driver: Driver,
     path: PathBuf,
-    limit: Option<u64>,
+    limit: u64,
     files: u32,
+    /// The rotated file that is being compressed, a piece at each flush.
+    packing: Option<Packer>,
+    compress: bool,
     /// `None`: the driver keeps nothing, or a rotation went wrong half-way and is tried again.
     file: Option<File>,
     /// Bytes in the file, those in `batch` not counted.
@@ -61,6 +67,8 @@ impl Writer {
             path: spec.path.clone(),
             limit: spec.limit(),
             files: spec.files(),
+            packing: None,
+            compress: spec.compress && spec.files() > 1,
             file: None,
             size: 0,
             batch: Vec::new(),
@@ -90,7 +98,7 @@ impl Writer {
         let mut result = Ok(());
         while !rest.is_empty() {
             let begun = self.line(stream).begin.len();
-            let end = rest.iter().position(|byte| *byte == b'\n');
+            let end = scan::find(rest, b'\n');
             if begun + end.unwrap_or(rest.len()) >= LONGEST_LINE {
                 let piece = LONGEST_LINE - begun;
                 let begin = &mut self.line(stream).begin;
@@ -123,7 +131,7 @@ impl Writer {
                 result = result.and(self.push(stream, &stamp, &[], false));
             }
         }
-        result.and(self.flush())
+        result.and(self.flush()).and(self.pack(u64::MAX))
     }
 
     /// Hands what has come together to the kernel, with one `write` where no rotation is due.
@@ -137,7 +145,7 @@ impl Writer {
         }
         let result = self.write_batch();
         self.batch.clear();
-        result
+        result.and(self.pack(PIECE))
     }
 
     /// Puts the file on the disk.
@@ -183,10 +191,7 @@ impl Writer {
         if self.batch.len() >= BATCH {
             result = self.flush();
         }
-        if self
-            .limit
-            .is_some_and(|limit| self.size + self.batch.len() as u64 >= limit)
-        {
+        if self.size + self.batch.len() as u64 >= self.limit {
             result = result.and(self.flush()).and_then(|()| self.rotate());
         }
         let line = match stream {
@@ -213,11 +218,29 @@ impl Writer {
     }
 
     fn rotate(&mut self) -> Result<(), Error> {
+        // What was begun is finished under the name it has.
+        let packed = self.pack(u64::MAX);
         self.file = None;
         files::rotate(&self.path, self.files)?;
         self.file = Some(files::open_current(&self.path)?);
         self.size = 0;
-        Ok(())
+        if self.compress {
+            self.packing = Some(Packer::begin(&files::numbered(&self.path, 1))?);
+        }
+        packed
+    }
+
+    /// Compresses up to `most` bytes: whoever writes a log must not stop for a whole file.
+    fn pack(&mut self, most: u64) -> Result<(), Error> {
+        let Some(mut packer) = self.packing.take() else {
+            return Ok(());
+        };
+        if packer.go_on(most)? {
+            packer.finish()
+        } else {
+            self.packing = Some(packer);
+            Ok(())
+        }
     }
 
     fn write_batch(&mut self) -> Result<(), Error> {

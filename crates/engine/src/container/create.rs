@@ -290,5 +290,5 @@ fn check_restart_policy(host: &HostConfig) -> Result<()> {
 
 /// Drivers and options that can be had.
 fn check_log(host: &HostConfig) -> Result<()> {
-    crate::container::log_options::check(&host.log_config)
+    crate::log::options::check(&host.log_config)
 }

@@ -103,6 +103,7 @@ impl Engine {
                 ("execDuration".to_owned(), seconds.max(0).to_string()),
             ],
         );
+        self.inner.shipping.wake(&container.id);
         self.execs_ended(&container.id);
         self.release_network(container).await;
         self.network_event(&record, "disconnect");

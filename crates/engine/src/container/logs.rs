@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use onggi_api::container::LogsOptions;
 use onggi_api::stream::{self, Stream};
-use onggi_logs::{Driver, Options, Reader, Wait, Waker};
+use onggi_logs::{Options, Reader, Wait, Waker};
 use onggi_model::{ErrorKind, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,8 +34,8 @@ impl Engine {
         }
         let container = self.inner.containers.find(id)?;
         let record = container.record();
-        let log = self.log_spec(&record)?;
-        if log.driver == Driver::None {
+        let log = self.log(&record)?;
+        if !log.readable {
             return Err(Error::new(
                 ErrorKind::NotImplemented,
                 "configured logging driver does not support reading",
@@ -56,6 +56,7 @@ impl Engine {
             wait
         });
         let read = Options {
+            from: None,
             tail: options
                 .tail
                 .map(|lines| usize::try_from(lines).unwrap_or(usize::MAX)),
@@ -64,7 +65,8 @@ impl Engine {
             follow,
         };
         // Opened before the answer: a client that follows misses nothing that is written from now on.
-        let reader = onggi_rt::blocking("open a log", move || Reader::open(&log, read)).await??;
+        let reader =
+            onggi_rt::blocking("open a log", move || Reader::open(&log.record, read)).await??;
         tokio::task::spawn_blocking(move || {
             pump(reader, &options, tty, &send);
             drop(reading);

@@ -17,7 +17,7 @@ mod files;
 mod inspect;
 mod kill;
 mod list;
-pub(crate) mod log_options;
+mod log;
 mod logs;
 mod merge;
 pub(crate) mod mounts;

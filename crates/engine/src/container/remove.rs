@@ -72,6 +72,9 @@ impl Engine {
         container: &Arc<Container>,
         options: RemoveOptions,
     ) -> Result<()> {
+        if !container.record().state.is_active() {
+            self.finish_log(&container.id).await;
+        }
         let _writer = container.writer.lock().await;
         let record = container.record();
         let id = container.id.clone();

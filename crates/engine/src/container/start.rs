@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use onggi_api::container::AttachOptions;
-use onggi_logs::LogSpec;
 use onggi_model::ErrorKind;
 use onggi_monitor::protocol::{FailureKind, FromMonitor, Launch, RootfsSpec, StdinMode, ToMonitor};
 use onggi_network::Endpoint;
@@ -16,7 +15,7 @@ use onggi_snapshot::Rootfs;
 use tracing::{info, warn};
 
 use super::record::{Record, Status};
-use super::{Changed, Container, Waiting, log_options};
+use super::{Changed, Container, Waiting};
 use crate::error::{Error, Result};
 use crate::task::{self, Task, TaskEvents};
 use crate::{Engine, spec};
@@ -107,6 +106,7 @@ impl Engine {
         info!(container = %container.id, pid = launched.pid, "started");
         self.network_event(&container.record(), "connect");
         self.container_event(&container.record(), "start", []);
+        self.ship_log(container);
         let Launched {
             task,
             events,
@@ -192,29 +192,16 @@ impl Engine {
             id: record.id.to_string(),
             spec: spec::build(self, record)?,
             rootfs,
-            user: Some(spec::user(record)?),
+            user: Some(spec::user(self, record)?),
             tty: config.tty,
             console_size: window(record.host_config.console_size),
             stdin,
             init: self.wants_init(record),
-            log: self.log_spec(record)?,
+            log: self.log(record)?.record,
             exit_file: self.exit_file(&record.id),
             monitor_cgroup: Some(crate::MONITORS_CGROUP.to_owned()),
             runtime: self.live().runtime_path(&record.host_config.runtime),
         })
-    }
-
-    /// Where and how the container's output is logged.
-    pub(crate) fn log_spec(&self, record: &Record) -> Result<LogSpec> {
-        let labels = record.config.labels.clone().unwrap_or_default();
-        let env = record.config.env.as_deref().unwrap_or_default();
-        let labels = labels.into_iter().collect();
-        log_options::spec(
-            &record.host_config.log_config,
-            self.log_path(&record.id),
-            env,
-            &labels,
-        )
     }
 
     /// The start failed: the record says why, the address is given back, nothing is left.

@@ -1,18 +1,15 @@
-//! Devices of the Container Device Interface: `--device vendor/class=name`, described by files in `/etc/cdi` and
-//! `/var/run/cdi` (the CDI specification 0.8).
+//! Devices of the Container Device Interface: `--device vendor/class=name`, described by files in the daemon's
+//! `cdi-spec-dirs` (the CDI specification 0.8). Of two devices with one name that of the last folder counts.
 //!
 //! Read at every start: whoever installs a driver writes the files anew.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use onggi_api::container::{DeviceRequest, HostConfig};
 use onggi_oci::runtime::{Device, DeviceRule, Mount, Spec};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-
-/// Where the files are; of two devices with one name that of the last folder counts.
-const FOLDERS: [&str; 2] = ["/etc/cdi", "/var/run/cdi"];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -66,8 +63,9 @@ struct Bind {
 ///
 /// # Errors
 /// A driver that is not there, a device that no file describes, an edit that this runtime cannot make.
-pub(super) fn edits(host: &HostConfig) -> Result<Vec<Edits>> {
-    edits_from(host, &FOLDERS.map(Path::new))
+pub(super) fn edits(host: &HostConfig, folders: &[PathBuf]) -> Result<Vec<Edits>> {
+    let folders: Vec<_> = folders.iter().map(PathBuf::as_path).collect();
+    edits_from(host, &folders)
 }
 
 fn edits_from(host: &HostConfig, folders: &[&Path]) -> Result<Vec<Edits>> {
@@ -278,7 +276,7 @@ mod tests {
     #[test]
     fn a_driver_that_is_not_there_is_named() {
         let error =
-            edits(&host(r#"{"Count":-1,"Capabilities":[["gpu"]]}"#)).expect_err("no driver");
+            edits(&host(r#"{"Count":-1,"Capabilities":[["gpu"]]}"#), &[]).expect_err("no driver");
         assert!(
             error
                 .to_string()

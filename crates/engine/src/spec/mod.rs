@@ -62,15 +62,21 @@ pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
         ..Spec::default()
     };
     defaults::apply(&engine.inner.config.defaults, record, &mut spec)?;
-    cdi::apply(cdi::edits(host)?, &mut spec)?;
+    cdi::apply(
+        cdi::edits(host, &engine.inner.config.cdi_spec_dirs)?,
+        &mut spec,
+    )?;
     Ok(spec)
 }
 
 /// Who the process runs as; names are looked up inside the container.
-pub(crate) fn user(record: &Record) -> Result<UserSpec> {
+pub(crate) fn user(engine: &Engine, record: &Record) -> Result<UserSpec> {
     let host = &record.host_config;
     let mut groups = host.group_add.clone().unwrap_or_default();
-    groups.extend(cdi::groups(&cdi::edits(host)?));
+    groups.extend(cdi::groups(&cdi::edits(
+        host,
+        &engine.inner.config.cdi_spec_dirs,
+    )?));
     Ok(UserSpec {
         user: record.config.user.clone(),
         groups,
@@ -90,7 +96,7 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
     security::check(record)?;
     namespaces::check(engine, record)?;
     limits::check(record)?;
-    cdi::edits(&record.host_config)?;
+    cdi::edits(&record.host_config, &engine.inner.config.cdi_spec_dirs)?;
     network::request(record)?;
     Ok(())
 }
