@@ -90,9 +90,32 @@ const DOCKER: &[(&str, usize, Call)] = &[
     }),
 ];
 
+/// Go's `index`. What a map of texts does not have is the empty text, as the zero value of its type is in Go.
+fn index(args: &[Value]) -> Result<Value, TemplateError> {
+    let Some((first, keys)) = args.split_first() else {
+        return Err(TemplateError::Exec(
+            "wrong number of args for index: want at least 1 got 0".to_owned(),
+        ));
+    };
+    let mut value = first.clone();
+    for key in keys {
+        let found = value.index(key)?;
+        let texts = |value: &Value| match value {
+            Value::Map(map) => map.values().all(|value| matches!(value, Value::String(_))),
+            _ => false,
+        };
+        value = match found {
+            Value::Nil if texts(&value) => text(""),
+            found => found,
+        };
+    }
+    Ok(value)
+}
+
 /// Docker's functions over data of the given shapes.
 pub(crate) fn map(functions: Functions, shapes: &Arc<HashMap<usize, Shape>>) -> FuncMap {
     let mut map = FuncMap::new();
+    map.insert("index".to_owned(), Arc::new(index));
     for &(name, arity, call) in DOCKER {
         let shapes = Arc::clone(shapes);
         map.insert(

@@ -252,6 +252,9 @@ fn walk(
 ) -> std::result::Result<Value, String> {
     let mut value = from.clone();
     let mut absent: Option<&str> = None;
+    let of_row = address(from)
+        .and_then(|key| shapes.get(&key))
+        .is_some_and(|shape| matches!(shape, Shape::Row { .. }));
     for field in fields {
         let shape = address(&value).and_then(|key| shapes.get(&key));
         if let Some(missing) = absent.filter(|_| value == Value::Nil) {
@@ -270,12 +273,15 @@ fn walk(
             Some(Shape::Struct { absent, .. }) if absent.contains(&field.as_str()) => Some(field),
             _ => None,
         };
-        value = next.ok_or_else(|| match shape {
-            Some(Shape::Row { type_name, .. }) => {
-                format!("can't evaluate field {field} in type {type_name}")
+        value = match (next, shape) {
+            (Some(next), _) => next,
+            (None, Some(Shape::Row { type_name, .. })) => {
+                return Err(format!("can't evaluate field {field} in type {type_name}"));
             }
-            _ => format!("map has no entry for key {field:?}"),
-        })?;
+            // Rows are filled with Go's usual leniency, documents without.
+            (None, Some(Shape::Map { .. })) if of_row => Value::Nil,
+            (None, _) => return Err(format!("map has no entry for key {field:?}")),
+        };
     }
     Ok(value)
 }

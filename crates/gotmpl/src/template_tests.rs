@@ -66,6 +66,7 @@ fn documents_print_as_in_go() {
         ),
         (r#"{{(index (index .Ports "80/tcp") 0).HostPort}}"#, "8080"),
         (r#"{{index .Config.Labels "a"}}"#, "<b>"),
+        (r#"{{index .Config.Labels "none"}}"#, ""),
         (
             "{{range $k, $v := .Config.Labels}}{{$k}}={{$v}} {{end}}",
             "a=<b> c.d-e=f ",

@@ -50,17 +50,17 @@ async fn attach(
     let state = |field: &str| container["State"][field].as_bool().unwrap_or(false);
     if !state("Running") {
         return Err(Error::new(
-            "cannot attach to a stopped container, start it first",
+            "You cannot attach to a stopped container, start it first",
         ));
     }
     if state("Paused") {
         return Err(Error::new(
-            "cannot attach to a paused container, unpause it first",
+            "You cannot attach to a paused container, unpause it first",
         ));
     }
     if state("Restarting") {
         return Err(Error::new(
-            "cannot attach to a restarting container, wait until it is running",
+            "You cannot attach to a restarting container, wait until it is running",
         ));
     }
     let id = container["Id"].as_str().unwrap_or(name).to_owned();
