@@ -99,6 +99,10 @@ fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
     {
         cli.settings = settings;
     }
+    let options: Vec<&'static Flag> = crate::program::GLOBALS.iter().collect();
+    if let (_, Some(flag)) = position(&options, &before[..globals]) {
+        return answer(cli, flag.complete);
+    }
     let (flags, rest, arguments): (Vec<&'static Flag>, &[String], &[Complete]) =
         match find(&before[globals..]) {
             Found::Command(command, _, used) => (

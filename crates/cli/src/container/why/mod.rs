@@ -76,9 +76,10 @@ async fn ask(client: &Client, name: &str, tail: i64) -> Result<Known> {
         .and_then(|time| time.parse::<jiff::Timestamp>().ok())
         .unwrap_or_default()
         .max(jiff::Timestamp::UNIX_EPOCH);
+    let now = jiff::Timestamp::now();
     let wanted = Events {
         since: started.as_second().to_string(),
-        until: jiff::Timestamp::now().as_second().to_string(),
+        until: format!("{}.{:09}", now.as_second(), now.subsec_nanosecond()),
         filters,
     };
     // Without events less is known, which is no reason to say nothing.

@@ -1,0 +1,77 @@
+//! Attached streams: signals that are passed on, keys that detach, exit codes.
+
+use anyhow::{Result, ensure};
+use onggi_testkit::{Daemon, LIMIT, Terminal, wait_until};
+use rustix::process::Signal;
+
+/// Tells what it gets, and ends with 9 at SIGTERM.
+const LOUD: &str =
+    "trap 'echo usr1' USR1; trap 'echo term; exit 9' TERM; echo ready; while :; do sleep 0.1; done";
+
+#[test]
+fn signals_go_to_the_container() -> Result<()> {
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    let mut process =
+        daemon.cli_process(&["run", "--name", "loud", "busybox", "sh", "-c", LOUD])?;
+    process.expect("ready")?;
+    process.signal(Signal::USR1)?;
+    process.expect("usr1")?;
+    process.signal(Signal::TERM)?;
+    let output = process.wait()?;
+    ensure!(
+        output.code == 9 && output.stdout == "ready\nusr1\nterm\n",
+        "{output:?}"
+    );
+    daemon.clean()
+}
+
+#[test]
+fn without_the_proxy_a_signal_ends_the_client_alone() -> Result<()> {
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    daemon
+        .cli(&["run", "-d", "--name", "loud", "busybox", "sh", "-c", LOUD])?
+        .ok()?;
+    let process = daemon.cli_process(&["attach", "--sig-proxy=false", "--no-stdin", "loud"])?;
+    // It is attached when it shows what the container writes.
+    wait_until("the attachment", LIMIT, || {
+        daemon.cli(&["kill", "-s", "USR1", "loud"]).ok()?;
+        process.stdout().contains("usr1").then_some(())
+    })?;
+    process.signal(Signal::TERM)?;
+    process.wait()?;
+    let state = daemon.cli(&["inspect", "-f", "{{.State.Running}}", "loud"])?;
+    ensure!(state.ok()? == "true");
+    daemon.clean()
+}
+
+#[test]
+fn keys_detach_and_the_container_runs_on() -> Result<()> {
+    if !Terminal::is_possible() {
+        eprintln!("skipped: no tmux here");
+        return Ok(());
+    }
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    let command = daemon.cli_command(&[
+        "run",
+        "-it",
+        "--name",
+        "shell",
+        "--detach-keys",
+        "ctrl-a,d",
+        "busybox",
+        "sh",
+        "-c",
+        "echo ready; exec cat",
+    ])?;
+    let terminal = Terminal::start(daemon.namespace(), &command, 80, 24)?;
+    terminal.expect("ready")?;
+    terminal.press(&["C-a", "d"])?;
+    ensure!(terminal.wait()? == 0);
+    drop(terminal);
+    let state = daemon.cli(&["inspect", "-f", "{{.State.Running}}", "shell"])?;
+    ensure!(state.ok()? == "true");
+    daemon.clean()
+}
