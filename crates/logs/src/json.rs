@@ -14,8 +14,7 @@ use crate::scan;
 /// Whether a byte does not stand for itself inside a string.
 fn is_special(byte: u8) -> bool {
     // Without branches: this is asked of every byte of every log.
-    (byte < 0x20)
-        | (byte >= 0x80)
+    !(0x20..0x80).contains(&byte)
         | (byte == b'"')
         | (byte == b'\\')
         | (byte == b'<')
