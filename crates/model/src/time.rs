@@ -73,6 +73,34 @@ impl Timestamp {
         Self::from_unix(seconds, nanoseconds).ok_or_else(error)
     }
 
+    /// Reads a time as `until` filters have it: seconds since the epoch, RFC 3339, a date, a date and time of this
+    /// machine's zone, or how long before `now` (`24h`).
+    ///
+    /// # Errors
+    /// [`TimeError`] with the text.
+    pub fn parse_relative(text: &str, now: Timestamp) -> Result<Self, TimeError> {
+        let error = || TimeError(text.to_owned());
+        if let Ok(ago) = crate::units::parse_duration(text) {
+            let ago = jiff::SignedDuration::try_from(ago).map_err(|_| error())?;
+            return now.0.checked_sub(ago).map(Self).map_err(|_| error());
+        }
+        if let Ok(time) = Self::parse_unix(text).or_else(|_| Self::parse(text)) {
+            return Ok(time);
+        }
+        // A date, or a date with a time to the hour, the minute or the second.
+        let full = match text.len() {
+            10 => format!("{text}T00:00:00"),
+            13 => format!("{text}:00:00"),
+            16 => format!("{text}:00"),
+            _ => text.to_owned(),
+        };
+        let civil: jiff::civil::DateTime = full.parse().map_err(|_| error())?;
+        let zoned = civil.to_zoned(jiff::tz::TimeZone::system());
+        zoned
+            .map(|time| Self(time.timestamp()))
+            .map_err(|_| error())
+    }
+
     /// Whole seconds since the epoch.
     pub fn seconds(self) -> i64 {
         self.0.as_second()
@@ -162,6 +190,31 @@ impl<'de> Deserialize<'de> for Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reads_times_and_how_long_ago() {
+        let now = Timestamp::parse("2026-08-05T10:00:00Z").unwrap();
+        for (text, expected) in [
+            ("24h", "2026-08-04T10:00:00Z"),
+            ("10m30s", "2026-08-05T09:49:30Z"),
+            ("1785924000", "2026-08-05T10:00:00Z"),
+            ("2026-08-05T12:00:00+02:00", "2026-08-05T10:00:00Z"),
+        ] {
+            let time = Timestamp::parse_relative(text, now).unwrap();
+            assert_eq!(time.to_string(), expected, "{text}");
+        }
+        for date in [
+            "2026-08-05",
+            "2026-08-05T10",
+            "2026-08-05T10:11",
+            "2026-08-05T10:11:12",
+        ] {
+            assert!(Timestamp::parse_relative(date, now).is_ok(), "{date}");
+        }
+        for bad in ["", "yesterday", "2026-13-01", "5 minutes"] {
+            assert!(Timestamp::parse_relative(bad, now).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn prints_as_go_does() {

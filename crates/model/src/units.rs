@@ -154,6 +154,32 @@ pub fn human_duration(duration: Duration) -> String {
     }
 }
 
+/// A duration as Go prints it: `1m30s`, `1.5s`, `100ms`, `0s`.
+pub fn go_duration(duration: Duration) -> String {
+    let fraction = |whole: u64, part: u64, digits: usize| match part {
+        0 => whole.to_string(),
+        part => {
+            let text = format!("{part:0digits$}");
+            format!("{whole}.{}", text.trim_end_matches('0'))
+        }
+    };
+    let (seconds, nanos) = (duration.as_secs(), u64::from(duration.subsec_nanos()));
+    if seconds == 0 {
+        return match nanos {
+            0 => "0s".to_owned(),
+            1..1_000 => format!("{nanos}ns"),
+            1_000..1_000_000 => format!("{}µs", fraction(nanos / 1_000, nanos % 1_000, 3)),
+            _ => format!("{}ms", fraction(nanos / 1_000_000, nanos % 1_000_000, 6)),
+        };
+    }
+    let rest = fraction(seconds % 60, nanos, 9);
+    match (seconds / 3600, seconds / 60 % 60) {
+        (0, 0) => format!("{rest}s"),
+        (0, minutes) => format!("{minutes}m{rest}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
+    }
+}
+
 /// Reads a duration of Go: `300ms`, `1.5h`, `2h45m`, `0`. Negative ones are refused by the return type.
 ///
 /// # Errors
@@ -285,6 +311,21 @@ mod tests {
                 text,
                 "{seconds}"
             );
+        }
+    }
+
+    #[test]
+    fn durations_print_as_go_prints_them() {
+        for (nanos, expected) in [
+            (0, "0s"),
+            (7, "7ns"),
+            (1_500, "1.5µs"),
+            (100_000_000, "100ms"),
+            (1_500_000_000, "1.5s"),
+            (90_000_000_000, "1m30s"),
+            (3_600_000_000_000, "1h0m0s"),
+        ] {
+            assert_eq!(go_duration(Duration::from_nanos(nanos)), expected);
         }
     }
 

@@ -8,6 +8,7 @@ mod mount; // what is mounted
 mod options; // query parameters
 mod path; // files: what is at a path, what changed
 mod resources; // limits
+mod stats; // what it uses
 mod summary; // a container in a list
 
 pub use config::{Config, CreateRequest, CreateResponse, HealthConfig, NetworkingConfig, PortSet};
@@ -28,5 +29,9 @@ pub use options::{
 pub use path::{CommitResponse, FilesystemChange, PATH_STAT_HEADER, PathStat, file_mode};
 pub use resources::{
     DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice,
+};
+pub use stats::{
+    BlkioEntry, BlkioStats, CpuStats, CpuUsage, MemoryStats, NetworkStats, PidsStats,
+    PruneResponse, Stats, ThrottlingData, TopResponse,
 };
 pub use summary::{HealthSummary, NetworkSettingsSummary, PortSummary, Summary, SummaryHostConfig};

@@ -1,11 +1,14 @@
 //! The daemon: what it is, what it can do.
 
 mod info; // GET /info
+mod usage; // GET /system/df
 
 pub use info::{
     Commit, Containerd, ContainerdNamespaces, DeviceInfo, FirewallInfo, IndexInfo, Info,
     NetworkAddressPool, NriInfo, Plugins, RegistryConfig, Runtime, SwarmInfo,
 };
+
+pub use usage::{ContainerUsage, DiskUsage, ImageUsage, OtherUsage};
 
 use std::collections::BTreeMap;
 
