@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use onggi_cgroup::{Cgroups, Layout};
 use onggi_image::Images;
@@ -15,12 +16,13 @@ use onggi_store::Store;
 use onggi_volume::Volumes;
 
 use crate::config::{Config, Live};
-use crate::container::{Container, Containers, Record};
+use crate::container::{Container, Containers, Record, StopCause};
 use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::exec::Execs;
 use crate::log::Shipping;
 use crate::spec;
+use crate::stats::Sampler;
 
 /// The control group that containers are made in, unless they name another.
 pub const CGROUP_PARENT: &str = "/onggi";
@@ -59,6 +61,13 @@ pub(crate) struct Inner {
     pub(crate) execs: Execs,
     pub(crate) events: Bus,
     pub(crate) shipping: Shipping,
+    pub(crate) sampler: Sampler,
+    /// Held by the one prune of containers that may be at work.
+    pub(crate) pruning: tokio::sync::Mutex<()>,
+    /// The daemon stops its containers to go: nobody's policy brings one back.
+    pub(crate) leaving: AtomicBool,
+    /// Turns for starting at boot.
+    pub(crate) boots: tokio::sync::Semaphore,
     /// The kernel's boot: pids of another one say nothing.
     pub(crate) boot_id: String,
     /// This installation, for `info`.
@@ -179,8 +188,14 @@ impl Engine {
         }
     }
 
+    /// Whether the daemon is on its way out and takes its containers along.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.inner.leaving.load(Ordering::SeqCst)
+    }
+
     /// Stops all containers, each by its own timeout but all within `limit`: what a stop without live-restore does.
     pub async fn stop_all(&self, limit: std::time::Duration) {
+        self.inner.leaving.store(true, Ordering::SeqCst);
         let stops = self
             .inner
             .containers
@@ -190,7 +205,8 @@ impl Engine {
         let stops = stops.map(|container| {
             let engine = self.clone();
             async move {
-                if let Err(fault) = engine.stop(&container, None, None).await {
+                let stop = engine.stop_for(&container, StopCause::Daemon, None, None);
+                if let Err(fault) = stop.await {
                     tracing::warn!(container = %container.id, "{fault}");
                 }
             }

@@ -313,6 +313,28 @@ impl Engine {
         }
     }
 
+    /// Forgets an exec that nobody will ask for.
+    pub(crate) fn forget_exec(&self, id: &str) {
+        self.inner.execs.all().remove(id);
+    }
+
+    /// Kills an exec, and waits a little until it is gone.
+    pub(crate) async fn kill_exec(&self, container: &Container, id: &str) {
+        const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+        let (Some(task), Ok(exec)) = (container.task(), self.inner.execs.find(id)) else {
+            return;
+        };
+        let kill = ToMonitor::ExecSignal {
+            id: id.to_owned(),
+            signal: onggi_model::Signal::KILL.number(),
+        };
+        // A monitor that is gone took its execs with it.
+        let _ = task.send(&kill, Vec::new()).await;
+        let mut progress = exec.progress.subscribe();
+        let ended = progress.wait_for(|progress| progress.code.is_some());
+        let _ = tokio::time::timeout(PATIENCE, ended).await;
+    }
+
     fn running(&self, reference: &str) -> Result<Arc<Container>> {
         let container = self.inner.containers.find(reference)?;
         match container.record().state.status {

@@ -13,13 +13,16 @@ mod engine; // the handle, what it holds, how records are committed
 mod error; // the engine's error
 mod events; // what happened
 mod exec; // processes beside a container's own
+mod health; // probes, and what they say
 mod image; // images, as the API speaks of them
 mod log; // log drivers
 mod network; // networks, as the API speaks of them
 mod reconcile; // boot: what the catalogue says against what runs
 mod spec; // record to OCI document
+mod stats; // what containers use, sampled once for all
 mod system; // info, version
 mod task; // the conversation with a monitor
+mod usage; // what takes how much room
 mod volume; // volumes, as the API speaks of them
 
 pub use config::{Config, Defaults, Live, Proxies, Runtime, SeccompProfile};
@@ -29,3 +32,5 @@ pub use error::{Error, Result};
 pub use events::EventsOptions;
 pub use exec::ExecSession;
 pub use reconcile::Parts;
+pub use stats::StatsOptions;
+pub use usage::UsageOptions;

@@ -1,24 +1,27 @@
 //! Boot: observe what is, compare with what the catalogue says, and make both agree.
 //!
 //! A container that runs is taken up where it is; one that ended while no daemon was there gets the end its
-//! monitor left on disk; one whose monitor is gone is killed. Then come `--rm`, restart policies and the addresses
-//! that nobody holds any more.
+//! monitor left on disk; one whose monitor is gone is killed. One whose start was not on record yet, because the
+//! daemon died too soon, is adopted. Then come `--rm`, restart policies and the addresses that nobody holds any more.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use onggi_api::container::{RemoveOptions, RestartPolicyMode};
+use futures_util::StreamExt as _;
+use onggi_api::container::RemoveOptions;
 use onggi_model::Timestamp;
 use onggi_monitor::protocol::{Exit, FromMonitor, Phase, ToMonitor};
 use tracing::{info, warn};
 
 use crate::Engine;
 use crate::config::{Config, Live};
-use crate::container::{self, Container, Record, Status};
+use crate::container::{self, Container, Record, Status, StopCause};
 use crate::engine::{Inner, Programs};
 use crate::error::{Error, Result};
 use crate::events::Bus;
+use crate::health::First;
+use crate::stats::Sampler;
 use crate::task::{self, Task, TaskEvents};
 
 /// The parts that the engine stands on.
@@ -35,6 +38,17 @@ pub struct Parts {
     pub volumes: onggi_volume::Volumes,
     /// Control groups.
     pub cgroups: onggi_cgroup::Cgroups,
+}
+
+/// How many containers are taken up, or started, at the same time.
+const AT_ONCE: usize = 8;
+
+/// What a monitor says of its container.
+struct Heard {
+    phase: Phase,
+    pid: Option<u32>,
+    started_at: Option<jiff::Timestamp>,
+    exit: Option<Exit>,
 }
 
 /// What became of a container while no daemon was there.
@@ -77,6 +91,10 @@ impl Engine {
             events: Bus::new(),
             shipping: Default::default(),
             live: tokio::sync::watch::Sender::new(Arc::new(live)),
+            sampler: Sampler::new(),
+            pruning: Default::default(),
+            leaving: Default::default(),
+            boots: tokio::sync::Semaphore::new(AT_ONCE),
             config,
             programs,
             store,
@@ -113,11 +131,13 @@ impl Engine {
             .map(|container| container.id.clone())
             .collect();
         self.inner.networks.reconcile(&holding).await?;
-        for container in all {
-            if let Err(fault) = self.take_up(&container).await {
-                warn!(container = %container.id, "could not be taken up: {fault}");
-            }
-        }
+        futures_util::stream::iter(all)
+            .for_each_concurrent(AT_ONCE, |container| async move {
+                if let Err(fault) = self.take_up(&container).await {
+                    warn!(container = %container.id, "could not be taken up: {fault}");
+                }
+            })
+            .await;
         self.inner.volumes.reconcile();
         Ok(())
     }
@@ -127,7 +147,9 @@ impl Engine {
         match record.state.status {
             Status::Running | Status::Paused => self.take_up_running(container, &record).await,
             Status::Restarting => {
-                self.restart_later(container.clone(), &record);
+                if !self.adopt(container, &record).await? {
+                    self.restart_later(container.clone(), &record);
+                }
                 Ok(())
             }
             Status::Removing | Status::Dead | Status::Removed => {
@@ -143,13 +165,11 @@ impl Engine {
         }
     }
 
-    /// Nothing should run. A monitor that a dead daemon left behind half-way destroys what it made, unless it got as far
-    /// as running: then the container runs without being on record, and goes.
+    /// Nothing runs by the record. A monitor that a dead daemon left half-way destroys what it made, unless it got as far
+    /// as running: then the start was only not written down yet.
     async fn take_up_stopped(&self, container: &Arc<Container>, record: &Record) -> Result<()> {
-        let directory = self.exec_directory(&record.id);
-        if directory.exists() {
-            self.dismiss_monitor(container, record).await?;
-            let _ = std::fs::remove_dir_all(&directory);
+        if self.adopt(container, record).await? {
+            return Ok(());
         }
         self.release_network(container).await;
         let _ = std::fs::remove_file(self.exit_file(&record.id));
@@ -164,6 +184,35 @@ impl Engine {
             self.start_by_policy(container.clone(), record);
         }
         Ok(())
+    }
+
+    /// Writes down a start that the daemon before did not come to write down, and says whether there was one. What is
+    /// left of any other start goes.
+    async fn adopt(&self, container: &Arc<Container>, record: &Record) -> Result<bool> {
+        let directory = self.exec_directory(&record.id);
+        if !directory.exists() {
+            return Ok(false);
+        }
+        if let Some((task, events, state)) = self.ask_monitor(container).await
+            && let (Phase::Running | Phase::Exited, Some(pid), Some(started_at)) =
+                (state.phase, state.pid, state.started_at)
+        {
+            let boot_id = self.inner.boot_id.clone();
+            self.commit(container, |record| {
+                record.started(pid, started_at.into(), boot_id);
+            })
+            .await?;
+            self.container_event(&container.record(), "start", []);
+            info!(container = %container.id, pid, "was being started, and runs");
+            match state.exit {
+                Some(exit) => self.end_reported(container, &exit, &task).await?,
+                None => self.follow(container, task, events).await?,
+            }
+            return Ok(true);
+        }
+        self.dismiss_monitor(container, record).await?;
+        let _ = std::fs::remove_dir_all(&directory);
+        Ok(false)
     }
 
     /// Ends a monitor that has no business any more, and returns when it is gone.
@@ -184,17 +233,68 @@ impl Engine {
 
     async fn take_up_running(&self, container: &Arc<Container>, record: &Record) -> Result<()> {
         match self.observe(container, record).await {
-            Found::Running(task, events) => {
-                container.set_task(Some(task.clone()));
-                info!(container = %container.id, "runs on");
-                container::watch_exit(self.clone(), container.clone(), task, events, None);
-            }
+            Found::Running(task, events) => self.follow(container, task, events).await?,
             Found::Ended(exit) => self.end_and_follow(container, &exit).await?,
-            Found::Reported(exit, task) => {
-                self.end_and_follow(container, &exit).await?;
-                let _ = task.send(&ToMonitor::Acknowledge, Vec::new()).await;
-            }
+            Found::Reported(exit, task) => self.end_reported(container, &exit, &task).await?,
         }
+        Ok(())
+    }
+
+    /// Goes on with a container that runs. Without live-restore it is stopped, and comes back by its policy.
+    async fn follow(
+        &self,
+        container: &Arc<Container>,
+        task: Arc<Task>,
+        events: TaskEvents,
+    ) -> Result<()> {
+        container.set_task(Some(task.clone()));
+        let record = container.record();
+        // The kernel knows best whether it is paused.
+        let status = match self.is_frozen(&record).await {
+            true => Status::Paused,
+            false => Status::Running,
+        };
+        if record.state.status != status {
+            self.commit(container, |record| record.state.status = status)
+                .await?;
+        }
+        info!(container = %container.id, "runs on");
+        container::watch_exit(self.clone(), container.clone(), task, events, None);
+        self.watch_health_from(container, First::AtOnce);
+        if !self.live().live_restore {
+            self.begin_anew(container.clone());
+        }
+        Ok(())
+    }
+
+    /// Stops what a dead daemon without live-restore left running, and starts it by its policy.
+    fn begin_anew(&self, container: Arc<Container>) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            if let Err(fault) = engine
+                .stop_for(&container, StopCause::Daemon, None, None)
+                .await
+            {
+                warn!(container = %container.id, "{fault}");
+                return;
+            }
+            container.set_hold(container::Hold::None);
+            let record = container.record();
+            if record.state.status == Status::Exited {
+                engine.start_by_policy(container, &record);
+            }
+        });
+    }
+
+    async fn end_reported(
+        &self,
+        container: &Arc<Container>,
+        exit: &Exit,
+        task: &Task,
+    ) -> Result<()> {
+        self.end_and_follow(container, exit).await?;
+        // A monitor that is gone needs to hear nothing.
+        let _ = task.send(&ToMonitor::Acknowledge, Vec::new()).await;
         Ok(())
     }
 
@@ -215,7 +315,7 @@ impl Engine {
         if record.boot_id == self.inner.boot_id
             && let Some((task, events, state)) = self.ask_monitor(container).await
         {
-            match state {
+            match (state.phase, state.exit) {
                 (Phase::Running, _) => return Found::Running(task, events),
                 (_, Some(exit)) => return Found::Reported(exit, task),
                 // It ended and drains: the report comes as an event.
@@ -248,33 +348,40 @@ impl Engine {
     async fn ask_monitor(
         &self,
         container: &Arc<Container>,
-    ) -> Option<(Arc<Task>, TaskEvents, (Phase, Option<Exit>))> {
+    ) -> Option<(Arc<Task>, TaskEvents, Heard)> {
         let directory = self.exec_directory(&container.id);
         let (task, mut events) = Task::open(&directory).await.ok()?;
         let event = events.next().await.ok()??;
         let FromMonitor::State {
-            phase, exit, execs, ..
+            phase,
+            pid,
+            started_at,
+            exit,
+            execs,
+            ..
         } = event.message
         else {
             return None;
         };
         self.execs_found(&container.id, &execs);
-        Some((task, events, (phase, exit)))
+        let heard = Heard {
+            phase,
+            pid,
+            started_at,
+            exit,
+        };
+        Some((task, events, heard))
     }
 
-    /// `always` starts with the daemon; `unless-stopped` unless a user stopped it.
+    /// Starts it where its policy says so, as many at once as do each other no harm.
     fn start_by_policy(&self, container: Arc<Container>, record: &Record) {
-        let wanted = match record.host_config.restart_policy.name {
-            RestartPolicyMode::Always => true,
-            RestartPolicyMode::UnlessStopped => !record.stopped_by_user,
-            RestartPolicyMode::OnFailure => !record.stopped_by_user && record.state.exit_code != 0,
-            RestartPolicyMode::No => false,
-        };
-        if !wanted || record.exits == 0 {
+        if !container::starts_with_daemon(record) {
             return;
         }
         let engine = self.clone();
         tokio::spawn(async move {
+            // Never closed.
+            let _turn = engine.inner.boots.acquire().await;
             if let Err(fault) = engine.container_start(container.id.as_str(), None).await {
                 warn!(container = %container.id, "start at boot failed: {fault}");
             }

@@ -6,13 +6,7 @@ use crate::call::{Call, Reply};
 use crate::failure::Failure;
 
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
-    get("containers/{id}/top", &handle),
-    get("containers/{id}/stats", &handle),
-    post("containers/{id}/update", &handle),
-    post("containers/{id}/pause", &handle),
-    post("containers/{id}/unpause", &handle),
     get("containers/{id}/attach/ws", &handle),
-    post("containers/prune", &handle),
     post("build", &handle),
     post("build/prune", &handle),
     get("images/{name...}/attestations", &handle),
@@ -20,7 +14,6 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("images/search", &handle),
     post("images/prune", &handle),
     post("auth", &handle),
-    get("system/df", &handle),
     get("images/{name...}/get", &handle),
     get("images/get", &handle),
     put("volumes/{name}", &handle),

@@ -127,6 +127,7 @@ impl Engine {
             endpoint: None,
             state: State::default(),
             restart_count: 0,
+            short_runs: 0,
             exits: 0,
             stopped_by_user: false,
             boot_id: String::new(),
@@ -225,15 +226,7 @@ fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Res
     if !config.stop_signal.is_empty() {
         onggi_model::Signal::parse(&config.stop_signal).map_err(|fault| Error::of(&fault))?;
     }
-    if config
-        .healthcheck
-        .as_ref()
-        .is_some_and(|h| h.test.iter().flatten().any(|t| t != "NONE"))
-    {
-        return Err(Error::not_implemented(
-            "health checks are not there yet: leave Healthcheck (--health-*) away",
-        ));
-    }
+    crate::health::check(config)?;
     check_restart_policy(host)?;
     check_log(host)?;
     let refused = [
@@ -260,7 +253,7 @@ fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Res
     Ok(())
 }
 
-fn check_restart_policy(host: &HostConfig) -> Result<()> {
+pub(super) fn check_restart_policy(host: &HostConfig) -> Result<()> {
     let policy = &host.restart_policy;
     if policy.name == RestartPolicyMode::No {
         if policy.maximum_retry_count != 0 {

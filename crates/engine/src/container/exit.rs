@@ -11,8 +11,8 @@ use onggi_model::Timestamp;
 use onggi_monitor::protocol::{Exit, FromMonitor, ToMonitor};
 use tracing::{error, info, warn};
 
-use super::Container;
 use super::record::{Record, Status};
+use super::{Container, Hold};
 use crate::Engine;
 use crate::error::Result;
 use crate::task::{Task, TaskEvents};
@@ -74,6 +74,7 @@ impl Engine {
         if !before.state.is_running() {
             return Ok(());
         }
+        let held = self.is_leaving() || container.hold() == Hold::Daemon;
         self.commit(container, |record| {
             let state = &mut record.state;
             state.status = Status::Exited;
@@ -82,9 +83,15 @@ impl Engine {
             state.oom_killed = exit.oom_killed;
             state.error = exit.error.clone().unwrap_or_default();
             state.finished_at = exit.finished_at.into();
+            state.health_stopped();
             record.exits += 1;
-            if wants_restart(record) {
+            if !held && wants_restart(record) {
                 record.state.status = Status::Restarting;
+                record.restart_count += 1;
+                record.short_runs = match was_short(record) {
+                    true => record.short_runs.saturating_add(1),
+                    false => 1,
+                };
             }
         })
         .await?;
@@ -119,7 +126,7 @@ impl Engine {
         let record = container.record();
         if record.state.status == Status::Restarting {
             self.restart_later(container.clone(), &record);
-        } else if record.host_config.auto_remove {
+        } else if record.host_config.auto_remove && container.hold() != Hold::Restart {
             let options = RemoveOptions {
                 volumes: true,
                 ..Default::default()
@@ -152,7 +159,7 @@ impl Engine {
     /// Starts it again after the pause, unless somebody decides otherwise meanwhile.
     pub(crate) fn restart_later(&self, container: Arc<Container>, record: &Record) {
         let (engine, exits) = (self.clone(), record.exits);
-        let pause = pause_before(record);
+        let pause = pause_after(record.short_runs);
         tokio::spawn(async move {
             let mut records = container.subscribe();
             let changed = records.wait_for(|record| {
@@ -182,20 +189,58 @@ fn wants_restart(record: &Record) -> bool {
     match policy.name {
         RestartPolicyMode::No => false,
         RestartPolicyMode::Always | RestartPolicyMode::UnlessStopped => true,
-        RestartPolicyMode::OnFailure => {
-            let left = policy.maximum_retry_count == 0
-                || i64::from(record.restart_count) < policy.maximum_retry_count;
-            record.state.exit_code != 0 && left
-        }
+        RestartPolicyMode::OnFailure => has_failed_and_may_again(record),
     }
 }
 
-/// 100 ms, 200 ms, ... one minute; back to 100 ms after a run that lasted.
-fn pause_before(record: &Record) -> Duration {
-    if record.state.finished_at.since(record.state.started_at) >= GOOD_RUN {
-        return FIRST_PAUSE;
-    }
+/// Whether the restart policy starts a container that has run before when the daemon starts. Only `unless-stopped`
+/// asks who stopped it.
+pub(crate) fn starts_with_daemon(record: &Record) -> bool {
+    let policy = &record.host_config.restart_policy;
+    record.exits > 0
+        && match policy.name {
+            RestartPolicyMode::No => false,
+            RestartPolicyMode::Always => true,
+            RestartPolicyMode::UnlessStopped => !record.stopped_by_user,
+            RestartPolicyMode::OnFailure => has_failed_and_may_again(record),
+        }
+}
+
+fn has_failed_and_may_again(record: &Record) -> bool {
+    let most = record.host_config.restart_policy.maximum_retry_count;
+    record.state.exit_code != 0 && (most == 0 || i64::from(record.restart_count) < most)
+}
+
+/// Whether the run that just ended proves nothing.
+fn was_short(record: &Record) -> bool {
+    record.state.finished_at.since(record.state.started_at) < GOOD_RUN
+}
+
+/// 100 ms, 200 ms, ... one minute, by how many runs in a row ended soon.
+fn pause_after(short_runs: u32) -> Duration {
+    let doublings = short_runs.saturating_sub(1).min(16);
     FIRST_PAUSE
-        .saturating_mul(1 << record.restart_count.min(16))
+        .saturating_mul(1 << doublings)
         .min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_minute() {
+        for (short_runs, milliseconds) in [
+            (0, 100),
+            (1, 100),
+            (2, 200),
+            (3, 400),
+            (10, 51_200),
+            (11, 60_000),
+            (u32::MAX, 60_000),
+        ] {
+            let pause = pause_after(short_runs);
+            assert_eq!(pause.as_millis(), milliseconds, "{short_runs}");
+        }
+    }
 }

@@ -125,7 +125,7 @@ fn state(record: &Record) -> api::State {
         error: state.error.clone(),
         started_at: state.started_at.to_string(),
         finished_at: state.finished_at.to_string(),
-        health: None,
+        health: state.health.clone(),
     }
 }
 

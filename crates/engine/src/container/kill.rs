@@ -26,21 +26,29 @@ impl Engine {
             )));
         }
         let stop_signal = self.stop_signal(&record.config);
-        if signal.number() == Signal::KILL.number() || signal.number() == stop_signal.number() {
+        let ends = [Signal::KILL.number(), stop_signal.number()].contains(&signal.number());
+        if ends {
             self.mark_stopped(&container).await?;
         }
-        self.signal(&container, signal).await
+        if signal.number() == Signal::KILL.number() {
+            return self.kill_for_good(&container).await;
+        }
+        self.signal(&container, signal).await?;
+        if ends || record.config.stop_signal.is_empty() {
+            self.resume(&container).await?;
+        }
+        Ok(())
     }
 
-    /// Hands `signal` to the monitor and tells listeners; a container that just ended has had it.
+    /// Hands `signal` to the monitor; a container that just ended has had it.
     pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<()> {
         let Some(task) = container.task() else {
             return Ok(());
         };
-        task.signal(signal.number()).await?;
+        // Before it is sent, so that nobody hears of the end first.
         let attributes = [("signal".to_owned(), signal.number().to_string())];
         self.container_event(&container.record(), "kill", attributes);
-        Ok(())
+        task.signal(signal.number()).await
     }
 
     /// From here on no restart policy brings the container back.

@@ -1,7 +1,7 @@
 //! `ps`: the containers that fit, newest first.
 
 use onggi_api::container::{
-    ListOptions, NetworkSettingsSummary, PortSummary, Summary, SummaryHostConfig,
+    HealthSummary, ListOptions, NetworkSettingsSummary, PortSummary, Summary, SummaryHostConfig,
 };
 use onggi_model::units::human_duration;
 use onggi_model::{Digest, Filters, Timestamp};
@@ -82,7 +82,7 @@ impl Engine {
                 network_mode: record.host_config.network_mode.clone(),
                 annotations: record.host_config.annotations.clone(),
             },
-            health: None,
+            health: Some(health(record)),
             network_settings: NetworkSettingsSummary {
                 networks: networks(record),
             },
@@ -129,6 +129,13 @@ impl<'a> Chosen<'a> {
                 return Err(Error::invalid(format!("invalid filter 'status={status}'")));
             }
         }
+        for health in filters.values("health") {
+            if !["none", "starting", "healthy", "unhealthy"].contains(&health) {
+                return Err(Error::invalid(format!(
+                    "unrecognized filter value for health: {health}"
+                )));
+            }
+        }
         let exited = filters.values("exited").map(|code| {
             code.parse()
                 .map_err(|_| Error::invalid(format!("invalid filter 'exited={code}'")))
@@ -161,7 +168,7 @@ impl<'a> Chosen<'a> {
             && (!filters.contains("label!")
                 || !filters.labels("label!", |key| labels?.get(key).map(String::as_str)))
             && any("status", &|status| record.state.status.name() == status)
-            && any("health", &|health| health == "none")
+            && any("health", &|wanted| health(record).status == wanted)
             && any("is-task", &|task| matches!(task, "false" | "0"))
             && any("isolation", &|isolation| isolation == "default")
             && any("network", &|network| {
@@ -205,6 +212,20 @@ fn port_fits(port: &str, wanted: &str) -> bool {
     }
 }
 
+/// What a list says of health.
+fn health(record: &Record) -> HealthSummary {
+    match &record.state.health {
+        None => HealthSummary {
+            status: "none".to_owned(),
+            failing_streak: 0,
+        },
+        Some(health) => HealthSummary {
+            status: health.status.clone(),
+            failing_streak: health.failing_streak,
+        },
+    }
+}
+
 /// The command as `ps` shows it: words with blanks are quoted.
 fn command(record: &Record) -> String {
     let quoted = |word: &String| match word.contains(' ') {
@@ -223,7 +244,14 @@ fn status(record: &Record, now: Timestamp) -> String {
     let state = &record.state;
     let ago = |then: Timestamp| human_duration(now.since(then));
     match state.status {
-        Status::Running => format!("Up {}", ago(state.started_at)),
+        Status::Running => {
+            let health = match state.health.as_ref().map(|health| health.status.as_str()) {
+                None => String::new(),
+                Some("starting") => " (health: starting)".to_owned(),
+                Some(status) => format!(" ({status})"),
+            };
+            format!("Up {}{health}", ago(state.started_at))
+        }
         Status::Paused => format!("Up {} (Paused)", ago(state.started_at)),
         Status::Restarting => {
             format!(

@@ -33,6 +33,10 @@ pub(crate) fn merge(config: &mut Config, image: &ContainerConfig) {
     if config.working_dir.is_empty() {
         config.working_dir = image.working_dir.clone();
     }
+    if config.shell.is_none() {
+        config.shell.clone_from(&image.shell);
+    }
+    merge_health(config, image);
     if config.stop_signal.is_empty() {
         config.stop_signal = image.stop_signal.clone().unwrap_or_default();
     }
@@ -58,6 +62,28 @@ fn merge_environment(config: &mut Config, image: &[String]) {
     let merged: Vec<_> = own.iter().cloned().chain(missing).collect();
     if !merged.is_empty() {
         config.env = Some(merged);
+    }
+}
+
+/// The image's health check, where the client has none; its parts, where the client leaves them open.
+fn merge_health(config: &mut Config, image: &ContainerConfig) {
+    let Some(image) = &image.healthcheck else {
+        return;
+    };
+    let own = config.healthcheck.get_or_insert_default();
+    if own.test.as_ref().is_none_or(Vec::is_empty) {
+        own.test.clone_from(&image.test);
+    }
+    for (own, image) in [
+        (&mut own.interval, image.interval),
+        (&mut own.timeout, image.timeout),
+        (&mut own.start_period, image.start_period),
+        (&mut own.start_interval, image.start_interval),
+        (&mut own.retries, image.retries),
+    ] {
+        if *own == 0 {
+            *own = image;
+        }
     }
 }
 

@@ -22,13 +22,17 @@ mod logs;
 mod merge;
 pub(crate) mod mounts;
 mod names;
+pub(crate) mod pause;
 mod place;
+pub(crate) mod prune;
 mod record;
 mod remove;
 mod rename;
 mod resize;
 mod start;
 mod stop;
+mod top;
+mod update;
 mod user;
 mod view;
 mod wait;
@@ -47,9 +51,10 @@ pub use logs::LogStream;
 pub use wait::Waiter;
 
 pub(crate) use attach::{Ended, relay};
-pub(crate) use exit::watch as watch_exit;
+pub(crate) use exit::{starts_with_daemon, watch as watch_exit};
 pub(crate) use record::{Record, State, Status};
 pub(crate) use start::{Process, failure, window};
+pub(crate) use stop::StopCause;
 
 use crate::error::{Error, Result};
 use crate::task::{Stream, Task};
@@ -79,6 +84,22 @@ struct Live {
     task: Option<Arc<Task>>,
     /// Clients that attached before the start.
     waiting: Vec<Waiting>,
+    /// The watch over its health.
+    health: Option<tokio::task::AbortHandle>,
+    /// Who decides what follows the end of the run.
+    hold: Hold,
+}
+
+/// Who decides what follows the end of a container's run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// Its own restart policy, or `--rm`.
+    #[default]
+    None,
+    /// A user who restarts it: it stays, `--rm` or not.
+    Restart,
+    /// The daemon that stops it: no restart policy brings it back.
+    Daemon,
 }
 
 /// A client that is to be attached before the process begins.
@@ -119,6 +140,22 @@ impl Container {
 
     pub(crate) fn set_task(&self, task: Option<Arc<Task>>) {
         self.live().task = task;
+    }
+
+    /// Makes `watch` the one over its health, and gives the one before.
+    pub(crate) fn replace_health(
+        &self,
+        watch: tokio::task::AbortHandle,
+    ) -> Option<tokio::task::AbortHandle> {
+        self.live().health.replace(watch)
+    }
+
+    pub(crate) fn hold(&self) -> Hold {
+        self.live().hold
+    }
+
+    pub(crate) fn set_hold(&self, hold: Hold) {
+        self.live().hold = hold;
     }
 
     /// Those who wait to be attached at the start; each is handed out once.

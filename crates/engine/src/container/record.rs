@@ -2,7 +2,7 @@
 //!
 //! The record is replaced, never changed in place: whoever holds one holds a consistent picture.
 
-use onggi_api::container::{Config, HostConfig, MountPoint, NetworkingConfig};
+use onggi_api::container::{Config, Health, HostConfig, MountPoint, NetworkingConfig};
 use onggi_model::{ContainerId, Digest, Timestamp};
 use onggi_network::Endpoint;
 use onggi_store::Record as Stored;
@@ -34,6 +34,9 @@ pub(crate) struct Record {
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) state: State,
     pub(crate) restart_count: u32,
+    /// How often in a row it ended soon after its start: what the pause before the next start grows by.
+    #[serde(default)]
+    pub(crate) short_runs: u32,
     /// How often it has exited: what `wait` for the next exit counts.
     pub(crate) exits: u64,
     /// Set by stop, kill and removal: a restart policy must not bring it back.
@@ -55,6 +58,9 @@ pub(crate) struct State {
     pub(crate) oom_killed: bool,
     pub(crate) started_at: Timestamp,
     pub(crate) finished_at: Timestamp,
+    /// Where it has a health check and was started.
+    #[serde(default)]
+    pub(crate) health: Option<Health>,
 }
 
 /// Docker's states of a container.
@@ -86,6 +92,22 @@ impl Status {
     }
 }
 
+impl Record {
+    /// Its process runs.
+    pub(crate) fn started(&mut self, pid: u32, at: Timestamp, boot_id: String) {
+        let state = &mut self.state;
+        state.status = Status::Running;
+        state.pid = pid;
+        state.exit_code = 0;
+        state.error.clear();
+        state.oom_killed = false;
+        state.started_at = at;
+        state.health = crate::health::at_start(&self.config, state.health.take());
+        self.stopped_by_user = false;
+        self.boot_id = boot_id;
+    }
+}
+
 impl Default for State {
     fn default() -> Self {
         Self {
@@ -96,6 +118,7 @@ impl Default for State {
             oom_killed: false,
             started_at: Timestamp::ZERO,
             finished_at: Timestamp::ZERO,
+            health: None,
         }
     }
 }

@@ -81,19 +81,10 @@ impl Engine {
         };
         let boot_id = self.inner.boot_id.clone();
         let recorded = self.commit(container, |record| {
-            let state = &mut record.state;
-            state.status = Status::Running;
-            state.pid = launched.pid;
-            state.exit_code = 0;
-            state.error.clear();
-            state.oom_killed = false;
-            state.started_at = launched.started_at;
-            record.stopped_by_user = false;
-            record.boot_id = boot_id;
-            record.restart_count = match cause {
-                Cause::User => 0,
-                Cause::Policy => record.restart_count + 1,
-            };
+            record.started(launched.pid, launched.started_at, boot_id);
+            if cause == Cause::User {
+                (record.restart_count, record.short_runs) = (0, 0);
+            }
         });
         let recorded = recorded.await;
         if let Err(fault) = recorded {
@@ -114,6 +105,7 @@ impl Engine {
             ..
         } = launched;
         super::watch_exit(self.clone(), container.clone(), task, events, Some(child));
+        self.watch_health(container);
         Ok(())
     }
 
@@ -175,12 +167,19 @@ impl Engine {
         let volatile = record.host_config.auto_remove;
         let rootfs = match self.inner.snapshots.rootfs(&record.id)? {
             Rootfs::Directory(directory) => RootfsSpec::Directory(directory),
-            Rootfs::Overlay { lower, upper, work } => RootfsSpec::Overlay {
-                lower,
-                upper,
-                work,
-                volatile,
-            },
+            Rootfs::Overlay { lower, upper, work } => {
+                if volatile {
+                    // The mark that the kernel leaves against a second mount, in case the machine stopped in between:
+                    // then the container was removed at boot.
+                    let _ = std::fs::remove_dir_all(work.join("work").join("incompat"));
+                }
+                RootfsSpec::Overlay {
+                    lower,
+                    upper,
+                    work,
+                    volatile,
+                }
+            }
         };
         let config = &record.config;
         let stdin = match (config.open_stdin, config.stdin_once) {

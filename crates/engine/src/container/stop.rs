@@ -4,17 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use onggi_api::container::Config;
-use onggi_model::Signal;
+use onggi_model::{ErrorKind, Fault as _, Signal};
 
 use super::record::Status;
-use super::{Changed, Container};
+use super::{Changed, Container, Hold};
 use crate::Engine;
 use crate::error::{Error, Result};
 
 /// Seconds between the stop signal and SIGKILL, unless the container or the client says otherwise.
 const STOP_TIMEOUT: i64 = 10;
-/// How long a killed process may take to go before the cgroup is killed as well.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a killed process may take to go before its control group is killed as well, thawed if somebody froze it.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+/// How long its end may take then.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Who stops it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopCause {
+    /// A client: no restart policy brings it back.
+    User,
+    /// The daemon, which takes its containers with it: the policy is for the next one to obey.
+    Daemon,
+}
 
 impl Engine {
     /// Stops a container: its stop signal, `timeout` seconds (negative: for ever), then SIGKILL.
@@ -53,10 +64,16 @@ impl Engine {
         timeout: Option<i64>,
     ) -> Result<()> {
         let container = self.inner.containers.find(id)?;
-        self.container_stop(container.id.as_str(), signal, timeout)
-            .await?;
-        // With --rm the container goes at its end, as everywhere.
-        self.container_start(container.id.as_str(), None).await?;
+        // With --rm this end is not the one that removes it.
+        container.set_hold(Hold::Restart);
+        let restarted = async {
+            self.container_stop(container.id.as_str(), signal, timeout)
+                .await?;
+            self.container_start(container.id.as_str(), None).await
+        };
+        let restarted = restarted.await;
+        container.set_hold(Hold::None);
+        restarted?;
         self.container_event(&container.record(), "restart", []);
         Ok(())
     }
@@ -67,7 +84,21 @@ impl Engine {
         signal: Option<Signal>,
         timeout: Option<i64>,
     ) -> Result<()> {
-        self.mark_stopped(container).await?;
+        self.stop_for(container, StopCause::User, signal, timeout)
+            .await
+    }
+
+    pub(crate) async fn stop_for(
+        &self,
+        container: &Arc<Container>,
+        cause: StopCause,
+        signal: Option<Signal>,
+        timeout: Option<i64>,
+    ) -> Result<()> {
+        match cause {
+            StopCause::User => self.mark_stopped(container).await?,
+            StopCause::Daemon => container.set_hold(Hold::Daemon),
+        }
         if self.cancel_restart(container).await? {
             return Ok(());
         }
@@ -78,6 +109,8 @@ impl Engine {
             .unwrap_or(STOP_TIMEOUT);
         if timeout != 0 || signal.number() != Signal::KILL.number() {
             self.signal(container, signal).await?;
+            // A frozen process hears nothing.
+            self.resume(container).await?;
             let patience = match u64::try_from(timeout) {
                 Ok(seconds) => Some(Duration::from_secs(seconds)),
                 Err(_) => None,
@@ -92,15 +125,21 @@ impl Engine {
     /// SIGKILL, and if pid 1 does not go, everything in its cgroup.
     pub(crate) async fn kill_for_good(&self, container: &Arc<Container>) -> Result<()> {
         self.signal(container, Signal::KILL).await?;
+        self.resume(container).await?;
         if self
             .wait_until_stopped(container, Some(KILL_PATIENCE))
             .await
         {
             return Ok(());
         }
-        self.kill_cgroup(&container.record()).await?;
+        let record = container.record();
+        let killed = self.with_group(&record, |group| group.kill());
+        match killed.await {
+            Err(fault) if fault.kind() != ErrorKind::NotFound => return Err(fault),
+            _ => {}
+        }
         if self
-            .wait_until_stopped(container, Some(KILL_PATIENCE))
+            .wait_until_stopped(container, Some(LAST_PATIENCE))
             .await
         {
             return Ok(());

@@ -40,7 +40,10 @@ impl Waiter {
         let reached = move |record: &Arc<Record>| {
             let removed = record.state.status == Status::Removed;
             match condition {
-                WaitCondition::NotRunning => removed || !record.state.is_active(),
+                // An end that a restart follows is an end.
+                WaitCondition::NotRunning => {
+                    removed || record.exits > exits || !record.state.is_active()
+                }
                 WaitCondition::NextExit => removed || record.exits > exits,
                 WaitCondition::Removed => removed,
             }

@@ -2,7 +2,7 @@
 //! 1.44, 1.47 and 1.51 hold us to it.
 
 use onggi_api::ApiVersion;
-use onggi_api::container::{CreateRequest, Inspect, Summary};
+use onggi_api::container::{CreateRequest, Inspect, Summary, UpdateRequest};
 use onggi_api::network::EndpointSettings;
 use serde_json::{Map, Value, json};
 
@@ -29,6 +29,17 @@ pub(crate) fn create_request(request: &mut CreateRequest, version: ApiVersion) {
         // A limit of kernel memory was dropped from the kernel and then from the API: no client gets one.
         host.kernel_memory = 0;
         host.kernel_memory_tcp = 0;
+    }
+}
+
+/// What an old client's change means today.
+pub(crate) fn update_request(request: &mut UpdateRequest, version: ApiVersion) {
+    let resources = &mut request.resources;
+    if version < ApiVersion::new(1, 42) {
+        (resources.kernel_memory, resources.kernel_memory_tcp) = (0, 0);
+    }
+    if version < ApiVersion::new(1, 40) {
+        resources.pids_limit = None;
     }
 }
 

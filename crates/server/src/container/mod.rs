@@ -11,12 +11,18 @@ mod inspect;
 mod kill;
 mod list;
 mod logs;
+mod pause;
+mod prune;
 mod remove;
 mod rename;
 mod resize;
 mod restart;
 mod start;
+mod stats;
 mod stop;
+mod top;
+mod unpause;
+mod update;
 mod wait;
 
 use http::StatusCode;
@@ -40,6 +46,12 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("containers/{id}/rename", &rename::handle),
     post("containers/{id}/wait", &wait::handle),
     post("containers/{id}/attach", &attach::handle),
+    get("containers/{id}/top", &top::handle),
+    get("containers/{id}/stats", &stats::handle),
+    post("containers/{id}/update", &update::handle),
+    post("containers/{id}/pause", &pause::handle),
+    post("containers/{id}/unpause", &unpause::handle),
+    post("containers/prune", &prune::handle).since(1, 25),
     delete("containers/{id}", &remove::handle),
     head("containers/{id}/archive", &archive::stat),
     get("containers/{id}/archive", &archive::get),

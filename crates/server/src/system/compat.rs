@@ -3,7 +3,7 @@
 
 use onggi_api::ApiVersion;
 use onggi_api::event::Message;
-use onggi_api::system::Info;
+use onggi_api::system::{DiskUsage, Info};
 use serde_json::{Value, json};
 
 /// `info` as a client of `version` knows it.
@@ -63,6 +63,81 @@ pub(crate) fn event(message: &Message, version: ApiVersion) -> Message {
     message
 }
 
+/// The use of the disk as a client of `version` knows it. Items are for those who ask for them; who does not know
+/// that one can ask (`verbose` is `None`) gets them, and the lists of before 1.52 too.
+pub(crate) fn disk_usage(
+    mut usage: DiskUsage,
+    verbose: Option<bool>,
+    version: ApiVersion,
+) -> Value {
+    let old = version < ApiVersion::new(1, 52);
+    if let Some(containers) = &mut usage.container_usage {
+        let items = std::mem::take(&mut containers.items).into_iter();
+        containers.items = items
+            .map(|one| crate::container::compat::summary(one, version))
+            .collect();
+    }
+    let verbose = if old { None } else { verbose };
+    let mut value = json!({});
+    let Some(fields) = value.as_object_mut() else {
+        return value;
+    };
+    if verbose.is_none() {
+        let images = usage.image_usage.as_ref();
+        let size = images.map_or(0, |images| images.total_size);
+        fields.insert("LayersSize".to_owned(), json!(size));
+        let lists = [
+            ("Images", images.map(|usage| json!(usage.items))),
+            (
+                "Containers",
+                usage
+                    .container_usage
+                    .as_ref()
+                    .map(|usage| json!(usage.items)),
+            ),
+            (
+                "Volumes",
+                usage.volume_usage.as_ref().map(|usage| json!(usage.items)),
+            ),
+            (
+                "BuildCache",
+                usage
+                    .build_cache_usage
+                    .as_ref()
+                    .map(|usage| json!(usage.items)),
+            ),
+        ];
+        for (name, list) in lists {
+            fields.insert(name.to_owned(), list.unwrap_or(Value::Null));
+        }
+    }
+    if old {
+        return value;
+    }
+    if verbose == Some(false) {
+        usage
+            .image_usage
+            .iter_mut()
+            .for_each(|usage| usage.items.clear());
+        usage
+            .container_usage
+            .iter_mut()
+            .for_each(|usage| usage.items.clear());
+        usage
+            .volume_usage
+            .iter_mut()
+            .for_each(|usage| usage.items.clear());
+        usage
+            .build_cache_usage
+            .iter_mut()
+            .for_each(|usage| usage.items.clear());
+    }
+    if let Ok(Value::Object(new)) = serde_json::to_value(&usage) {
+        fields.extend(new);
+    }
+    value
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +161,38 @@ mod tests {
             }
             assert_eq!(ours, *expected, "1.{minor}");
         }
+    }
+
+    #[test]
+    fn the_use_of_the_disk_is_told_as_it_was() {
+        let usage: DiskUsage = serde_json::from_value(json!({
+            "ImageUsage": {"Items": [{"Id": "sha256:a"}], "TotalCount": 1, "TotalSize": 7},
+            "ContainerUsage": {"Items": [{"Id": "b", "Health": {"Status": "none"}}], "TotalCount": 1},
+            "VolumeUsage": {}, "BuildCacheUsage": {},
+        }))
+        .unwrap();
+        let told = |verbose, minor| disk_usage(usage.clone(), verbose, ApiVersion::new(1, minor));
+        let old = told(None, 51);
+        assert_eq!(
+            (&old["LayersSize"], &old["Volumes"]),
+            (&json!(7), &json!([]))
+        );
+        assert_eq!(old["Images"][0]["Id"], "sha256:a");
+        assert!(old["Containers"][0].get("Health").is_none() && old.get("ImageUsage").is_none());
+        // Who speaks 1.52 and does not know `verbose` gets both.
+        let both = told(None, 52);
+        assert_eq!(both["Images"], both["ImageUsage"]["Items"]);
+        assert_eq!(both["VolumeUsage"], json!({}));
+        let terse = told(Some(false), 55);
+        assert_eq!(
+            terse["ImageUsage"],
+            json!({"TotalCount": 1, "TotalSize": 7})
+        );
+        assert!(terse.get("Images").is_none());
+        assert_eq!(
+            told(Some(true), 55)["ContainerUsage"]["Items"][0]["Id"],
+            "b"
+        );
     }
 
     #[test]

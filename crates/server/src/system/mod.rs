@@ -1,6 +1,7 @@
 //! The daemon itself: `_ping`, `version`, `info`, `events`.
 
 pub(crate) mod compat; // before 1.55
+mod df; // GET /system/df
 mod events; // GET /events
 mod info; // GET /info
 mod ping; // GET and HEAD /_ping
@@ -16,4 +17,5 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("version", &version::handle),
     get("info", &info::handle),
     get("events", &events::handle),
+    get("system/df", &df::handle),
 ];

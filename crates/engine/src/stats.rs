@@ -1,0 +1,234 @@
+//! `stats`: one sampler for all clients.
+//!
+//! While somebody watches, one task reads the counters of every container that is watched, once a second, and all
+//! who ask are answered from its last sample. When nobody watches, nothing is read. Who asks once and finds no
+//! fresh sample gets two, taken a moment apart.
+
+mod document; // counters to Docker's document
+mod sample; // the counters
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use onggi_api::container::Stats;
+use onggi_model::ContainerId;
+use tokio::sync::{mpsc, watch};
+
+use crate::Engine;
+use crate::container::{Container, Status};
+use crate::error::{Error, Result};
+use sample::Sample;
+
+/// Between two samples.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Between the two samples of a client that asks once.
+const MOMENT: Duration = Duration::from_millis(40);
+
+/// How statistics are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsOptions {
+    /// One after the other, until the client leaves.
+    pub stream: bool,
+    /// One sample, with nothing to compare it to.
+    pub one_shot: bool,
+}
+
+/// Who watches what, and what was seen.
+pub(crate) struct Sampler {
+    state: Mutex<State>,
+    /// Counts the rounds.
+    round: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    watched: HashMap<ContainerId, Watched>,
+    /// The task is there.
+    at_work: bool,
+}
+
+#[derive(Default)]
+struct Watched {
+    clients: usize,
+    before: Option<Arc<Sample>>,
+    last: Option<Arc<Sample>>,
+}
+
+/// Keeps a container watched.
+struct Watch {
+    engine: Engine,
+    id: ContainerId,
+}
+
+impl Sampler {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: Mutex::default(),
+            round: watch::Sender::new(0),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last two samples of a container that is watched, if they are fresh.
+    fn last(&self, id: &ContainerId) -> Option<(Arc<Sample>, Arc<Sample>)> {
+        let state = self.state();
+        let Watched { before, last, .. } = state.watched.get(id)?;
+        let last = last.clone()?;
+        (last.taken.elapsed() < PERIOD * 2).then_some((before.clone()?, last))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut state = self.engine.inner.sampler.state();
+        if let Some(entry) = state.watched.get_mut(&self.id) {
+            entry.clients -= 1;
+            if entry.clients == 0 {
+                state.watched.remove(&self.id);
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// What a container uses: one document, or one a second until the client leaves or the container is removed. One
+    /// that does not run uses nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `InvalidParameter` for a stream of a single sample.
+    pub async fn container_stats(
+        &self,
+        id: &str,
+        options: StatsOptions,
+    ) -> Result<mpsc::Receiver<Stats>> {
+        if options.stream && options.one_shot {
+            return Err(Error::invalid("cannot have stream=true and one-shot=true"));
+        }
+        let container = self.inner.containers.find(id)?;
+        let (send, receive) = mpsc::channel(1);
+        let first = self.first(&container, options).await;
+        // There is room for one, and nobody has left yet.
+        let _ = send.try_send(first);
+        if options.stream {
+            tokio::spawn(self.clone().stream(container, send));
+        }
+        Ok(receive)
+    }
+
+    async fn stream(self, container: Arc<Container>, send: mpsc::Sender<Stats>) {
+        let watch = self.watch(&container);
+        let mut rounds = self.inner.sampler.round.subscribe();
+        rounds.mark_unchanged();
+        loop {
+            tokio::select! {
+                () = send.closed() => return,
+                round = rounds.changed() => if round.is_err() { return },
+            }
+            if container.record().state.status == Status::Removed {
+                return;
+            }
+            let samples = self.inner.sampler.last(&watch.id);
+            let document = self.document(&container, samples);
+            if send.send(document).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Has the sampler look at a container; the first one sets it to work.
+    fn watch(&self, container: &Container) -> Watch {
+        let mut state = self.inner.sampler.state();
+        let entry = state.watched.entry(container.id.clone());
+        entry.or_default().clients += 1;
+        if !std::mem::replace(&mut state.at_work, true) {
+            tokio::spawn(self.clone().sample_all());
+        }
+        Watch {
+            engine: self.clone(),
+            id: container.id.clone(),
+        }
+    }
+
+    /// The sampler: a round a second, while anything is watched.
+    async fn sample_all(self) {
+        let mut clock = tokio::time::interval(PERIOD);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            clock.tick().await;
+            let ids: Vec<ContainerId> =
+                self.inner.sampler.state().watched.keys().cloned().collect();
+            let containers = ids
+                .iter()
+                .filter_map(|id| self.inner.containers.find(id.as_str()).ok());
+            let samples = self.sample(containers.collect()).await;
+            let mut state = self.inner.sampler.state();
+            for (id, entry) in &mut state.watched {
+                let new = samples.get(id).cloned();
+                entry.before = std::mem::replace(&mut entry.last, new);
+            }
+            self.inner.sampler.round.send_modify(|round| *round += 1);
+            if state.watched.is_empty() {
+                // Under the lock: who comes from here on starts the next one.
+                state.at_work = false;
+                return;
+            }
+        }
+    }
+
+    /// Samples of those that run, in one go.
+    async fn sample(&self, containers: Vec<Arc<Container>>) -> HashMap<ContainerId, Arc<Sample>> {
+        let records: Vec<_> = containers.iter().map(|c| c.record()).collect();
+        let inner = self.inner.clone();
+        let sampled = onggi_rt::blocking("sample control groups", move || {
+            let machine = sample::Machine::now();
+            let running = records.iter().filter(|r| r.state.is_running());
+            let samples = running.filter_map(|record| {
+                let sample = Sample::take(&inner.cgroups, record, &machine)?;
+                Some((record.id.clone(), Arc::new(sample)))
+            });
+            samples.collect::<HashMap<_, _>>()
+        });
+        sampled.await.unwrap_or_default()
+    }
+
+    /// The answer to one who asks now.
+    async fn first(&self, container: &Arc<Container>, options: StatsOptions) -> Stats {
+        if !container.record().state.is_running() {
+            return self.document(container, None);
+        }
+        if let Some((before, last)) = self.inner.sampler.last(&container.id) {
+            let before = (!options.one_shot).then_some(before);
+            return self.pair(container, before, last);
+        }
+        let one = |mut samples: HashMap<_, _>| samples.remove(&container.id);
+        let began = Instant::now();
+        let Some(first) = one(self.sample(vec![container.clone()]).await) else {
+            return self.document(container, None);
+        };
+        if options.one_shot {
+            return self.pair(container, None, first);
+        }
+        tokio::time::sleep(MOMENT.saturating_sub(began.elapsed())).await;
+        match one(self.sample(vec![container.clone()]).await) {
+            Some(second) => self.pair(container, Some(first), second),
+            None => self.document(container, None),
+        }
+    }
+
+    fn pair(&self, container: &Container, before: Option<Arc<Sample>>, last: Arc<Sample>) -> Stats {
+        document::of(&container.record(), before.as_deref(), Some(&last))
+    }
+
+    fn document(
+        &self,
+        container: &Container,
+        samples: Option<(Arc<Sample>, Arc<Sample>)>,
+    ) -> Stats {
+        let (before, last) = samples.unzip();
+        document::of(&container.record(), before.as_deref(), last.as_deref())
+    }
+}

@@ -1,0 +1,144 @@
+//! `system df`: what takes how much room, from the catalogue's counters and the roots of the containers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use onggi_api::container::ListOptions;
+use onggi_api::system::{ContainerUsage, DiskUsage, ImageUsage, OtherUsage};
+use onggi_model::Digest;
+
+use crate::Engine;
+use crate::error::{Error, Result};
+
+/// What a client wants to know the size of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageOptions {
+    /// Images and their layers.
+    pub images: bool,
+    /// Containers.
+    pub containers: bool,
+    /// Volumes.
+    pub volumes: bool,
+    /// The cache of builds.
+    pub build_cache: bool,
+}
+
+impl Engine {
+    /// What takes how much room on disk, with every item.
+    ///
+    /// # Errors
+    /// What the catalogue or the disk says when they cannot be read.
+    pub async fn disk_usage(&self, options: UsageOptions) -> Result<DiskUsage> {
+        Ok(DiskUsage {
+            image_usage: match options.images {
+                true => Some(self.image_usage().await?),
+                false => None,
+            },
+            container_usage: match options.containers {
+                true => Some(self.container_usage().await?),
+                false => None,
+            },
+            volume_usage: match options.volumes {
+                true => Some(self.volumes_usage().await?),
+                false => None,
+            },
+            build_cache_usage: options.build_cache.then(OtherUsage::default),
+        })
+    }
+
+    async fn volumes_usage(&self) -> Result<OtherUsage> {
+        let mut usage = OtherUsage::default();
+        for volume in self.volume_usage().await? {
+            let (holders, size) = volume
+                .usage_data
+                .as_ref()
+                .map_or((0, 0), |data| (data.ref_count, data.size));
+            usage.total_count += 1;
+            usage.total_size += size;
+            match holders {
+                0 => usage.reclaimable += size,
+                _ => usage.active_count += 1,
+            }
+            let item = serde_json::to_value(&volume)
+                .map_err(|e| Error::internal(format!("write a volume: {e}")))?;
+            usage.items.push(item);
+        }
+        Ok(usage)
+    }
+
+    async fn container_usage(&self) -> Result<ContainerUsage> {
+        let options = ListOptions {
+            all: true,
+            size: true,
+            ..ListOptions::default()
+        };
+        let items = self.container_list(options).await?;
+        let runs = |state: &str| matches!(state, "running" | "paused" | "restarting");
+        let mut usage = ContainerUsage::default();
+        for item in &items {
+            usage.total_count += 1;
+            usage.total_size += item.size_rw;
+            match runs(&item.state) {
+                true => usage.active_count += 1,
+                false => usage.reclaimable += item.size_rw,
+            }
+        }
+        usage.items = items;
+        Ok(usage)
+    }
+
+    async fn image_usage(&self) -> Result<ImageUsage> {
+        let used: Vec<Digest> = self
+            .inner
+            .containers
+            .all()
+            .iter()
+            .map(|container| container.record().image.clone())
+            .collect();
+        let mut items = self.image_list(Default::default(), true).await?;
+        let store = self.inner.store.clone();
+        let (total, shared) = onggi_rt::blocking("count images", move || -> Result<_> {
+            let counted = store.usage()?;
+            let layers: BTreeMap<_, _> = store
+                .layers()?
+                .into_iter()
+                .map(|layer| (layer.chain_id, layer.size))
+                .collect();
+            let images = store.images()?;
+            let mut holders: BTreeMap<_, u32> = BTreeMap::new();
+            for image in &images {
+                // An image may have the same layer twice.
+                for layer in image.layers.iter().collect::<BTreeSet<_>>() {
+                    *holders.entry(layer.clone()).or_default() += 1;
+                }
+            }
+            let shared: BTreeMap<String, u64> = images
+                .iter()
+                .map(|image| {
+                    let common = image.layers.iter().collect::<BTreeSet<_>>();
+                    let common = common.into_iter().filter(|layer| holders[*layer] > 1);
+                    let bytes = common.filter_map(|layer| layers.get(layer)).sum();
+                    (image.id.to_string(), bytes)
+                })
+                .collect();
+            Ok((counted.layer_bytes + counted.blob_bytes, shared))
+        })
+        .await??;
+        let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let mut usage = ImageUsage {
+            total_size: number(total),
+            ..ImageUsage::default()
+        };
+        for item in &mut items {
+            let users = used.iter().filter(|id| id.to_string() == item.id).count();
+            item.containers = i64::try_from(users).unwrap_or(i64::MAX);
+            item.shared_size = number(shared.get(&item.id).copied().unwrap_or(0));
+            usage.total_count += 1;
+            match users {
+                0 => usage.reclaimable += item.size - item.shared_size,
+                _ => usage.active_count += 1,
+            }
+        }
+        usage.items = items;
+        Ok(usage)
+    }
+}
