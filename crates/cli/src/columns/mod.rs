@@ -4,5 +4,6 @@ pub(crate) mod container;
 pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod ports; // ports for people
+pub(crate) mod stats;
 pub(crate) mod usage; // what takes how much room
 pub(crate) mod volume;

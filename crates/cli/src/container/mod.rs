@@ -12,14 +12,20 @@ pub(crate) mod inspect;
 pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod ls;
+pub(crate) mod pause;
 pub(crate) mod port;
+pub(crate) mod prune;
 pub(crate) mod rename;
 pub(crate) mod request; // from flags to the API's create request
 pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod start;
+pub(crate) mod stats;
 pub(crate) mod stop;
+pub(crate) mod top;
+pub(crate) mod unpause;
+pub(crate) mod update;
 pub(crate) mod wait;
 pub(crate) mod why; // why one ended
 pub(crate) mod words; // words for completion
@@ -35,7 +41,7 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 20] = [
+const COMMANDS: [&Command; 26] = [
     &attach::COMMAND,
     &commit::COMMAND,
     &cp::COMMAND,
@@ -47,13 +53,19 @@ const COMMANDS: [&Command; 20] = [
     &kill::COMMAND,
     &logs::COMMAND,
     &ls::COMMAND,
+    &pause::COMMAND,
     &port::COMMAND,
+    &prune::COMMAND,
     &rename::COMMAND,
     &restart::COMMAND,
     &rm::COMMAND,
     &run::COMMAND,
     &start::COMMAND,
+    &stats::COMMAND,
     &stop::COMMAND,
+    &top::COMMAND,
+    &unpause::COMMAND,
+    &update::COMMAND,
     &wait::COMMAND,
     &why::COMMAND,
 ];

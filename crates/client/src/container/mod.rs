@@ -10,12 +10,17 @@ mod inspect;
 mod kill;
 mod list;
 mod logs;
+mod pause;
+mod prune;
 mod remove;
 mod rename;
 mod resize;
 mod restart;
 mod start;
+mod stats;
 mod stop;
+mod top;
+mod update;
 mod wait;
 
 pub use attach::Attach;

@@ -354,7 +354,7 @@ fn log_config(matches: &Matches) -> Result<LogConfig> {
 }
 
 /// `NAME[:TRIES]`.
-fn restart_policy(text: &str) -> Result<RestartPolicy> {
+pub(super) fn restart_policy(text: &str) -> Result<RestartPolicy> {
     let (name, tries) = match text.split_once(':') {
         Some((name, tries)) => (name, Some(tries)),
         None => (text, None),
@@ -416,7 +416,7 @@ fn pairs(matches: &Matches, flag: &str) -> BTreeMap<String, String> {
 }
 
 /// A size in bytes; 0 when it is not given.
-fn bytes(matches: &Matches, flag: &str) -> Result<i64> {
+pub(super) fn bytes(matches: &Matches, flag: &str) -> Result<i64> {
     match matches.one(flag) {
         None => Ok(0),
         Some("-1") => Ok(-1),
