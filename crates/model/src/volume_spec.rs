@@ -33,6 +33,18 @@ pub enum VolumeSpecError {
         /// `bind` or `volume`.
         kind: &'static str,
     },
+    /// An option of the other kind: propagation of a volume, `nocopy` of a bind.
+    #[error(
+        "invalid volume specification: '{spec}': invalid mount config for type \"{kind}\": field {field} must not be specified"
+    )]
+    Option {
+        /// The whole text.
+        spec: String,
+        /// `bind` or `volume`.
+        kind: &'static str,
+        /// The options as `--mount` has them.
+        field: &'static str,
+    },
     /// One letter is no name.
     #[error(
         "create {0}: volume name is too short, names should be at least two alphanumeric characters"
@@ -131,8 +143,14 @@ pub fn parse(text: &str) -> Result<VolumeSpec, VolumeSpecError> {
         });
     }
     // Propagation is a property of a bind, nocopy one of a volume.
-    if (kind == "volume" && options.propagation.is_some()) || (kind == "bind" && options.no_copy) {
-        return Err(VolumeSpecError::Mode(mode.to_owned()));
+    let field = match kind {
+        "volume" if options.propagation.is_some() => Some("BindOptions"),
+        "bind" if options.no_copy => Some("VolumeOptions"),
+        _ => None,
+    };
+    if let Some(field) = field {
+        let spec = text.to_owned();
+        return Err(VolumeSpecError::Option { spec, kind, field });
     }
     Ok(VolumeSpec {
         source,
@@ -263,7 +281,14 @@ mod tests {
             ("/a:/b:ro:x", "invalid volume specification: '/a:/b:ro:x'"),
             ("/a:/b:xx", "invalid mode: xx"),
             ("/a:/b:ro,rw", "invalid mode: ro,rw"),
-            ("vol:/b:rshared", "invalid mode: rshared"),
+            (
+                "vol:/b:rshared",
+                "invalid volume specification: 'vol:/b:rshared': invalid mount config for type \"volume\": field BindOptions must not be specified",
+            ),
+            (
+                "/a:/b:nocopy",
+                "invalid volume specification: '/a:/b:nocopy': invalid mount config for type \"bind\": field VolumeOptions must not be specified",
+            ),
             (
                 "/a:b",
                 "invalid volume specification: '/a:b': invalid mount config for type \"bind\": invalid mount path: 'b' mount path must be absolute",

@@ -93,47 +93,48 @@ impl Volumes {
         let name = volume.name.clone();
         loop {
             let mut index = self.index();
-            let work = match index.get_mut(&name) {
-                None => {
-                    let mut entry = Entry::new(volume, Stage::Making);
-                    let work = entry.work.clone();
-                    if let Maker::Container(id) = maker {
-                        entry.holders.insert(id.to_owned());
-                    }
-                    let volume = entry.volume.clone();
-                    // Nobody else knows the mutex yet: this waits for nobody.
-                    let _work = lock(&work);
-                    index.insert(name.clone(), entry);
-                    drop(index);
-                    let made = self.make(&volume, maker);
-                    let mut index = self.index();
-                    if let Err(error) = made {
-                        index.remove(&name);
-                        return Err(error);
-                    }
-                    if let Some(entry) = index.get_mut(&name) {
-                        entry.stage = Stage::Ready;
-                    }
-                    return Ok(Created {
-                        volume,
-                        is_new: true,
-                    });
+            let Some(entry) = index.get_mut(&name) else {
+                let mut entry = Entry::new(volume, Stage::Making);
+                if let Maker::Container(id) = maker {
+                    entry.holders.insert(id.to_owned());
                 }
-                Some(entry) if entry.stage == Stage::Ready => {
-                    if let Maker::Container(id) = maker {
-                        entry.holders.insert(id.to_owned());
-                    }
-                    return Ok(Created {
-                        volume: entry.volume.clone(),
-                        is_new: false,
-                    });
-                }
-                // It is being made, or removed: after that it is one or the other.
-                Some(entry) => entry.work.clone(),
+                let (volume, work) = (entry.volume.clone(), entry.work.clone());
+                // Nobody else knows the mutex yet: this waits for nobody.
+                let _work = lock(&work);
+                index.insert(name, entry);
+                drop(index);
+                return self.make_indexed(volume, maker);
             };
+            if entry.stage == Stage::Ready {
+                if let Maker::Container(id) = maker {
+                    entry.holders.insert(id.to_owned());
+                }
+                return Ok(Created {
+                    volume: entry.volume.clone(),
+                    is_new: false,
+                });
+            }
+            // It is being made, or removed: after that it is one or the other.
+            let work = entry.work.clone();
             drop(index);
             drop(lock(&work));
         }
+    }
+
+    fn make_indexed(&self, volume: Arc<Volume>, maker: Maker<'_>) -> Result<Created> {
+        let made = self.make(&volume, maker);
+        let mut index = self.index();
+        if let Err(error) = made {
+            index.remove(&volume.name);
+            return Err(error);
+        }
+        if let Some(entry) = index.get_mut(&volume.name) {
+            entry.stage = Stage::Ready;
+        }
+        Ok(Created {
+            volume,
+            is_new: true,
+        })
     }
 
     fn make(&self, volume: &Volume, maker: Maker<'_>) -> Result<()> {

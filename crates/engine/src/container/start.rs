@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use onggi_api::container::AttachOptions;
+use onggi_api::container::{AttachOptions, RemoveOptions};
 use onggi_model::ErrorKind;
 use onggi_monitor::protocol::{FailureKind, FromMonitor, Launch, RootfsSpec, StdinMode, ToMonitor};
 use onggi_network::Endpoint;
@@ -226,7 +226,11 @@ impl Engine {
             let container = container.clone();
             // The caller holds the writer; removal takes it.
             tokio::spawn(async move {
-                if let Err(fault) = engine.remove(&container, Default::default()).await {
+                let options = RemoveOptions {
+                    volumes: true,
+                    ..RemoveOptions::default()
+                };
+                if let Err(fault) = engine.remove(&container, options).await {
                     warn!(container = %container.id, "automatic removal failed: {fault}");
                 }
             });

@@ -23,7 +23,8 @@ fn image() -> Result<Image> {
     let lower = Layer::new(&[
         directory("data", 0o1750),
         directory("data/sub", 0o700),
-        file("data/sub/file", 0o4755, "lower"),
+        file("data/sub/file", 0o644, "lower"),
+        file("data/suid", 0o4755, "a program"),
         file("data/gone", 0o644, "hidden"),
         file("data/changed", 0o644, "lower"),
         link("data/link", "sub/file"),
@@ -33,6 +34,7 @@ fn image() -> Result<Image> {
         file("plain", 0o644, "a file"),
     ])?;
     let upper = Layer::new(&[
+        directory("data", 0o1750),
         file("data/.wh.gone", 0o644, ""),
         file("data/changed", 0o600, "upper"),
         directory("more", 0o755),
@@ -52,10 +54,10 @@ fn with_image() -> Result<Daemon> {
     Ok(daemon)
 }
 
-const LOOK: &str = "cd /v; stat -c '%n %a %u:%g %F' . sub sub/file changed; readlink link; \
+const LOOK: &str = "cd /v; stat -c '%n %a %u:%g %F' . sub suid changed; readlink link; \
                     stat -c %h second; cat changed; ls";
-const SEEN: &str = ". 1750 0:0 directory\nsub 700 0:0 directory\nsub/file 4755 0:0 regular file\n\
-                    changed 600 0:0 regular file\nsub/file\n2\nupperchanged\nlink\nsecond\nsub";
+const SEEN: &str = ". 1750 0:0 directory\nsub 700 0:0 directory\nsuid 4755 0:0 regular file\n\
+                    changed 600 0:0 regular file\nsub/file\n2\nupperchanged\nlink\nsecond\nsub\nsuid";
 
 fn look(daemon: &Daemon, volume: &str) -> Result<String> {
     says(daemon, &["-v", &format!("{volume}:/v")], LOOK)

@@ -188,7 +188,7 @@ fn what_cannot_be_mounted_is_refused() -> Result<()> {
         (
             json!({"Binds": ["v1:/x:rshared"]}),
             400,
-            "invalid mode: rshared",
+            "invalid volume specification: 'v1:/x:rshared': invalid mount config for type \"volume\": field BindOptions must not be specified",
         ),
         (
             mount(json!({"Type": "volume", "Source": "v1"})),
@@ -245,7 +245,10 @@ fn what_cannot_be_mounted_is_refused() -> Result<()> {
             "{host}: {} {found}",
             answer.status
         );
-        ensure!(answer.status == status, "{host}: {}", answer.status);
+        // The oracle is older than some of these statuses.
+        if daemon.subject() == onggi_testkit::Subject::Onggi {
+            ensure!(answer.status == status, "{host}: {}", answer.status);
+        }
     }
     // Nothing is left of those that failed halfway.
     let host = json!({"Binds": ["fine:/f"], "Mounts": [{"Type": "volume", "Source": "v2", "Target": "/y",

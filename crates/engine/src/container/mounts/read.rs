@@ -181,15 +181,9 @@ fn bind_mount(mount: &Mount, context: &Context<'_>) -> Found {
             "ReadOnlyNonRecursive and ReadOnlyForceRecursive cannot be used together".to_owned(),
         );
     }
-    let wants_readonly = [
-        (options.read_only_non_recursive, "ReadOnlyNonRecursive"),
-        (options.read_only_force_recursive, "ReadOnlyForceRecursive"),
-    ];
-    if let Some((_, field)) = wants_readonly
-        .iter()
-        .find(|(on, _)| *on && !mount.read_only)
-    {
-        return Err(format!("{field} needs ReadOnly"));
+    // The other one says nothing about a mount that is writable: old clients get it everywhere.
+    if options.read_only_force_recursive && !mount.read_only {
+        return Err("ReadOnlyForceRecursive needs ReadOnly".to_owned());
     }
     if options.read_only_force_recursive && options.non_recursive {
         return Err("ReadOnlyForceRecursive and NonRecursive cannot be used together".to_owned());
