@@ -4,14 +4,15 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use onggi_oci::runtime::{Process, Spec};
+use onggi_oci::runtime::{Mount, Process, Spec};
 use onggi_sys::namespace::flag;
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, UnmountFlags};
 
 use crate::error::reason;
-use crate::init::rootfs;
-use crate::root::Root;
+use crate::init::{mounts, rootfs, sources};
+use crate::plan::MountKind;
+use crate::root::{Root, kind_of};
 use crate::{Error, Rootfs, UserSpec, user};
 
 /// Writes `config.json` into the existing directory `bundle` and mounts the root beside it, as `rootfs`. The calling process
@@ -32,11 +33,52 @@ pub fn prepare(
     let place = bundle.join("rootfs");
     std::fs::create_dir_all(&place).map_err(Error::internal("the bundle"))?;
     rootfs::mount_at(rootfs, &place)?;
+    for (at, mount) in spec.mounts.iter_mut().enumerate() {
+        if is_ours(mount) {
+            stand_in(mount, &bundle.join(format!("{SOURCE}{at}")))?;
+        }
+    }
     if let Some(process) = &mut spec.process {
         settle(bundle, process, user)?;
     }
     let text = serde_json::to_vec(&spec).map_err(Error::internal("config.json"))?;
     std::fs::write(bundle.join("config.json"), text).map_err(Error::internal("config.json"))
+}
+
+/// How sources that are mounted here begin.
+const SOURCE: &str = "source-";
+
+/// Whether a mount is in words that only our own runtime knows: a path below a source, layers one by one.
+fn is_ours(mount: &Mount) -> bool {
+    let mut words = mount.options.iter();
+    words.any(|word| word.starts_with("subpath=") || word.starts_with("lowerdir+="))
+}
+
+/// Mounts it at `place`, in this process' namespace, and leaves a plain bind to the other runtime.
+fn stand_in(mount: &mut Mount, place: &Path) -> Result<(), Error> {
+    let plan = crate::plan::mount(mount)?;
+    let tree = match (sources::source(&plan)?, &plan.kind) {
+        (Some(tree), _) => tree,
+        (None, MountKind::Type(kind)) => mounts::detached(kind, &plan, &plan.options)?,
+        (None, _) => return Ok(()),
+    };
+    let made = match kind_of(&tree).map_err(Error::internal("stat of a source"))? {
+        FileType::Directory => std::fs::create_dir(place),
+        _ => std::fs::File::create(place).map(drop),
+    };
+    made.map_err(Error::internal("the bundle"))?;
+    let target = rustix::fs::open(place, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .map_err(Error::internal("the bundle"))?;
+    mounts::put(&tree, &target).map_err(Error::rootfs("attaching a source"))?;
+    mount.kind = Some("bind".to_owned());
+    mount.source = Some(place.display().to_string());
+    mount.options.retain(|word| {
+        !word.starts_with("subpath=") && !word.starts_with("lowerdir+=") && word != "bind"
+    });
+    if !mount.options.iter().any(|word| word == "rbind") {
+        mount.options.insert(0, "rbind".to_owned());
+    }
+    Ok(())
 }
 
 /// Puts numbers in the place of names, by the container's own files, and sets `HOME` if it is not set.
@@ -70,6 +112,10 @@ pub fn remove(bundle: &Path) {
     // Not recursive: should the root still be there, it is not ours to empty.
     let _ = std::fs::remove_dir(bundle.join("rootfs"));
     for entry in std::fs::read_dir(bundle).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(SOURCE) {
+            let _ = rustix::mount::unmount(entry.path(), UnmountFlags::DETACH);
+            let _ = std::fs::remove_dir(entry.path());
+        }
         if entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
             let _ = std::fs::remove_file(entry.path());
         }

@@ -424,7 +424,7 @@ pub(crate) fn compile(profile: &Seccomp) -> Result<Filter, Error> {
     Ok(Filter { program, flags })
 }
 
-fn mount(mount: &Mount) -> Result<MountPlan, Error> {
+pub(crate) fn mount(mount: &Mount) -> Result<MountPlan, Error> {
     let destination = absolute(&mount.destination)?;
     if destination == "/" {
         return Err(Error::Invalid(format!(

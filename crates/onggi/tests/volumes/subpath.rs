@@ -2,8 +2,11 @@
 
 use crate::{cli, daemon, is_dockerd, refuses, run, says};
 use anyhow::{Result, ensure};
+use onggi_testkit::{Daemon, DaemonOptions, Entry, Image, Layer};
 use serde_json::json;
 use std::fs;
+
+const RUNC: &str = "/usr/sbin/runc";
 
 const PREPARE: &str = "mkdir -p /v/sub/deep /v/link && echo inner > /v/sub/deep/file && echo top > /v/file && \
                        ln -s sub/deep /v/inside && ln -s / /v/root && ln -s ../../../../../../etc /v/up && \
@@ -74,6 +77,66 @@ fn only_the_directory_is_mounted() -> Result<()> {
     let etc = "type=volume,source=data,target=/etc,volume-subpath=empty";
     cli(&daemon, &["create", "--mount", etc, "busybox"])?;
     ensure!(says(&daemon, &["-v", "data:/v"], "ls /v/empty/passwd")? == "/v/empty/passwd");
+    daemon.clean()
+}
+
+/// Debian's runc knows no subpaths and no layers: it gets what they lead to.
+#[test]
+fn another_runtime_gets_what_they_lead_to() -> Result<()> {
+    if !fs::exists(RUNC)? {
+        eprintln!("skipped: {RUNC} is not installed");
+        return Ok(());
+    }
+    let daemon = Daemon::start_with(DaemonOptions {
+        arguments: vec!["--add-runtime".to_owned(), format!("debian={RUNC}")],
+        ..DaemonOptions::default()
+    })?;
+    if is_dockerd(&daemon, "20.10 has no subpaths") {
+        return Ok(());
+    }
+    daemon.load_busybox()?;
+    let layer = |path: &str| Layer::new(&[Entry::File(path.to_owned(), 0o644, b"image".to_vec())]);
+    let image = Image::new(vec![layer("one")?, layer("two")?]);
+    daemon.load(&image, &["double:latest"])?;
+    says(&daemon, &["-v", "data:/v"], PREPARE)?;
+    let flags = [
+        "--runtime",
+        "debian",
+        "--mount",
+        &mount("sub/deep"),
+        "--mount",
+        "type=image,source=double,target=/i",
+    ];
+    let told = says(
+        &daemon,
+        &flags,
+        "cat /s/file /i/one /i/two; touch /i/x 2>&1; touch /s/x && ls /s",
+    )?;
+    ensure!(
+        told.starts_with("inner\nimageimage")
+            && told.contains("Read-only")
+            && told.ends_with("file\nx"),
+        "{told}"
+    );
+    ensure!(
+        says(
+            &daemon,
+            &["--runtime", "debian", "--mount", &mount("file")],
+            "cat /s"
+        )? == "top"
+    );
+    let output = run(
+        &daemon,
+        &["--runtime", "debian", "--mount", &mount("root")],
+        "ls /s",
+    )?;
+    ensure!(
+        output.code != 0
+            && output
+                .stderr
+                .contains("path concatenation escapes the base directory"),
+        "{output:?}"
+    );
     daemon.clean()
 }
 

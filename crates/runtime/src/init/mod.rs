@@ -13,14 +13,14 @@ mod execute; // wait for the start, then execve
 mod hidden; // masked and read-only paths
 mod isolate; // nothing of the parent but what is meant for the child
 mod limits; // rlimits and the OOM score
-mod mounts; // the mounts of the specification
+pub(crate) mod mounts; // the mounts of the specification
 mod names; // host name, domain name, kernel parameters
 mod namespaces; // joining by path, loopback, propagation
 mod pivot; // into the new root
 mod procfs; // a private procfs for what must reach the real one
 mod reaper; // onggi-init
 pub(crate) mod rootfs; // the root file system
-mod sources; // what bind mounts bind, opened on the host
+pub(crate) mod sources; // what bind mounts bind, opened on the host
 mod steps; // the lists
 mod streams; // ownership of stdin, stdout, stderr
 mod user; // names to numbers, HOME

@@ -112,7 +112,7 @@ fn typed(container: &mut Container<'_>, mount: &MountPlan, kind: &str) -> Result
 }
 
 /// A file system that is mounted nowhere yet.
-pub(super) fn detached(kind: &str, mount: &MountPlan, options: &Options) -> Result<OwnedFd, Error> {
+pub(crate) fn detached(kind: &str, mount: &MountPlan, options: &Options) -> Result<OwnedFd, Error> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC).map_err(|error| {
         failed(
             mount,
@@ -230,7 +230,7 @@ fn dress_with(
 }
 
 /// Attaches a detached mount at a place, both by descriptor.
-pub(super) fn put(made: impl AsFd, place: impl AsFd) -> Result<(), Errno> {
+pub(crate) fn put(made: impl AsFd, place: impl AsFd) -> Result<(), Errno> {
     rustix::mount::move_mount(
         made,
         "",

@@ -25,7 +25,7 @@ pub(super) fn open(container: &mut Container<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn source(mount: &MountPlan) -> Result<Option<OwnedFd>, Error> {
+pub(crate) fn source(mount: &MountPlan) -> Result<Option<OwnedFd>, Error> {
     let MountKind::Bind { recursive } = mount.kind else {
         return Ok(None);
     };
