@@ -512,7 +512,16 @@ impl<'a> Apply<'a> {
         let file: OwnedFd = self
             .replacing(&open, name, |at| openat(at, name, flags, mode))
             .map_err(Error::file("create", path))?;
+        let mut holes = false;
         loop {
+            let hole = tar.hole();
+            if hole > 0 {
+                holes = true;
+                let by = i64::try_from(hole).map_err(|_| Error::invalid("impossible size"))?;
+                rustix::fs::seek(&file, rustix::fs::SeekFrom::Current(by))
+                    .map_err(Error::file("write", path))?;
+                continue;
+            }
             let count = {
                 let bytes = tar.data()?;
                 if bytes.is_empty() {
@@ -525,6 +534,10 @@ impl<'a> Apply<'a> {
                 }
             };
             tar.consume(count);
+        }
+        if holes {
+            // One at the end is none until the file has its size.
+            rustix::fs::ftruncate(&file, entry.size).map_err(Error::file("write", path))?;
         }
         let owned = self.owned_already(open.plain, entry);
         if !owned {

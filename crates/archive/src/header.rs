@@ -103,6 +103,55 @@ pub(crate) struct Raw {
     pub(crate) size: i64,
     pub(crate) mtime: i64,
     pub(crate) device: (i64, i64),
+    /// What GNU's old format says about a file with holes.
+    pub(crate) sparse: Option<OldSparse>,
+}
+
+/// A file with holes in GNU's old format.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OldSparse {
+    /// Offset and length of each piece.
+    pub(crate) map: Vec<(u64, u64)>,
+    /// A block with more of them follows.
+    pub(crate) more: bool,
+    /// Size with the holes.
+    pub(crate) size: u64,
+}
+
+impl OldSparse {
+    fn header(block: &[u8; BLOCK]) -> Result<OldSparse, Error> {
+        let mut sparse = OldSparse {
+            size: unsigned(&block[483..495])?,
+            more: block[482] != 0,
+            ..OldSparse::default()
+        };
+        sparse.pieces(&block[386..482])?;
+        Ok(sparse)
+    }
+
+    /// Adds what an extension block has.
+    pub(crate) fn extend(&mut self, block: &[u8; BLOCK]) -> Result<(), Error> {
+        self.more = block[504] != 0;
+        self.pieces(&block[..504])
+    }
+
+    fn pieces(&mut self, entries: &[u8]) -> Result<(), Error> {
+        for entry in entries.chunks_exact(24) {
+            // The first empty one is the end.
+            if entry[0] == 0 {
+                break;
+            }
+            self.map
+                .push((unsigned(&entry[..12])?, unsigned(&entry[12..])?));
+        }
+        Ok(())
+    }
+}
+
+fn unsigned(field: &[u8]) -> Result<u64, Error> {
+    number(field)
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or_else(|| Error::invalid("broken map of a sparse file"))
 }
 
 impl Raw {
@@ -154,6 +203,10 @@ impl Raw {
             size: field(124..136, "size")?,
             mtime: field(136..148, "time")?,
             device,
+            sparse: match flag {
+                self::flag::GNU_SPARSE => Some(OldSparse::header(block)?),
+                _ => None,
+            },
         }))
     }
 }

@@ -16,8 +16,21 @@ pub(crate) struct Records {
     pub(crate) gid: Option<u64>,
     pub(crate) mtime: Option<Time>,
     pub(crate) xattrs: Xattrs,
-    /// A key of GNU's sparse formats was there.
-    pub(crate) sparse: bool,
+    /// What GNU's sparse formats say.
+    pub(crate) sparse: Option<Sparse>,
+}
+
+/// GNU's records about a file with holes: format 0.1 has the map here, 1.0 in front of the data.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sparse {
+    pub(crate) major: u64,
+    pub(crate) name: Option<Vec<u8>>,
+    /// Size with the holes.
+    pub(crate) size: Option<u64>,
+    /// Offset and length of each piece.
+    pub(crate) map: Option<Vec<(u64, u64)>>,
+    /// A record of another format.
+    pub(crate) unknown: bool,
 }
 
 impl Records {
@@ -46,7 +59,17 @@ impl Records {
             b"uid" => self.uid = given.then(|| decimal(value)).transpose()?,
             b"gid" => self.gid = given.then(|| decimal(value)).transpose()?,
             b"mtime" => self.mtime = given.then(|| time(value)).transpose()?,
-            key if key.starts_with(b"GNU.sparse.") => self.sparse = true,
+            key if key.starts_with(b"GNU.sparse.") => {
+                let sparse = self.sparse.get_or_insert_default();
+                match &key[b"GNU.sparse.".len()..] {
+                    b"major" => sparse.major = decimal(value)?,
+                    b"name" => sparse.name = given.then(|| text(value)).transpose()?,
+                    b"size" | b"realsize" => sparse.size = Some(decimal(value)?),
+                    b"map" => sparse.map = Some(pairs(value)?),
+                    b"minor" | b"numblocks" => {}
+                    _ => sparse.unknown = true,
+                }
+            }
             key => {
                 if let Some(name) = key.strip_prefix(XATTR.as_bytes())
                     && !name.is_empty()
@@ -58,6 +81,21 @@ impl Records {
             }
         }
         Ok(())
+    }
+}
+
+/// `offset,length,offset,length`
+fn pairs(value: &[u8]) -> Result<Vec<(u64, u64)>, Error> {
+    let numbers: Vec<u64> = value
+        .split(|byte| *byte == b',')
+        .map(decimal)
+        .collect::<Result<_, _>>()?;
+    match numbers.len() % 2 {
+        0 => Ok(numbers
+            .chunks_exact(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect()),
+        _ => Err(Error::invalid("broken map of a sparse file")),
     }
 }
 

@@ -1,25 +1,40 @@
 //! A tar as a stream of entries, each followed by its data.
 //!
-//! Understood: V7, ustar, GNU (long names and links, base-256 numbers) and PAX. Refused: sparse files, multi-volume
-//! archives, directory dumps. Global PAX headers (`git archive` writes one) say nothing that matters and are skipped.
+//! Understood: V7, ustar, GNU (long names and links, base-256 numbers), PAX, and files with holes in GNU's formats.
+//! Refused: multi-volume archives, directory dumps. Global PAX headers (`git archive` writes one) say nothing that matters and are skipped.
 
+use std::collections::VecDeque;
 use std::io::BufRead;
 
 use crate::Error;
 use crate::header::{BLOCK, Entry, Kind, Raw, Time, flag};
-use crate::pax::Records;
+use crate::pax::{Records, Sparse};
 
 /// The most bytes of an extended header or a long name: what Go's reader allows.
 const MAX_EXTENSION: u64 = 1 << 20;
 
+/// The most pieces that a file with holes may have.
+const MAX_PIECES: usize = 1 << 20;
+/// What holes read as.
+const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
+
 /// Reads a tar from front to back.
 pub struct TarReader<R> {
     source: R,
-    /// Data of the current entry not read yet.
+    /// Data of the current entry in the archive not read yet.
     left: u64,
+    /// Of a file with holes: what is still to come, hole and data by turns.
+    parts: VecDeque<Part>,
     /// Bytes after the data up to the next block.
     padding: u64,
     done: bool,
+}
+
+/// A part of a file with holes.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    hole: u64,
+    data: u64,
 }
 
 impl<R> std::fmt::Debug for TarReader<R> {
@@ -37,6 +52,7 @@ impl<R: BufRead> TarReader<R> {
         TarReader {
             source,
             left: 0,
+            parts: VecDeque::new(),
             padding: 0,
             done: false,
         }
@@ -76,7 +92,15 @@ impl<R: BufRead> TarReader<R> {
     /// # Errors
     /// [`Error::Read`], [`Error::Truncated`].
     pub fn data(&mut self) -> Result<&[u8], Error> {
-        if self.left == 0 {
+        let limit = match self.part() {
+            None => self.left,
+            Some(Part { hole: 0, data }) => data,
+            Some(Part { hole, .. }) => {
+                let length = usize::try_from(hole).unwrap_or(usize::MAX);
+                return Ok(&ZEROS[..length.min(ZEROS.len())]);
+            }
+        };
+        if limit == 0 {
             return Ok(&[]);
         }
         let bytes = loop {
@@ -89,16 +113,48 @@ impl<R: BufRead> TarReader<R> {
         if bytes.is_empty() {
             return Err(Error::Truncated);
         }
-        let length = usize::try_from(self.left)
+        let length = usize::try_from(limit)
             .unwrap_or(usize::MAX)
             .min(bytes.len());
         Ok(&bytes[..length])
     }
 
+    /// Takes the hole that comes next in the current entry: its length, 0 where data come. Not taken, it reads as zeros.
+    pub fn hole(&mut self) -> u64 {
+        match self.part() {
+            Some(Part { hole, .. }) if hole > 0 => {
+                if let Some(part) = self.parts.front_mut() {
+                    part.hole = 0;
+                }
+                hole
+            }
+            _ => 0,
+        }
+    }
+
+    /// The part of a file with holes that is being read; `None` in other files, and at the end.
+    fn part(&mut self) -> Option<Part> {
+        while let Some(part) = self.parts.front() {
+            if part.hole > 0 || part.data > 0 {
+                return Some(*part);
+            }
+            self.parts.pop_front();
+        }
+        None
+    }
+
     /// Marks `count` bytes of [`TarReader::data`] as used.
     pub fn consume(&mut self, count: usize) {
+        let count_64 = count as u64;
+        if let Some(part) = self.parts.front_mut() {
+            if part.hole > 0 {
+                part.hole -= count_64;
+                return;
+            }
+            part.data -= count_64;
+        }
         self.source.consume(count);
-        self.left -= count as u64;
+        self.left -= count_64;
     }
 
     /// Reads everything after the end of the archive, at most `limit` bytes, so that whoever hashes the source sees
@@ -129,14 +185,15 @@ impl<R: BufRead> TarReader<R> {
         long_link: Option<Vec<u8>>,
     ) -> Result<Entry, Error> {
         let records = records.unwrap_or_default();
-        if records.sparse || raw.flag == flag::GNU_SPARSE {
-            return Err(Error::Unsupported("sparse files".to_owned()));
-        }
-        let path = records.path.or(long_name).unwrap_or(raw.path);
+        let named = records
+            .sparse
+            .as_ref()
+            .and_then(|sparse| sparse.name.clone());
+        let path = named.or(records.path).or(long_name).unwrap_or(raw.path);
         let kind = match raw.flag {
             // V7 had no type for directories.
             b'0' | 0 | b'7' if path.ends_with(b"/") => Kind::Directory,
-            b'0' | 0 | b'7' => Kind::File,
+            b'0' | 0 | b'7' | flag::GNU_SPARSE => Kind::File,
             b'1' => Kind::HardLink,
             b'2' => Kind::Symlink,
             b'3' => Kind::CharacterDevice,
@@ -154,8 +211,23 @@ impl<R: BufRead> TarReader<R> {
         };
         // Only files have data, whatever the header says: as Go reads them, so that all see the same entries.
         let size = if kind == Kind::File { size } else { 0 };
+        let mut old = raw.sparse;
+        while let Some(sparse) = &mut old
+            && sparse.more
+        {
+            let mut block = [0; BLOCK];
+            if !self.fill(&mut block)? || sparse.map.len() > MAX_PIECES {
+                return Err(Error::invalid("broken map of a sparse file"));
+            }
+            sparse.extend(&block)?;
+        }
         self.left = size;
         self.padding = padding(size)?;
+        let size = match (kind, old, records.sparse) {
+            (Kind::File, Some(old), _) => self.holes(&old.map, old.size)?,
+            (Kind::File, None, Some(sparse)) => self.pax_holes(sparse)?,
+            _ => size,
+        };
         Ok(Entry {
             path,
             kind,
@@ -171,6 +243,79 @@ impl<R: BufRead> TarReader<R> {
             device: (device(raw.device.0)?, device(raw.device.1)?),
             xattrs: records.xattrs,
         })
+    }
+
+    /// The size of a file with holes in one of the formats that PAX records tell.
+    fn pax_holes(&mut self, sparse: Sparse) -> Result<u64, Error> {
+        let size = sparse.size.filter(|_| !sparse.unknown);
+        match (sparse.major, size, sparse.map) {
+            (0, Some(size), Some(map)) => self.holes(&map, size),
+            (1, Some(size), None) => {
+                let map = self.leading_map()?;
+                self.holes(&map, size)
+            }
+            _ => Err(Error::Unsupported("format of a sparse file".to_owned())),
+        }
+    }
+
+    /// The map in front of the data: decimal numbers, one a line, up to the end of a block.
+    fn leading_map(&mut self) -> Result<Vec<(u64, u64)>, Error> {
+        let broken = || Error::invalid("broken map of a sparse file");
+        let mut block = [0; BLOCK];
+        let mut at = BLOCK;
+        let mut number = |this: &mut Self| -> Result<u64, Error> {
+            let mut value: Option<u64> = None;
+            loop {
+                if at == BLOCK {
+                    this.left = this.left.checked_sub(BLOCK as u64).ok_or_else(broken)?;
+                    if !this.fill(&mut block)? {
+                        return Err(Error::Truncated);
+                    }
+                    at = 0;
+                }
+                let byte = block[at];
+                at += 1;
+                match (byte, value) {
+                    (b'\n', Some(value)) => return Ok(value),
+                    (b'0'..=b'9', _) => {
+                        let so_far = value.unwrap_or(0).checked_mul(10).ok_or_else(broken)?;
+                        let digit = u64::from(byte - b'0');
+                        value = Some(so_far.checked_add(digit).ok_or_else(broken)?);
+                    }
+                    _ => return Err(broken()),
+                }
+            }
+        };
+        let count = number(self)?;
+        if count > MAX_PIECES as u64 {
+            return Err(broken());
+        }
+        // Grows with what really comes.
+        let mut map = Vec::new();
+        for _ in 0..count {
+            map.push((number(self)?, number(self)?));
+        }
+        Ok(map)
+    }
+
+    /// Lays out a file of `size` bytes whose pieces come one after the other; its size.
+    fn holes(&mut self, map: &[(u64, u64)], size: u64) -> Result<u64, Error> {
+        let broken = || Error::invalid("broken map of a sparse file");
+        let (mut at, mut stored) = (0, 0_u64);
+        let mut parts = VecDeque::new();
+        for &(offset, data) in map {
+            let hole = offset.checked_sub(at).ok_or_else(broken)?;
+            at = offset.checked_add(data).ok_or_else(broken)?;
+            stored = stored.checked_add(data).ok_or_else(broken)?;
+            parts.push_back(Part { hole, data });
+        }
+        let hole = size.checked_sub(at).ok_or_else(broken)?;
+        parts.push_back(Part { hole, data: 0 });
+        if stored != self.left || i64::try_from(size).is_err() {
+            return Err(broken());
+        }
+        self.parts = parts;
+        Ok(size)
     }
 
     /// The next header, after what is left of the entry before; `None` at the end.
@@ -211,6 +356,8 @@ impl<R: BufRead> TarReader<R> {
     }
 
     fn skip(&mut self) -> Result<(), Error> {
+        // Holes are nowhere in the archive.
+        self.parts.clear();
         while self.left > 0 {
             let count = self.data()?.len();
             self.consume(count);

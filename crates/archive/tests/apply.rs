@@ -596,7 +596,7 @@ fn broken_archives_are_refused() {
 }
 
 #[test]
-fn strange_types_sparse_files_and_owners_out_of_range_are_refused() {
+fn strange_types_and_owners_out_of_range_are_refused() {
     let place = Place::new();
     let build = |change: &dyn Fn(&mut tar::Header)| {
         let mut header = tar::Header::new_gnu();
@@ -615,14 +615,26 @@ fn strange_types_sparse_files_and_owners_out_of_range_are_refused() {
         )
     };
     build(&|_| {}).unwrap();
-    let error = build(&|header| header.set_entry_type(tar::EntryType::GNUSparse)).unwrap_err();
-    assert!(
-        matches!(&error, Error::Unsupported(text) if text == "sparse files"),
-        "{error}"
-    );
-    assert_eq!(error.kind(), ErrorKind::NotImplemented);
     let error = build(&|header| header.as_mut_bytes()[156] = b'Z').unwrap_err();
     assert!(matches!(error, Error::Unsupported(_)), "{error}");
+    assert_eq!(error.kind(), ErrorKind::NotImplemented);
+    // Holes that end before they begin, and pieces that are not there.
+    for map in [
+        &[(10_u64, 0_u64), (5, 0)][..],
+        &[(0, 512)],
+        &[(u64::MAX / 8, 1)],
+    ] {
+        let error = build(&|header| {
+            header.set_entry_type(tar::EntryType::GNUSparse);
+            let bytes = header.as_mut_bytes();
+            for (at, (offset, length)) in map.iter().enumerate() {
+                let text = format!("{:011o}\0{length:011o}\0", offset & 0o77_777_777_777);
+                bytes[386 + 24 * at..410 + 24 * at].copy_from_slice(text.as_bytes());
+            }
+            bytes[483..495].copy_from_slice(b"00000000777\0");
+        });
+        assert!(matches!(error, Err(Error::Invalid(_))), "{error:?}");
+    }
     // -1 would mean "unchanged" to chown.
     for uid in [u64::from(u32::MAX), 1 << 32, u64::MAX] {
         let error = build(&|header| header.set_uid(uid)).unwrap_err();
@@ -688,4 +700,139 @@ fn a_failing_source_is_told_apart_from_a_broken_archive() {
     let source = Failing(std::io::Cursor::new(bytes));
     let error = apply_at(source, &place.root(), &ApplyOptions::layer()).unwrap_err();
     assert!(matches!(&error, Error::Read(source) if source.to_string() == "connection reset"));
+}
+
+/// GNU tar's three formats for files with holes give back the holes.
+#[test]
+fn files_with_holes_keep_them() {
+    use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+    let place = Place::new();
+    let source = place.root().join("source");
+    std::fs::create_dir(&source).unwrap();
+    let sparse = std::fs::File::create(source.join("sparse")).unwrap();
+    // More pieces than a header has room for, with a hole at the end.
+    for piece in 0..40 {
+        sparse.write_all_at(&[b'x'; 4096], piece << 20).unwrap();
+    }
+    sparse.set_len(64 << 20).unwrap();
+    std::fs::write(source.join("then"), "more").unwrap();
+    for format in ["gnu", "posix", "posix 0.1"] {
+        let mut tar = std::process::Command::new("tar");
+        let (name, version) = format.split_once(' ').unwrap_or((format, "1.0"));
+        if name == "posix" {
+            tar.arg(format!("--sparse-version={version}"));
+        }
+        let output = tar
+            .args([&format!("--format={name}"), "-Scf", "-", "-C"])
+            .arg(&source)
+            .arg(".")
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success() && output.stdout.len() < 1 << 20,
+            "{format}"
+        );
+        let target = place.root().join(format);
+        std::fs::create_dir(&target).unwrap();
+        apply_at(&output.stdout[..], &target, &ApplyOptions::default()).unwrap();
+        let status = std::fs::metadata(target.join("sparse")).unwrap();
+        assert_eq!(status.size(), 64 << 20, "{format}");
+        assert!(
+            status.blocks() * 512 < 1 << 20,
+            "{format}: {}",
+            status.blocks()
+        );
+        let same = std::fs::read(target.join("sparse")).unwrap()
+            == std::fs::read(source.join("sparse")).unwrap();
+        assert!(same, "{format}");
+        assert_eq!(
+            std::fs::read_to_string(target.join("then")).unwrap(),
+            "more"
+        );
+        // A reader that does not care for holes sees zeros.
+        let mut reader = onggi_archive::TarReader::new(&output.stdout[..]);
+        let mut sizes = Vec::new();
+        while let Some(entry) = reader.next().unwrap() {
+            let mut read = 0;
+            loop {
+                let count = reader.data().unwrap().len();
+                if count == 0 {
+                    break;
+                }
+                reader.consume(count);
+                read += count as u64;
+            }
+            assert_eq!(read, entry.size);
+            sizes.push(read);
+        }
+        sizes.sort_unstable();
+        assert_eq!(sizes, [0, 4, 64 << 20], "{format}");
+    }
+}
+
+/// `cp` into a tree where others live: what may give way, to whom it belongs, where it goes.
+#[test]
+fn copies_respect_what_is_there() {
+    use onggi_archive::{Conflicts, Owner, apply_below};
+    use std::os::fd::AsFd as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let place = Place::new();
+    let root = place.root();
+    std::fs::create_dir_all(root.join("in/dir")).unwrap();
+    std::fs::create_dir(root.join("elsewhere")).unwrap();
+    std::fs::write(root.join("in/file"), "old").unwrap();
+    std::os::unix::fs::symlink("/elsewhere", root.join("in/link")).unwrap();
+    let opened = std::fs::File::open(&root).unwrap();
+    let copy = |tar: &[u8], conflicts, owner| {
+        let options = ApplyOptions::copy(conflicts, owner);
+        apply_below(tar, opened.as_fd(), b"in", &options)
+    };
+    let directory = |name: &str| {
+        let mut tar = onggi_archive::TarWriter::new(Vec::new());
+        let entry = onggi_archive::Entry::new(name, onggi_archive::Kind::Directory, 0o700);
+        tar.header(&entry).unwrap();
+        tar.finish().unwrap()
+    };
+    let file = |name: &str| {
+        let mut tar = onggi_archive::TarWriter::new(Vec::new());
+        let mut entry = onggi_archive::Entry::new(name, onggi_archive::Kind::File, 0o600);
+        (entry.uid, entry.gid, entry.size) = (7, 8, 3);
+        tar.file(&entry, &b"new"[..]).unwrap();
+        tar.finish().unwrap()
+    };
+    for (tar, text) in [
+        (
+            file("dir"),
+            "cannot overwrite directory \"/in/dir\" with non-directory \"/in\"",
+        ),
+        (
+            directory("file"),
+            "cannot overwrite non-directory \"/in/file\" with directory \"/in\"",
+        ),
+        (
+            directory("link"),
+            "cannot overwrite non-directory \"/in/link\" with directory \"/in\"",
+        ),
+    ] {
+        let error = copy(&tar, Conflicts::Refuse, Owner::Archive).unwrap_err();
+        assert_eq!(error.to_string(), text);
+    }
+    // The archive's own root changes nothing; a link on the way is followed in the tree's root.
+    let mode = |path: &str| std::fs::metadata(root.join(path)).unwrap().mode() & 0o777;
+    let before = mode("in");
+    copy(&directory("./"), Conflicts::Refuse, Owner::Archive).unwrap();
+    assert_eq!(mode("in"), before);
+    copy(&file("link/new"), Conflicts::Refuse, Owner::Archive).unwrap();
+    let status = std::fs::metadata(root.join("elsewhere/new")).unwrap();
+    assert_eq!((status.uid(), status.gid()), (7, 8));
+    copy(&file("given"), Conflicts::Refuse, Owner::Fixed(1, 2)).unwrap();
+    let status = std::fs::metadata(root.join("in/given")).unwrap();
+    assert_eq!((status.uid(), status.gid()), (1, 2));
+    copy(&file("own"), Conflicts::Refuse, Owner::Process).unwrap();
+    let status = std::fs::metadata(root.join("in/own")).unwrap();
+    assert_eq!(status.uid(), rustix::process::geteuid().as_raw());
+    let error = copy(&file("../out"), Conflicts::Replace, Owner::Archive).unwrap_err();
+    assert!(error.to_string().contains("leads out"), "{error}");
+    copy(&file("dir"), Conflicts::Replace, Owner::Archive).unwrap();
+    assert!(root.join("in/dir").is_file());
 }
