@@ -249,6 +249,7 @@ impl Engine {
     ) -> Result<()> {
         container.set_task(Some(task.clone()));
         let record = container.record();
+        self.thaw_forgotten(&record).await;
         // The kernel knows best whether it is paused.
         let status = match self.is_frozen(&record).await {
             true => Status::Paused,

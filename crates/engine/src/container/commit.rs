@@ -123,6 +123,31 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Lets processes go on that a commit of an earlier daemon stopped and could not let go.
+    pub(crate) async fn thaw_forgotten(&self, record: &super::Record) {
+        if record.state.status != super::Status::Running {
+            return;
+        }
+        let (engine, path) = (self.clone(), spec::cgroup_path(record));
+        let thawed = onggi_rt::blocking("thaw a container", move || {
+            let group = engine.inner.cgroups.open(&path)?;
+            let frozen = group.is_frozen()?;
+            if frozen {
+                group.thaw()?;
+            }
+            Ok::<_, onggi_cgroup::Error>(frozen)
+        });
+        let told = |text: String| tracing::warn!(container = %record.id, "{text}");
+        match thawed.await {
+            Ok(Ok(false)) => {}
+            Ok(Ok(true)) => told("it stood still for a commit that was broken off".to_owned()),
+            Ok(Err(error)) => told(onggi_model::chain(&error)),
+            Err(error) => told(error.to_string()),
+        }
+    }
+}
+
 /// Processes that stand still until this is thawed or dropped.
 struct Frozen(Option<onggi_cgroup::Group>);
 

@@ -381,6 +381,87 @@ fn stopped_containers_take_and_give() -> Result<()> {
     daemon.clean()
 }
 
+/// Volumes of a container that does not run are where they would be, those that have to be mounted too.
+#[test]
+fn stopped_containers_show_their_volumes() -> Result<()> {
+    let daemon = daemon()?;
+    let create = [
+        "volume",
+        "create",
+        "--opt",
+        "type=tmpfs",
+        "--opt",
+        "device=tmpfs",
+        "mounted",
+    ];
+    daemon.cli(&create)?.ok()?;
+    let fill = [
+        "run",
+        "--rm",
+        "-v",
+        "plain:/v",
+        "busybox",
+        "sh",
+        "-c",
+        "mkdir /v/sub; echo deep > /v/sub/f; echo x > /v/f",
+    ];
+    daemon.cli(&fill)?.ok()?;
+    let sub = "type=volume,source=plain,target=/sub,volume-subpath=sub";
+    let image = "type=image,source=busybox,target=/image";
+    let create = [
+        "create",
+        "--name",
+        "box1",
+        "-v",
+        "plain:/v",
+        "-v",
+        "plain:/fixed:ro",
+        "-v",
+        "mounted:/m",
+        "--mount",
+        sub,
+        "--mount",
+        image,
+        "busybox",
+        "cat",
+        "/v/new",
+    ];
+    daemon.cli(&create)?.ok()?;
+    for (path, expected) in [
+        ("/v/f", "f"),
+        ("/sub/f", "f"),
+        ("/image/etc/passwd", "passwd"),
+    ] {
+        let (status, _, list) = get(&daemon, "box1", path)?;
+        let found = status == 200 && list.len() == 1 && list[0].ends_with(expected);
+        ensure!(found, "{path}: {status} {list:?}");
+    }
+    let file = tar_of(&[Entry::File("new".to_owned(), 0o644, b"text\n".to_vec())])?;
+    for (path, status) in [
+        ("/v", 200),
+        ("/m", 200),
+        ("/sub", 200),
+        ("/fixed", 400),
+        ("/image/etc", 400),
+    ] {
+        let answer = put(&daemon, "box1", &format!("path={path}"), &file)?;
+        ensure!(
+            answer.status == status,
+            "{path}: {} {}",
+            answer.status,
+            answer.text()
+        );
+    }
+    ensure!(fs::read(daemon.data_root().join("volumes/plain/_data/new"))? == b"text\n");
+    // What was mounted for that is not any more.
+    ensure!(!fs::exists(
+        daemon.data_root().join("volumes/mounted/_data/new")
+    )?);
+    let output = daemon.cli(&["start", "-a", "box1"])?;
+    ensure!(output.ok()? == "text", "{output:?}");
+    daemon.clean()
+}
+
 /// A client that goes away in the middle stops the work, both ways, and nothing else.
 #[test]
 fn a_client_that_leaves_stops_the_work() -> Result<()> {

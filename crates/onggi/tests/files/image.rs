@@ -349,3 +349,29 @@ fn layers_are_exact() -> Result<()> {
     );
     daemon.clean()
 }
+
+/// A daemon that dies in the middle of a commit leaves a container that stands still; the next one lets it go on.
+#[test]
+fn a_commit_that_broke_off_leaves_nothing_frozen() -> Result<()> {
+    let mut daemon = daemon()?;
+    sleeper(&daemon, "box1", &[], "true")?;
+    let inspect = daemon.get("/containers/box1/json")?.ok()?.json()?;
+    let id = inspect["Id"].as_str().context("Id")?;
+    let freezers = [
+        (
+            format!("/sys/fs/cgroup/freezer/onggi/{id}/freezer.state"),
+            "FROZEN",
+        ),
+        (format!("/sys/fs/cgroup/onggi/{id}/cgroup.freeze"), "1"),
+    ];
+    let there = freezers
+        .iter()
+        .find(|(path, _)| fs::exists(path).unwrap_or(false));
+    let (path, frozen) = there.context("a freezer")?;
+    daemon.kill()?;
+    fs::write(path, frozen)?;
+    daemon.run()?;
+    let seen = daemon.cli(&["exec", "box1", "echo", "alive"])?;
+    ensure!(seen.ok()? == "alive", "{seen:?}");
+    daemon.clean()
+}
