@@ -7,6 +7,7 @@ mod conflicts; // what cannot go together
 mod exec; // further processes
 mod inspect; // the document beside Docker's
 mod rows; // flag -> check
+mod runtime; // other runtimes
 mod shared; // namespaces of other containers
 mod streams; // flags about streams, names and lives
 
