@@ -233,14 +233,9 @@ fn live(s: &Settings) -> Result<Live> {
         if text.path.as_os_str().is_empty() {
             return invalid(format!("runtimes: {name}: \"path\" is missing"));
         }
-        if !text.runtime_args.is_empty() {
-            return invalid(format!(
-                "runtimes: {name}: runtimeArgs are not there yet: name a script with \"path\" that adds them"
-            ));
-        }
         let runtime = Runtime {
             path: text.path.clone(),
-            args: Vec::new(),
+            args: text.runtime_args.clone(),
         };
         runtimes.insert(name.clone(), runtime);
     }

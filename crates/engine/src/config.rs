@@ -159,9 +159,9 @@ impl Live {
         )))
     }
 
-    /// The program of a runtime that is not built in.
-    pub(crate) fn runtime_path(&self, name: &str) -> Option<PathBuf> {
-        self.runtimes.get(name).map(|runtime| runtime.path.clone())
+    /// A runtime that is not built in: its program, and what comes before the command.
+    pub(crate) fn runtime(&self, name: &str) -> Runtime {
+        self.runtimes.get(name).cloned().unwrap_or_default()
     }
 
     /// Whether there is a runtime of this name.

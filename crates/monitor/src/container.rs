@@ -182,8 +182,9 @@ impl Container {
         init: Option<OwnedFd>,
     ) -> Result<(u32, Option<OwnedFd>), Failure> {
         let program = launch.runtime.take().unwrap_or_default();
+        let args = std::mem::take(&mut launch.runtime_args);
         let bundle = launch.exit_file.with_file_name("bundle");
-        let foreign = Foreign::new(program, &launch.id, bundle)?;
+        let foreign = Foreign::new(program, args, &launch.id, bundle)?;
         let foreign = self.foreign.insert(foreign);
         let linux = launch.spec.linux.as_ref();
         let group = linux.and_then(|linux| linux.cgroups_path.clone());

@@ -24,6 +24,8 @@ const INIT: &str = "/sbin/docker-init";
 #[derive(Debug)]
 pub(crate) struct Foreign {
     program: PathBuf,
+    /// Before the command.
+    args: Vec<String>,
     id: String,
     bundle: PathBuf,
     /// The bundle, for socket paths that are never too long.
@@ -46,7 +48,12 @@ pub(crate) struct Made {
 
 impl Foreign {
     /// Makes the bundle: nothing of the container exists yet.
-    pub(crate) fn new(program: PathBuf, id: &str, bundle: PathBuf) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        program: PathBuf,
+        args: Vec<String>,
+        id: &str,
+        bundle: PathBuf,
+    ) -> Result<Self, Failure> {
         bundle::remove(&bundle); // what a crash may have left
         fs::create_dir_all(&bundle)
             .and_then(|()| fs::set_permissions(&bundle, fs::Permissions::from_mode(0o700)))
@@ -56,6 +63,7 @@ impl Foreign {
             .map_err(Failure::while_doing("taking up processes"))?;
         Ok(Self {
             program,
+            args,
             id: id.to_owned(),
             directory: fs::File::open(&bundle).map_err(Failure::while_doing("the bundle"))?,
             bundle,
@@ -142,6 +150,7 @@ impl Foreign {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
+            .args(&self.args)
             .arg("--root")
             .arg(self.bundle.join("state"))
             .arg("--log")

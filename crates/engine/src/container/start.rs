@@ -187,6 +187,7 @@ impl Engine {
             (true, false) => StdinMode::Open,
             (true, true) => StdinMode::Once,
         };
+        let runtime = self.live().runtime(&record.host_config.runtime);
         Ok(Launch {
             id: record.id.to_string(),
             spec: spec::build(self, record)?,
@@ -199,7 +200,8 @@ impl Engine {
             log: self.log(record)?.record,
             exit_file: self.exit_file(&record.id),
             monitor_cgroup: Some(crate::MONITORS_CGROUP.to_owned()),
-            runtime: self.live().runtime_path(&record.host_config.runtime),
+            runtime: Some(runtime.path).filter(|path| !path.as_os_str().is_empty()),
+            runtime_args: runtime.args,
         })
     }
 

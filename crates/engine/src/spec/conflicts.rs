@@ -57,6 +57,12 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<()> {
             "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
         ));
     }
+    if !host.cgroup.is_empty() {
+        return Err(Error::invalid(format!(
+            "invalid Cgroup: {}: containers cannot share a control group; use CgroupParent",
+            host.cgroup
+        )));
+    }
     names(config)?;
     if host
         .annotations

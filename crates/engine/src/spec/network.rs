@@ -39,21 +39,21 @@ impl Mode {
 /// What a container needs of the network part; `None` where it has no endpoint of its own.
 pub(crate) fn request(record: &Record) -> Result<Option<EndpointRequest>> {
     let host = &record.host_config;
-    match Mode::of(host) {
-        Mode::Host | Mode::None | Mode::Container(_) => return Ok(None),
-        Mode::Named(name) => {
-            return Err(Error::not_implemented(format!(
-                "network {name}: user networks are not there yet; use bridge, host, none or container:NAME"
-            )));
-        }
-        Mode::Bridge => {}
+    let mode = Mode::of(host);
+    if let Mode::Named(name) = &mode {
+        return Err(unknown(name));
+    }
+    if !record.config.mac_address.is_empty() {
+        return Err(Error::not_implemented(
+            "a MAC address of one's own (--mac-address) is not there yet; leave it away",
+        ));
     }
     let endpoints = record.networking.endpoints_config.iter().flatten();
     for (name, settings) in endpoints {
-        if name != "bridge" && name != "default" {
-            return Err(Error::not_implemented(format!(
-                "network {name}: user networks are not there yet; use bridge, host, none or container:NAME"
-            )));
+        let known =
+            ["bridge", "default"].contains(&name.as_str()) || name.starts_with("container:");
+        if !known && *name != host.network_mode {
+            return Err(unknown(name));
         }
         let Some(settings) = settings else { continue };
         if settings.asks_for_something() {
@@ -62,12 +62,21 @@ pub(crate) fn request(record: &Record) -> Result<Option<EndpointRequest>> {
             ));
         }
     }
+    if mode != Mode::Bridge || record.config.network_disabled {
+        return Ok(None);
+    }
     Ok(Some(EndpointRequest {
         network: "bridge".to_owned(),
         name: record.name.clone(),
         ports: ports(record)?,
         ..EndpointRequest::default()
     }))
+}
+
+fn unknown(name: &str) -> Error {
+    Error::not_implemented(format!(
+        "network {name}: user networks are not there yet; use bridge, host, none or container:NAME"
+    ))
 }
 
 /// The ports to publish: those bound, and with `-P` each exposed one at a free port.

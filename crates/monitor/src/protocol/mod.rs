@@ -197,6 +197,9 @@ pub struct Launch {
     /// Another OCI runtime to use.
     #[serde(default)]
     pub runtime: Option<PathBuf>,
+    /// Its arguments before the command.
+    #[serde(default)]
+    pub runtime_args: Vec<String>,
     /// The control group the monitor itself moves to; the daemon has made it.
     #[serde(default)]
     pub monitor_cgroup: Option<String>,

@@ -127,6 +127,7 @@ impl Monitor {
             log: self.log(),
             exit_file: self.exit_file(),
             runtime: None,
+            runtime_args: Vec::new(),
             monitor_cgroup: None,
         }
     }

@@ -163,6 +163,30 @@ fn what_is_given_up_is_said() -> Result<()> {
     daemon.clean()
 }
 
+/// No network at all, and limits in the container's own hand only where they are its own.
+#[test]
+fn network_disabled_and_writable_groups() -> Result<()> {
+    let daemon = daemon()?;
+    let script = "ls /sys/class/net | grep -c eth";
+    let body = json!({"Image": "busybox", "NetworkDisabled": true, "Cmd": ["sh", "-c", script]});
+    let id = daemon.run_container(&body)?;
+    daemon.cli(&["wait", &id])?.ok()?;
+    ensure!(daemon.cli(&["logs", &id])?.ok()? == "0");
+    if is_dockerd(&daemon) {
+        return Ok(());
+    }
+    let flags = ["--security-opt", "writable-cgroups=true"];
+    let output = crate::run(&daemon, &flags, "mkdir /sys/fs/cgroup/x && echo made")?;
+    if crate::is_v2() {
+        ensure!(output.ok()? == "made", "{output:?}");
+    } else {
+        ensure!(output.stderr.contains("needs cgroup v2"), "{output:?}");
+    }
+    let mac = json!({"Image": "busybox", "MacAddress": "02:42:ac:11:00:09"});
+    ensure!(daemon.post("/v1.43/containers/create", &mac)?.status == 501);
+    daemon.clean()
+}
+
 /// Rights that the daemon lacks cost a warning, not the container.
 #[test]
 fn what_may_not_be_raised_is_lowered_with_a_warning() -> Result<()> {

@@ -165,7 +165,7 @@ pub(crate) const ROWS: &[Row] = &[
         &["--cpu-shares", "300"],
         Limit("cpu", "cpu.shares", "300"),
     ),
-    row(
+    ours(
         "--cpu-shares",
         &["-c", "1"],
         Limit("cpu", "cpu.shares", "2"),

@@ -18,7 +18,7 @@ fn daemon() -> Result<Option<Daemon>> {
         return Ok(None);
     }
     daemon.stop()?;
-    let config = json!({"runtimes": {"other": {"path": runc}}});
+    let config = json!({"runtimes": {"other": {"path": runc, "runtimeArgs": ["--debug"]}}});
     fs::write(daemon.path("daemon.json"), config.to_string())?;
     daemon.run()?;
     Ok(Some(daemon))
