@@ -216,7 +216,8 @@ fn attempt(
 
 /// Whether what was not found is the image, and not a container or network that the request names.
 fn names_image(error: &onggi_client::Error) -> bool {
-    error.message().to_lowercase().contains("no such image")
+    let message = error.message().to_lowercase();
+    message.contains("no such image") || message.contains("does not match the specified platform")
 }
 
 fn pull(

@@ -44,6 +44,9 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     }
     let client = cli.client()?;
     let signal = matches.text("signal").to_owned();
+    if matches.given("time") {
+        cli.line("Flag --time has been deprecated, use --timeout instead")?;
+    }
     let timeout = matches.int("timeout").or_else(|| matches.int("time"));
     super::each(cli, &matches.args, |cli, name| {
         cli.block_on(client.container_stop(name, &signal, timeout))??;

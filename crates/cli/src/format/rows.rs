@@ -81,9 +81,16 @@ impl<R: Clone + Send + Sync> List<'_, R> {
     /// Checks a template against the columns before anything is asked of the daemon; tells whether it uses `field`.
     pub(crate) fn check(&self, format: &str, field: &str, sample: &R) -> Result<bool> {
         let (_, source) = self.source(format);
-        let template = Template::parse(&source)
-            .map_err(|error| Error::new(format!("failed to parse template: {error}")))?;
-        template
+        let failed = |error| Error::new(format!("failed to parse template: {error}"));
+        let template = Template::parse(&source).map_err(failed)?;
+        // Errors count from the beginning of what was typed.
+        let typed = if source == format || !format.starts_with("table ") {
+            Template::parse(&source)
+        } else {
+            Template::parse(format)
+        };
+        typed
+            .map_err(failed)?
             .render(&self.data(sample))
             .map_err(|error| Error::new(format!("failed to execute template: {error}")))?;
         Ok(template.uses(field))

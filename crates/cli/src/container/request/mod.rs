@@ -45,7 +45,7 @@ pub(crate) fn create_request(
     let attach_stdin = attached("stdin") || interactive;
     validate(matches)?;
 
-    let (binds, volumes) = volumes(matches);
+    let (binds, volumes) = volumes(matches)?;
     let mut config = Config {
         hostname: matches.text("hostname").to_owned(),
         domainname: matches.text("domainname").to_owned(),
@@ -77,7 +77,10 @@ pub(crate) fn create_request(
 
     let (add, drop) = security::capabilities(matches);
     // Since 1.44 the endpoint has the MAC address, before that the container.
-    let mac = matches.text("mac-address");
+    let mac = matches.text("mac-address").trim();
+    if !mac.is_empty() && !is_mac(mac) {
+        return Err(Error::new(format!("{mac} is not a valid mac address")));
+    }
     let (own_mac, endpoint_mac) = if version < Version(1, 44) {
         (mac, "")
     } else {
@@ -194,22 +197,53 @@ fn validate(matches: &Matches) -> Result<()> {
 }
 
 /// `-v`: those with a source are binds, those without anonymous volumes.
-fn volumes(matches: &Matches) -> (Vec<String>, BTreeMap<String, Empty>) {
+fn volumes(matches: &Matches) -> Result<(Vec<String>, BTreeMap<String, Empty>)> {
     let mut binds = Vec::new();
     let mut anonymous = BTreeMap::new();
     for spec in matches.all("volume") {
-        let mut parts = spec.split(':');
-        let (first, second) = (parts.next().unwrap_or_default(), parts.next());
-        match second {
-            Some(target) if !(first.is_empty() && target.is_empty()) => {
-                binds.push(expand(spec));
-            }
-            _ => {
-                anonymous.insert(spec.to_owned(), Empty);
-            }
+        if spec.is_empty() {
+            return Err(Error::new("invalid empty volume spec"));
+        }
+        if sections(spec)? == 1 {
+            anonymous.insert(spec.to_owned(), Empty);
+        } else {
+            binds.push(expand(spec));
         }
     }
-    (binds, anonymous)
+    Ok((binds, anonymous))
+}
+
+/// How many sections a value of `--volume` has, at most three. One letter before a colon is a drive of Windows.
+fn sections(spec: &str) -> Result<usize> {
+    let wrong = |reason: &str| Err(Error::new(format!("invalid spec: {spec}: {reason}")));
+    if spec.len() <= 2 {
+        return Ok(1);
+    }
+    let drive = spec.as_bytes()[0].is_ascii_alphabetic() && spec.as_bytes()[1] == b':';
+    let rest = if drive { &spec[2..] } else { spec };
+    let mut count = 0;
+    for section in rest.split(':') {
+        if count == 3 {
+            return wrong("too many colons");
+        }
+        if section.is_empty() && !(drive && count == 0) {
+            return wrong("empty section between colons");
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Whether a text is a hardware address, as Go reads them: pairs of digits with colons or dashes, fours with dots.
+pub(super) fn is_mac(text: &str) -> bool {
+    let groups = |separator: char, digits: usize, counts: [usize; 3]| {
+        let groups: Vec<&str> = text.split(separator).collect();
+        counts.contains(&groups.len())
+            && groups
+                .iter()
+                .all(|group| group.len() == digits && group.chars().all(|c| c.is_ascii_hexdigit()))
+    };
+    groups(':', 2, [6, 8, 20]) || groups('-', 2, [6, 8, 20]) || groups('.', 4, [3, 4, 10])
 }
 
 /// A source that begins with a dot means a path seen from here.

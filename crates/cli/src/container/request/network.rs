@@ -110,6 +110,12 @@ pub(super) fn options(matches: &Matches, mac: &str) -> Result<Networks> {
                 "conflicting options: cannot attach both user-defined and non-user-defined network-modes",
             ));
         }
+        if !attachment.mac.is_empty() && !super::is_mac(&attachment.mac) {
+            return Err(Error::new(format!(
+                "{} is not a valid mac address",
+                attachment.mac
+            )));
+        }
         if index == 0 {
             first(matches, mac, &mut attachment)?;
             networks.mode = attachment.target.clone();
