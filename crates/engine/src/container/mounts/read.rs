@@ -138,7 +138,7 @@ fn read_mount(mount: &Mount, context: &Context<'_>) -> Result<Wanted> {
         }
     }
     let what = match kind {
-        "bind" => bind_mount(mount, context),
+        "bind" => bind_mount(mount),
         "volume" => volume_mount(mount),
         "tmpfs" => tmpfs_mount(mount),
         "image" => image_mount(mount, context),
@@ -147,6 +147,10 @@ fn read_mount(mount: &Mount, context: &Context<'_>) -> Result<Wanted> {
         }
         _ => Err("mount type unknown".to_owned()),
     };
+    let mut what = what.map_err(invalid)?;
+    if let What::Bind(bind) = &mut what {
+        bind.propagation = propagation(Some(&bind.propagation), &bind.source, context)?;
+    }
     Ok(Wanted {
         target,
         mode: match kind {
@@ -154,13 +158,13 @@ fn read_mount(mount: &Mount, context: &Context<'_>) -> Result<Wanted> {
             _ => String::new(),
         },
         readonly: mount.read_only || kind == "image",
-        what: what.map_err(invalid)?,
+        what,
     })
 }
 
 type Found = std::result::Result<What, String>;
 
-fn bind_mount(mount: &Mount, context: &Context<'_>) -> Found {
+fn bind_mount(mount: &Mount) -> Found {
     const PROPAGATIONS: [&str; 7] = [
         "", "private", "rprivate", "shared", "rshared", "slave", "rslave",
     ];
@@ -196,7 +200,7 @@ fn bind_mount(mount: &Mount, context: &Context<'_>) -> Found {
     }
     Ok(What::Bind(Bind {
         source: mount.source.clone(),
-        propagation: propagation(Some(asked), &mount.source, context).map_err(|e| e.to_string())?,
+        propagation: asked.to_owned(),
         recursive: !options.non_recursive,
         recursively_readonly: mount.read_only && !options.read_only_non_recursive,
         create: options.create_mountpoint,

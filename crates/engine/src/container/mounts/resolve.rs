@@ -22,7 +22,11 @@ pub(crate) fn resolve(engine: &Engine, config: &Config, host: &HostConfig) -> Re
     let mut all = Vec::new();
     for spec in host.volumes_from.iter().flatten() {
         let (id, writable) = read::volumes_from(spec)?;
-        let other = engine.inner.containers.find(id)?.record();
+        // Not 404: to clients that would be the image.
+        let other = engine.inner.containers.find(id);
+        let other = other
+            .map_err(|fault| Error::invalid(fault.to_string()))?
+            .record();
         for wanted in other.wanted.iter().filter_map(|w| inherit(w, writable)) {
             put(&mut all, wanted);
         }
