@@ -1,6 +1,6 @@
 //! The archive endpoint: what is at a path, a tar of it, a tar unpacked there.
 
-use crate::{daemon, everywhere, listing, put, sleeper};
+use crate::{both, daemon, listing, put, sleeper};
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Entry, Layer, Request, Subject};
 use std::fs;
@@ -50,7 +50,7 @@ fn base64(text: &str) -> Result<Vec<u8>> {
 /// Running and stopped, the same paths give the same archives, on dockerd too.
 #[test]
 fn paths_mean_what_they_mean_to_docker() -> Result<()> {
-    everywhere(|daemon| {
+    both(|daemon| {
         let host = daemon.path("host");
         fs::create_dir(&host)?;
         fs::write(host.join("h"), "h")?;
@@ -160,7 +160,7 @@ fn tar_of(entries: &[Entry]) -> Result<Vec<u8>> {
 
 #[test]
 fn archives_are_unpacked_or_refused() -> Result<()> {
-    everywhere(|daemon| {
+    both(|daemon| {
         let host = daemon.path("host");
         fs::create_dir(&host)?;
         let (fixed, free) = (

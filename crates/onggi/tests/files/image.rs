@@ -1,6 +1,6 @@
 //! What a container changed: told by `diff`, taken along by `commit`, packed by `export`.
 
-use crate::{daemon, everywhere, listing, sleeper};
+use crate::{both, daemon, everywhere, listing, sleeper};
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Entry, Image, Layer, Subject};
 use serde_json::Value;
@@ -11,7 +11,7 @@ const CHANGES: &str = "rm /etc/group; echo a > /a; ln /a /b; mkdir /x; echo 1 > 
 
 #[test]
 fn diff_tells_what_docker_tells() -> Result<()> {
-    everywhere(|daemon| {
+    both(|daemon| {
         let (host, file) = (daemon.path("host"), daemon.path("file"));
         fs::create_dir(&host)?;
         fs::write(&file, "")?;

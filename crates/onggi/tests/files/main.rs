@@ -20,33 +20,45 @@ fn daemon() -> Result<Daemon> {
     Ok(daemon)
 }
 
-/// Does a test on our daemon with our CLI and docker's, and on dockerd with docker's, as far as they are here.
+/// Does a test on our daemon and on dockerd, with our CLI and docker's, as far as they are here.
 fn everywhere(test: impl Fn(&Daemon) -> Result<()>) -> Result<()> {
-    let docker = PathBuf::from("/usr/local/bin/docker");
-    let mut pairs = vec![(Subject::Onggi, Client::Onggi)];
-    if docker.exists() {
-        pairs.push((Subject::Onggi, Client::Docker(docker.clone())));
-        if Path::new("/usr/sbin/dockerd").exists() {
-            pairs.push((Subject::Dockerd, Client::Docker(docker)));
-        }
-    } else {
-        eprintln!("no docker CLI is installed: onggi alone");
+    let docker = Client::Docker(PathBuf::from(DOCKER));
+    on(Subject::Onggi, Client::Onggi, &test)?;
+    on(Subject::Onggi, docker.clone(), &test)?;
+    on(Subject::Dockerd, docker, &test)?;
+    on(Subject::Dockerd, Client::Onggi, &test)
+}
+
+/// Does a test that is about the API on our daemon and on dockerd.
+fn both(test: impl Fn(&Daemon) -> Result<()>) -> Result<()> {
+    on(Subject::Onggi, Client::Onggi, &test)?;
+    on(Subject::Dockerd, Client::Onggi, &test)
+}
+
+const DOCKER: &str = "/usr/local/bin/docker";
+
+fn on(subject: Subject, client: Client, test: impl Fn(&Daemon) -> Result<()>) -> Result<()> {
+    let name = format!("{subject:?} with {client:?}");
+    let missing = match (&subject, &client) {
+        (_, Client::Docker(path)) if !path.exists() => Some("docker CLI"),
+        (Subject::Dockerd, _) if !Path::new("/usr/sbin/dockerd").exists() => Some("dockerd"),
+        _ => None,
+    };
+    if let Some(missing) = missing {
+        eprintln!("{name}: skipped, no {missing} is installed");
+        return Ok(());
     }
-    for (subject, client) in pairs {
-        let name = format!("{subject:?} with {client:?}");
-        let daemon = Daemon::start_with(DaemonOptions {
-            subject: Some(subject),
-            client: Some(client),
-            ..DaemonOptions::default()
-        })?;
-        let run = || {
-            daemon.load_busybox()?;
-            test(&daemon)?;
-            daemon.clean()
-        };
-        run().with_context(|| name)?;
-    }
-    Ok(())
+    let daemon = Daemon::start_with(DaemonOptions {
+        subject: Some(subject),
+        client: Some(client),
+        ..DaemonOptions::default()
+    })?;
+    let run = || {
+        daemon.load_busybox()?;
+        test(&daemon)?;
+        daemon.clean()
+    };
+    run().with_context(|| name)
 }
 
 /// Runs a container that does `script` and then sleeps; returns when the script is done.
