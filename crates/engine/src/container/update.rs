@@ -5,6 +5,7 @@ use onggi_api::container::{Resources, RestartPolicyMode, UpdateRequest, UpdateRe
 use super::Record;
 use super::record::Status;
 use crate::error::{Error, Result};
+use crate::spec::checks::{self, Asked};
 use crate::{Engine, spec};
 
 impl Engine {
@@ -16,7 +17,7 @@ impl Engine {
     pub async fn container_update(
         &self,
         id: &str,
-        request: UpdateRequest,
+        mut request: UpdateRequest,
     ) -> Result<UpdateResponse> {
         let container = self.inner.containers.find(id)?;
         let cannot =
@@ -31,15 +32,15 @@ impl Engine {
                 "container is marked for removal and cannot be \"update\"",
             )));
         }
-        check_alone(&before, &request)?;
+        let parent = self.inner.cgroups.open(crate::CGROUP_PARENT);
+        let known = parent.map(|group| group.features()).unwrap_or_default();
+        let mut warnings = checks::resources(&mut request.resources, &known, Asked::Change)?;
         let after = merged(&before, &request).map_err(cannot)?;
         super::create::check_restart_policy(&after.host_config)?;
-        spec::limits::check(&after)?;
-        let mut warnings = Vec::new();
         if before.state.is_running() {
             let limits = limits(&after)?;
             let applied = self.with_group(&before, move |group| group.update(&limits));
-            warnings = applied.await.map_err(cannot)?;
+            warnings.extend(applied.await.map_err(cannot)?);
         }
         let host_config = after.host_config;
         self.commit(&container, |record| record.host_config = host_config)
@@ -49,18 +50,6 @@ impl Engine {
             warnings: (!warnings.is_empty()).then_some(warnings),
         })
     }
-}
-
-/// Refuses what could not be whatever was there before.
-fn check_alone(record: &Record, request: &UpdateRequest) -> Result<()> {
-    let mut alone = record.clone();
-    let resources = &mut alone.host_config.resources;
-    *resources = request.resources.clone();
-    if resources.memory == 0 {
-        // The limit of swap is checked against that of memory, which is another one's.
-        resources.memory_swap = 0;
-    }
-    spec::limits::check(&alone)
 }
 
 /// What the kernel is told: the limits as they are to be, devices aside.

@@ -16,7 +16,6 @@ pub(crate) enum Asked {
     /// By `create`.
     New,
     /// By `update`, over limits that are there.
-    #[expect(dead_code, reason = "the verb `update` checks with the same words")]
     Change,
 }
 

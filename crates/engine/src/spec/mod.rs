@@ -4,7 +4,7 @@
 //! look at their sources.
 
 mod cdi;
-mod checks;
+pub(crate) mod checks;
 pub(crate) mod conflicts;
 mod defaults;
 pub(crate) mod limits;

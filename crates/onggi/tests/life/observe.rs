@@ -132,6 +132,7 @@ fn the_command_line_shows_stats() -> Result<()> {
     live.expect("one")?;
     sleeper(&daemon, "three")?;
     live.expect("three")?;
+    drop(live);
     daemon.clean()
 }
 
