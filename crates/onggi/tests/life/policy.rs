@@ -79,7 +79,8 @@ fn begin(daemon: &Daemon, name: &str, row: &Row) -> Result<()> {
     });
     run(daemon, name, &body)?;
     wait_until("its first run to be counted", LIMIT, || {
-        control.join(name).exists().then_some(())
+        let runs = fs::read_to_string(control.join(name)).ok()?;
+        (!runs.is_empty()).then_some(())
     })?;
     match end {
         End::Stop => act(daemon, name, "stop")?.ok().map(drop),
