@@ -303,3 +303,27 @@ async fn a_hijacked_connection_is_closed_by_halves() {
     assert_eq!(all, b"first;to the end");
     std::fs::remove_file(path).unwrap();
 }
+
+#[tokio::test]
+async fn headers_of_the_configuration_go_with_every_request() {
+    let path = socket("headers");
+    serve(&path, "1.41", |head, _| {
+        let sent = head.to_lowercase().contains("x-meta: a b");
+        json("200 OK", &sent.to_string())
+    });
+    let options = Options {
+        headers: vec![("X-Meta".to_owned(), "a b".to_owned())],
+        ..Options::default()
+    };
+    let client = Client::new(Endpoint::Unix(path.clone()), options).unwrap();
+    let sent: bool = client
+        .get("/info")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert!(sent);
+    std::fs::remove_file(path).unwrap();
+}

@@ -72,7 +72,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     };
     let mut lines = String::new();
     for (word, about) in candidates(cli, before, typed) {
-        if word.starts_with(typed) {
+        if fits(&word, typed) {
             lines.push_str(&word);
             if !about.is_empty() {
                 lines.push('\t');
@@ -84,6 +84,14 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     cli.print(&lines)?;
     Ok(0)
 }
+
+/// Whether a word may stand for what was typed; files are looked for by the script.
+fn fits(word: &str, typed: &str) -> bool {
+    word == FILES || word.starts_with(typed)
+}
+
+/// Asks the script for names of files.
+const FILES: &str = "\u{1}files";
 
 type Candidates = Vec<(String, &'static str)>;
 
@@ -226,7 +234,7 @@ fn answer(cli: &mut Cli, complete: Complete) -> Candidates {
     match complete {
         Complete::Nothing => Vec::new(),
         // The script completes files itself.
-        Complete::Files => vec![("\u{1}files".to_owned(), "")],
+        Complete::Files => vec![(FILES.to_owned(), "")],
         Complete::Words(words) => words.iter().map(|word| ((*word).to_owned(), "")).collect(),
         Complete::Containers => names(cli, true),
         Complete::Running => names(cli, false),
@@ -327,7 +335,7 @@ mod tests {
         let all = candidates(&mut cli, before, typed);
         all.into_iter()
             .map(|(word, _)| word)
-            .filter(|word| word.starts_with(typed.as_str()))
+            .filter(|word| fits(word, typed))
             .collect()
     }
 
@@ -340,7 +348,7 @@ mod tests {
         assert_eq!(complete(&["run", "--pull", "a"]), ["always"]);
         assert_eq!(complete(&["run", "--pull=a"]), ["--pull=always"]);
         assert_eq!(complete(&["kill", "-s", "HU"]), ["HUP"]);
-        assert_eq!(complete(&["load", "-i", ""]), ["\u{1}files"]);
+        assert_eq!(complete(&["load", "-i", "/tmp"]), [FILES]);
         assert!(complete(&["nonsense", ""]).is_empty());
     }
 }
