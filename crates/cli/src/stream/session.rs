@@ -88,8 +88,9 @@ pub(crate) async fn run(connection: Hijacked, streams: Streams) -> Result<End> {
             },
         }
     };
-    drop(raw);
     let written = output.finish().await;
+    // Not before all is written: a terminal in its usual mode would put a carriage return before every line's end.
+    drop(raw);
     let end = end?;
     written?;
     Ok(end)
