@@ -83,7 +83,7 @@ fn details_are_tag_labels_and_variables() -> Result<()> {
         "hello",
     ])?;
     said.ok()?;
-    let said = daemon.cli(&["logs", "--details", "d"])?;
+    let said = daemon.cli(&["logs", "--details", "details"])?;
     ensure!(
         said.ok()? == "APP=x,APPS=y,tag=details/busybox,team=kiln hello",
         "{said:?}"
