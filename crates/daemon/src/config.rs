@@ -159,10 +159,9 @@ mod tests {
         let matches = crate::flags::command().try_get_matches_from([&["onggid"], args].concat());
         let matches = matches.map_err(|e| e.to_string())?;
         let mut flags = Flags::read(&matches).map_err(|e| onggi_model::chain(&e))?;
-        let dir = std::env::temp_dir().join(format!("onggi-config-{}", std::process::id()));
-        std::fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
         let hash = json.len() * 1000 + args.concat().len();
-        let path = dir.join(format!("{hash}.json"));
+        let name = format!("onggi-config-{}-{hash}.json", std::process::id());
+        let path = std::env::temp_dir().join(name);
         std::fs::write(&path, json).map_err(|e| e.to_string())?;
         flags.config_file = Some(path.clone());
         let config = Config::load(&flags).map_err(|e| onggi_model::chain(&e));
