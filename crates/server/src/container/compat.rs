@@ -57,7 +57,7 @@ pub(crate) fn inspect(inspect: &Inspect, version: ApiVersion) -> Value {
         fields.shift_remove("ImageManifestDescriptor");
     }
     if before(52) {
-        legacy_network(fields);
+        legacy_network(fields, before(44));
         if let Some(storage) = fields.shift_remove("Storage")
             && !fields.contains_key("GraphDriver")
         {
@@ -101,8 +101,8 @@ fn short_id_as_alias(fields: &mut Map<String, Value>, inspect: &Inspect) {
     }
 }
 
-/// The address on the default bridge was repeated beside the networks.
-fn legacy_network(fields: &mut Map<String, Value>) {
+/// The address on the default bridge was repeated beside the networks; long ago also where there was none.
+fn legacy_network(fields: &mut Map<String, Value>, always: bool) {
     const REPEATED: [&str; 8] = [
         "EndpointID",
         "Gateway",
@@ -123,7 +123,14 @@ fn legacy_network(fields: &mut Map<String, Value>) {
         .get("Networks")
         .and_then(|networks| networks.get("bridge"))
         .cloned()
-        .unwrap_or_else(|| serde_json::to_value(EndpointSettings::default()).unwrap_or_default());
+        .or_else(|| {
+            serde_json::to_value(EndpointSettings::default())
+                .ok()
+                .filter(|_| always)
+        });
+    let Some(bridge) = bridge else {
+        return;
+    };
     for key in REPEATED {
         settings.insert(key.to_owned(), bridge[key].clone());
     }
