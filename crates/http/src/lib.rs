@@ -7,6 +7,7 @@ pub mod body; // bodies: whole, streamed, bounded
 mod connect; // the client's side of a connection
 mod hijack; // connections that stop being HTTP
 mod listen; // sockets that accept
+mod patient; // clients that have said all they will say
 mod program; // programs that are connections
 mod query; // what follows the question mark
 mod route; // the table of routes

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::hijack::{Hijacked, Takeover, head_of};
 use crate::listen::Accepted;
+use crate::patient::{Patient, Requests};
 use crate::{Listener, Request, Response, Stream};
 
 /// How long a client may take between its requests or for the head of one.
@@ -126,15 +127,17 @@ where
 {
     let (send, mut taken) = oneshot::channel::<Taken>();
     let send = Arc::new(Mutex::new(Some(send)));
+    let requests = Requests::default();
     let service = service_fn(|mut request: Request| {
         request.extensions_mut().insert(peer);
+        let running = requests.begin();
         let answer = handler(request);
         let send = send.clone();
         // Boxed, because hyper must not care where it lies.
         Box::pin(async move {
             let response = answer.await;
             let Some(takeover) = response.extensions().get::<Takeover>().cloned() else {
-                return Ok::<_, Infallible>(response);
+                return Ok::<_, Infallible>(response.map(|body| running.until_sent(body)));
             };
             let taken = Taken {
                 head: head_of(&response),
@@ -152,7 +155,10 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .title_case_headers(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(
+            TokioIo::new(Patient::new(stream, requests.clone())),
+            service,
+        );
     let mut leaving = false;
     let taken = loop {
         tokio::select! {
@@ -160,7 +166,7 @@ where
             result = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
                 match result {
                     Ok(()) => {
-                        close(connection.into_parts().io.into_inner()).await;
+                        close(connection.into_parts().io.into_inner().into_stream()).await;
                     }
                     Err(error) => tracing::debug!(error = onggi_model::chain(&error), "connection"),
                 }
@@ -178,7 +184,7 @@ where
         }
     };
     let parts = connection.into_parts();
-    let mut stream = parts.io.into_inner();
+    let mut stream = parts.io.into_inner().into_stream();
     let Some(run) = taken.takeover.take() else {
         return;
     };

@@ -53,6 +53,15 @@ async fn handle(request: Request, waiting: Arc<AtomicUsize>) -> Response {
             });
             http::Response::new(body::channel(receive))
         }
+        "/slow" => {
+            // Both the head and the rest of the body come after a client's end would have been seen.
+            let pause = || tokio::time::sleep(Duration::from_millis(50));
+            pause().await;
+            http::Response::new(body::later(async move {
+                pause().await;
+                Bytes::from("late")
+            }))
+        }
         "/wait" => {
             waiting.fetch_add(1, Ordering::SeqCst);
             let _count = Count(waiting);
@@ -261,6 +270,23 @@ async fn a_body_that_nobody_reads_does_not_reset_the_connection() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("}"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_closed_its_half_gets_its_answer() {
+    let fixture = Fixture::new().await;
+    for (path, end) in [("/peer", "}"), ("/slow", "0\r\n\r\n")] {
+        let mut stream = fixture.connect().await;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with(end),
+            "{path}: {answer}"
+        );
+    }
 }
 
 #[tokio::test]
