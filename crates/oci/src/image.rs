@@ -71,6 +71,18 @@ pub mod media_type {
         matches!(name, MANIFEST | DOCKER_MANIFEST)
     }
 
+    /// Whether this is a layer that may not be given away: everyone fetches it from where it is.
+    #[must_use]
+    pub fn is_foreign(name: &str) -> bool {
+        matches!(
+            name,
+            LAYER_NONDISTRIBUTABLE
+                | LAYER_NONDISTRIBUTABLE_GZIP
+                | LAYER_NONDISTRIBUTABLE_ZSTD
+                | DOCKER_LAYER_FOREIGN_GZIP
+        )
+    }
+
     /// Whether this is the configuration of an image, not of some other artifact.
     #[must_use]
     pub fn is_image_config(name: &str) -> bool {

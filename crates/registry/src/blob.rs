@@ -13,7 +13,7 @@ use reqwest::{Response, StatusCode};
 use crate::client::{Source, hasher, is, pause};
 use crate::dial::{Failure, failure};
 use crate::error::Error;
-use crate::transport::{Ask, Rejected, shown};
+use crate::transport::{Ask, At, Rejected, Verb, shown};
 
 /// A transfer that moved this far since it last broke off counts as going well.
 const PROGRESS: u64 = 64 << 10;
@@ -173,11 +173,10 @@ impl Blob {
 
     async fn open(&mut self) -> Result<Response, Rejected> {
         let from = if self.whole_only { 0 } else { self.position };
+        let path = format!("{}/blobs/{}", self.source.path(), self.descriptor.digest);
         let ask = Ask {
-            head: false,
-            path: format!("{}/blobs/{}", self.source.path(), self.descriptor.digest),
-            accept: None,
             from,
+            ..Ask::new(Verb::Get, At::Path(path))
         };
         let endpoint = &self.source.endpoints[self.endpoint];
         let response = self

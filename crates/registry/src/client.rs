@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest as hash;
 use bytes::Bytes;
-use onggi_model::{Algorithm, Digest, ImageRef};
+use onggi_model::{Algorithm, Digest, ImageRef, Secret};
 use onggi_oci::image::{self, Descriptor, Parsed, media_type};
 use reqwest::Response;
 use reqwest::header::{self, HeaderMap};
@@ -17,9 +17,10 @@ use reqwest::header::{self, HeaderMap};
 use crate::auth::Auth;
 use crate::blob::{Blob, Chunk, Verify};
 use crate::config::Config;
-use crate::endpoint::{Endpoint, endpoints};
+use crate::endpoint::{self, Endpoint, endpoints};
 use crate::error::Error;
-use crate::transport::{Ask, Rejected, Transport, whole};
+use crate::push::Target;
+use crate::transport::{Ask, At, Rejected, Transport, Verb, whole};
 
 /// The most a manifest, index or configuration may have.
 pub const MANIFEST_LIMIT: u64 = image::MAX_DOCUMENT_SIZE;
@@ -143,6 +144,32 @@ impl Client {
             }
         }
         Err(source(0).name(outcome.into_error()))
+    }
+
+    /// Tries credentials at a registry: `host[:port]`, also as an address; nothing stands for Docker's own. Gives the
+    /// token that stands for the password from now on, empty where the registry makes none.
+    ///
+    /// # Errors
+    /// Unauthorized when they are not taken; Internal when the registry cannot be reached.
+    pub async fn login(&self, server: &str, auth: &Auth) -> Result<Secret<String>, Error> {
+        let transport = self.transport();
+        let endpoint = endpoint::login(&transport.checked, server, auth)
+            .await
+            .map_err(|_| Error::NoHost(server.to_owned()))?;
+        transport.login(&endpoint).await
+    }
+
+    /// The repository of a reference at its registry, to give it images. Mirrors are not asked.
+    ///
+    /// # Errors
+    /// InvalidParameter when the registry's name is no host.
+    pub async fn target(&self, reference: &ImageRef, auth: &Auth) -> Result<Target, Error> {
+        let transport = self.transport();
+        let mut all = endpoints(&transport.checked, reference, auth)
+            .await
+            .map_err(|_| no_host(reference))?;
+        let endpoint = all.pop().ok_or_else(|| no_host(reference))?;
+        Ok(Target::new(transport, endpoint, reference.clone()))
     }
 }
 
@@ -386,17 +413,17 @@ impl Source {
             media_type::DOCKER_MANIFEST_V1_SIGNED,
             "application/json",
         ];
+        let verb = if head { Verb::Head } else { Verb::Get };
+        let path = format!("{}/manifests/{name}", self.path());
         Ask {
-            head,
-            path: format!("{}/manifests/{name}", self.path()),
             accept: Some(accept.join(", ")),
-            from: 0,
+            ..Ask::new(verb, At::Path(path))
         }
     }
 }
 
 /// `Docker-Content-Digest`, when it can be read.
-fn said_digest(headers: &HeaderMap) -> Option<Digest> {
+pub(crate) fn said_digest(headers: &HeaderMap) -> Option<Digest> {
     headers
         .get("docker-content-digest")?
         .to_str()
@@ -426,7 +453,7 @@ pub(crate) fn is(digest: &Digest, finished: &hash::Digest) -> bool {
     Digest::from_bytes(digest.algorithm(), finished.as_ref()).is_ok_and(|actual| actual == *digest)
 }
 
-fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
+pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     let mut context = hasher(algorithm);
     context.update(bytes);
     // The length is the algorithm's own, so this is always a digest.

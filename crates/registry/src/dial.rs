@@ -6,6 +6,9 @@ use std::net::IpAddr;
 
 use url::Url;
 
+/// Silence in the middle of an exchange.
+const STALLED: &str = "net/http: timeout awaiting response from the registry";
+
 /// Why a request got no answer, or only the beginning of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -49,6 +52,13 @@ impl Failure {
         )
     }
 
+    pub(crate) fn stalled() -> Failure {
+        Failure {
+            text: STALLED.to_owned(),
+            sort: Sort::Stalled,
+        }
+    }
+
     pub(crate) fn broken(text: impl Into<String>) -> Failure {
         Failure {
             text: text.into(),
@@ -72,7 +82,7 @@ pub(crate) async fn failure(error: &reqwest::Error, url: &Url) -> Failure {
             )
         }
         Sort::ConnectTimeout => format!("dial tcp {}: i/o timeout", dialled(url).await),
-        Sort::Stalled => "net/http: timeout awaiting response from the registry".to_owned(),
+        Sort::Stalled => STALLED.to_owned(),
         Sort::Certificate => format!(
             "tls: failed to verify certificate: {}",
             certificate_reason(error).unwrap_or_else(|| "x509: unknown error".to_owned())

@@ -60,18 +60,42 @@ pub(crate) async fn endpoints(
     } else {
         reference.domain()
     };
+    found.push(registry(config, domain, auth).await?);
+    Ok(found)
+}
+
+/// The registry that a login is for: `host[:port]`, also as an address; nothing stands for Docker's own.
+pub(crate) async fn login(
+    config: &Checked,
+    server: &str,
+    auth: &Auth,
+) -> Result<Endpoint, url::ParseError> {
+    let bare = server
+        .trim_start_matches("https://")
+        .trim_start_matches("http://");
+    let domain = match bare.split('/').next().unwrap_or_default() {
+        "" | "docker.io" | "index.docker.io" => DOCKER_HUB,
+        domain => domain,
+    };
+    registry(config, domain, auth).await
+}
+
+async fn registry(
+    config: &Checked,
+    domain: &str,
+    auth: &Auth,
+) -> Result<Endpoint, url::ParseError> {
     let insecure = is_insecure(config, domain).await;
     let mut candidates = vec![Url::parse(&format!("https://{domain}"))?];
     if insecure {
         candidates.push(Url::parse(&format!("http://{domain}"))?);
     }
-    found.push(Endpoint {
+    Ok(Endpoint {
         candidates,
         insecure,
         mirror: false,
         auth: auth.clone(),
-    });
-    Ok(found)
+    })
 }
 
 /// Whether a registry may be used without TLS that somebody vouches for.

@@ -52,6 +52,25 @@ pub enum Error {
         /// Why there is no token.
         source: Box<Error>,
     },
+    /// A login that the registry does not take.
+    #[error("login attempt to {url} failed with status: {status}")]
+    Login {
+        /// The address asked.
+        url: String,
+        /// `401 Unauthorized`
+        status: String,
+    },
+    /// A login that the registry's token server does not take.
+    #[error("Get \"{url}\"")]
+    LoginDenied {
+        /// The registry's address.
+        url: String,
+        /// The token server's words.
+        source: Answer,
+    },
+    /// The name of a registry that is no host.
+    #[error("invalid registry address {0:?}: not a host")]
+    NoHost(String),
     /// The registry wants basic authentication and we have no user.
     #[error("no basic auth credentials")]
     NoCredentials,
@@ -169,7 +188,8 @@ impl Fault for Error {
             Error::Refused(answer) => by_status(answer.status),
             Error::Unreadable { status, .. } => by_status(*status),
             Error::Document(error) => error.kind(),
-            Error::SchemaOne(_) => ErrorKind::InvalidParameter,
+            Error::Login { .. } | Error::LoginDenied { .. } => ErrorKind::Unauthorized,
+            Error::SchemaOne(_) | Error::NoHost(_) => ErrorKind::InvalidParameter,
             Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::Platform(error) => error.kind(),
             Error::Certificates(..)

@@ -1,4 +1,4 @@
-//! Distribution client: resolve, authenticate, fetch, mirrors.
+//! Distribution client: resolve, authenticate, fetch, push, mirrors.
 //!
 //! Speaks the OCI distribution protocol as Docker's engine does: its hosts and mirrors, its order of
 //! schemes, its token flow, its error texts. What is *not* here: what becomes of the bytes (crate
@@ -17,6 +17,7 @@ mod dial; // connection failures in the words Go's net package uses
 mod endpoint; // where a repository may be found, in the order to try
 mod error; // what can go wrong, in Docker's words
 mod platform; // the manifest of an index that fits a platform
+mod push; // what a registry lacks: mounted, uploaded, named
 mod token; // token servers and the tokens they gave
 mod transport; // one request: scheme, authentication, redirects, retries
 
@@ -26,3 +27,4 @@ pub use client::{Client, Document, MANIFEST_LIMIT, Resolved, Source};
 pub use config::{Config, InvalidConfig, Proxies};
 pub use error::{Answer, Error};
 pub use platform::{NoMatch, select};
+pub use push::{Target, Upload};

@@ -4,10 +4,12 @@
 //! that must use TLS is never asked without; every body that is not a blob has a limit.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use onggi_model::Secret;
 use onggi_oci::distribution;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, redirect};
@@ -37,19 +39,79 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// What to ask a registry for.
 #[derive(Debug, Clone)]
 pub(crate) struct Ask {
-    /// Only the headers.
-    pub(crate) head: bool,
-    /// Below `/v2/`.
-    pub(crate) path: String,
+    pub(crate) verb: Verb,
+    pub(crate) at: At,
     /// `Accept`.
     pub(crate) accept: Option<String>,
     /// First byte wanted; 0 for all.
     pub(crate) from: u64,
+    /// What is sent along.
+    pub(crate) content: Option<Content>,
+}
+
+/// The methods of the distribution protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+}
+
+/// Where to ask.
+#[derive(Debug, Clone)]
+pub(crate) enum At {
+    /// Below `/v2/`, with its query.
+    Path(String),
+    /// Where the registry sent us for the rest of an upload.
+    Url(Url),
+}
+
+/// The body of a request. It is made anew each time it is sent.
+#[derive(Clone)]
+pub(crate) struct Content {
+    pub(crate) media_type: String,
+    pub(crate) length: u64,
+    /// `Content-Range`, in the distribution specification's shape.
+    pub(crate) range: Option<String>,
+    pub(crate) body: Arc<dyn Fn() -> reqwest::Body + Send + Sync>,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content")
+            .field("media_type", &self.media_type)
+            .field("length", &self.length)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Ask {
+    pub(crate) fn new(verb: Verb, at: At) -> Ask {
+        Ask {
+            verb,
+            at,
+            accept: None,
+            from: 0,
+            content: None,
+        }
+    }
+
+    /// As Go prints it.
     pub(crate) fn method(&self) -> &'static str {
-        if self.head { "Head" } else { "Get" }
+        match self.verb {
+            Verb::Get => "Get",
+            Verb::Head => "Head",
+            Verb::Post => "Post",
+            Verb::Put => "Put",
+            Verb::Patch => "Patch",
+        }
+    }
+
+    /// Whether it changes something. Such a request is not sent on elsewhere, and may take long to send.
+    fn writes(&self) -> bool {
+        matches!(self.verb, Verb::Post | Verb::Put | Verb::Patch)
     }
 }
 
@@ -98,6 +160,8 @@ struct ClientKey {
     direct: bool,
     /// The registry has certificates of its own.
     certificates: Option<String>,
+    /// No answer is expected while the request is still being sent.
+    patient: bool,
 }
 
 /// The connections, tokens and habits of all registries.
@@ -136,16 +200,24 @@ impl Transport {
         ask: &Ask,
     ) -> Result<Response, Rejected> {
         let probe = self.probe(endpoint).await?;
-        let url = below(&probe.base, &format!("v2/{}", ask.path));
+        let url = match &ask.at {
+            At::Path(path) => below(&probe.base, &format!("v2/{path}")),
+            At::Url(url) => url.clone(),
+        };
+        let ours = url.origin() == probe.base.origin();
         let in_context = |error| Error::Authentication {
             method: ask.method(),
             url: shown(&url),
             source: Box::new(error),
         };
-        let held = self
-            .authorize(endpoint, &probe.base, &probe.challenges, scope, None)
-            .await
-            .map_err(in_context)?;
+        let held = match ours {
+            true => self
+                .authorize(endpoint, &probe.base, &probe.challenges, scope, None)
+                .await
+                .map_err(in_context)?,
+            // A place for uploads elsewhere carries what it needs in its address.
+            false => None,
+        };
         let mut response = self
             .follow(endpoint, ask, &url, held.as_ref().map(|c| &c.value))
             .await;
@@ -156,6 +228,7 @@ impl Transport {
         }
         if let Ok(answer) = &response
             && answer.status() == StatusCode::UNAUTHORIZED
+            && ours
             && !held.as_ref().is_some_and(|c| c.fresh)
         {
             let challenges = challenges(answer.headers());
@@ -191,7 +264,13 @@ impl Transport {
         let mut last: Option<(String, Failure)> = None;
         for base in &endpoint.candidates {
             let url = below(base, "v2/");
-            match self.client(&url).await?.get(url.clone()).send().await {
+            match self
+                .client(&url, false)
+                .await?
+                .get(url.clone())
+                .send()
+                .await
+            {
                 Ok(response) => {
                     let probe = Probe {
                         base: base.clone(),
@@ -330,6 +409,62 @@ impl Transport {
         realm: &Url,
         key: &Key,
     ) -> Result<Token, Error> {
+        let token = self.ask_token(endpoint, realm, key, false).await?;
+        let bearer = token.bearer().ok_or(Error::NoToken)?;
+        Ok(Token::new(bearer, token.expires_in))
+    }
+
+    /// Tries the endpoint's credentials; the identity token for them, where the token server makes one.
+    pub(crate) async fn login(&self, endpoint: &Endpoint) -> Result<Secret<String>, Error> {
+        let probe = self.probe(endpoint).await?;
+        let url = below(&probe.base, "v2/");
+        let challenge = |scheme| probe.challenges.iter().find(|c| c.scheme == scheme);
+        let mut identity = None;
+        let credential = if let Some(bearer) = challenge("bearer") {
+            let parameter = |name| bearer.parameter(name).unwrap_or_default().to_owned();
+            let key = Key {
+                realm: parameter("realm"),
+                service: parameter("service"),
+                scope: String::new(),
+                who: endpoint.auth.fingerprint(),
+            };
+            let realm = self.realm(endpoint, &probe.base, &key.realm)?;
+            let token = match self.ask_token(endpoint, &realm, &key, true).await {
+                Err(Error::Refused(source)) if matches!(source.status, 401 | 403) => {
+                    let url = shown(&url);
+                    return Err(Error::LoginDenied { url, source });
+                }
+                other => other?,
+            };
+            let value = format!("Bearer {}", token.bearer().ok_or(Error::NoToken)?);
+            identity = token.refresh_token;
+            Some(value)
+        } else if challenge("basic").is_some() {
+            Some(endpoint.auth.basic_header().ok_or(Error::NoCredentials)?)
+        } else {
+            None
+        };
+        let credential = credential.as_deref().map(secret_header).transpose()?;
+        let ask = Ask::new(Verb::Get, At::Url(url.clone()));
+        let answer = self
+            .follow(endpoint, &ask, &url, credential.as_ref())
+            .await?;
+        match answer.status() {
+            status if status.is_success() => Ok(Secret::new(identity.unwrap_or_default())),
+            status => Err(Error::Login {
+                url: shown(&url),
+                status: status.to_string(),
+            }),
+        }
+    }
+
+    async fn ask_token(
+        &self,
+        endpoint: &Endpoint,
+        realm: &Url,
+        key: &Key,
+        offline: bool,
+    ) -> Result<distribution::Token, Error> {
         let auth = &endpoint.auth;
         let (method, response) = if auth.identity_token.expose().is_empty() {
             let mut url = realm.clone();
@@ -338,21 +473,22 @@ impl Transport {
                 if !auth.username.is_empty() {
                     query.append_pair("account", &auth.username);
                 }
-                query
-                    .append_pair("scope", &key.scope)
-                    .append_pair("service", &key.service);
+                for scope in key.scope.split(' ').filter(|scope| !scope.is_empty()) {
+                    query.append_pair("scope", scope);
+                }
+                query.append_pair("service", &key.service);
+                if offline {
+                    query
+                        .append_pair("client_id", CLIENT_ID)
+                        .append_pair("offline_token", "true");
+                }
             }
             let credential = auth
                 .basic_header()
                 .as_deref()
                 .map(secret_header)
                 .transpose()?;
-            let ask = Ask {
-                head: false,
-                path: String::new(),
-                accept: None,
-                from: 0,
-            };
+            let ask = Ask::new(Verb::Get, At::Url(url.clone()));
             (
                 "Get",
                 self.follow(endpoint, &ask, &url, credential.as_ref())
@@ -365,10 +501,7 @@ impl Transport {
             .await
             .map_err(|rejected| rejected.error)?;
         let body = whole(response, method, "token", ANSWER_LIMIT as u64).await?;
-        let token: distribution::Token =
-            serde_json::from_slice(&body).map_err(|_| Error::NoToken)?;
-        let bearer = token.bearer().ok_or(Error::NoToken)?;
-        Ok(Token::new(bearer, token.expires_in))
+        serde_json::from_slice(&body).map_err(|_| Error::NoToken)
     }
 
     /// Trades the identity token of an earlier login for an access token (OAuth 2, refresh_token grant).
@@ -381,7 +514,7 @@ impl Transport {
             .append_pair("client_id", CLIENT_ID)
             .finish();
         let sent = self
-            .client(realm)
+            .client(realm, false)
             .await?
             .post(realm.clone())
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -406,12 +539,18 @@ impl Transport {
         url: &Url,
         credential: Option<&HeaderValue>,
     ) -> Result<Response, Error> {
-        let method = if ask.head { Method::HEAD } else { Method::GET };
+        let method = match ask.verb {
+            Verb::Get => Method::GET,
+            Verb::Head => Method::HEAD,
+            Verb::Post => Method::POST,
+            Verb::Put => Method::PUT,
+            Verb::Patch => Method::PATCH,
+        };
         let origin = url.origin();
         let mut url = url.clone();
         for _ in 0..=REDIRECTS {
             let mut request = self
-                .client(&url)
+                .client(&url, ask.writes())
                 .await?
                 .request(method.clone(), url.clone());
             if let Some(accept) = &ask.accept {
@@ -419,6 +558,17 @@ impl Transport {
             }
             if ask.from > 0 {
                 request = request.header(header::RANGE, format!("bytes={}-", ask.from));
+            }
+            if let Some(content) = &ask.content {
+                request = request
+                    .header(header::CONTENT_TYPE, &content.media_type)
+                    .header(header::CONTENT_LENGTH, content.length);
+                if let Some(range) = &content.range {
+                    request = request.header(header::CONTENT_RANGE, range);
+                }
+                request = request.body((content.body)());
+            } else if ask.writes() {
+                request = request.header(header::CONTENT_LENGTH, 0);
             }
             if let Some(value) = credential
                 && url.origin() == origin
@@ -435,7 +585,7 @@ impl Transport {
                     });
                 }
             };
-            let Some(next) = redirected(&url, &response) else {
+            let Some(next) = redirected(&url, &response).filter(|_| !ask.writes()) else {
                 return Ok(response);
             };
             let refuse = |why| Error::Redirect {
@@ -459,7 +609,7 @@ impl Transport {
     }
 
     /// The connections to use for an address.
-    async fn client(&self, url: &Url) -> Result<reqwest::Client, Error> {
+    async fn client(&self, url: &Url, patient: bool) -> Result<reqwest::Client, Error> {
         let registry = authority(url);
         let lax = is_insecure(&self.checked, &registry).await;
         let key = ClientKey {
@@ -471,6 +621,7 @@ impl Transport {
                 .as_ref()
                 .filter(|root| root.join(&registry).is_dir())
                 .map(|_| registry),
+            patient,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(&key) {
@@ -486,11 +637,13 @@ impl Transport {
             .user_agent(&self.config.user_agent)
             .redirect(redirect::Policy::none())
             .connect_timeout(self.config.connect_timeout)
-            .read_timeout(self.config.stall_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(4)
             .referer(false)
             .dns_resolver(Resolver);
+        if !key.patient {
+            builder = builder.read_timeout(self.config.stall_timeout);
+        }
         if key.lax {
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
@@ -570,9 +723,14 @@ impl reqwest::dns::Resolve for Resolver {
     }
 }
 
-/// `path` below the base, which may have a path of its own.
+/// `path`, which may have a query, below the base, which may have a path of its own.
 fn below(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
+    let (path, query) = match path.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (path, None),
+    };
+    url.set_query(query);
     url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
     url
 }
