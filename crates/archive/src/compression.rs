@@ -1,13 +1,16 @@
-//! Compression by its first bytes, in this process: no helper program is ever looked up (CVE-2026-41567).
+//! Compression, known by its first bytes, in this process: no helper program is ever looked up (CVE-2026-41567).
 
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Write};
 
 use flate2::bufread::MultiGzDecoder;
+use flate2::write::GzEncoder;
 
 use crate::Error;
 
 /// Compressed bytes read at a time.
 const BUFFER: usize = 128 << 10;
+/// Bytes compressed by one thread at a time.
+const MEMBER: u64 = 1 << 20;
 /// Bytes that tell all compressions apart.
 const MAGIC: usize = 6;
 
@@ -75,19 +78,68 @@ pub fn decompress<'a>(
     ))
 }
 
+/// Compresses `source` as gzip into `sink`, on all cores: in members of [`MEMBER`] bytes, which every reader of gzip
+/// takes for one stream (RFC 1952, 2.2). The same bytes always give the same result.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Write`].
+pub fn gzip(mut source: impl Read, mut sink: impl Write) -> Result<(), Error> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    for first in (0..).map(|round| round == 0) {
+        let mut members = Vec::with_capacity(cores);
+        while members.len() < cores {
+            let mut member = Vec::new();
+            let part = &mut source.by_ref().take(MEMBER);
+            part.read_to_end(&mut member).map_err(Error::Read)?;
+            let last = (member.len() as u64) < MEMBER;
+            // Nothing at all is a member, too.
+            if !member.is_empty() || (first && members.is_empty()) {
+                members.push(member);
+            }
+            if last {
+                break;
+            }
+        }
+        let ended = members
+            .last()
+            .is_none_or(|member| (member.len() as u64) < MEMBER);
+        let packed: Vec<_> = std::thread::scope(|scope| {
+            let running: Vec<_> = members
+                .iter()
+                .map(|member| scope.spawn(move || squeeze(member)))
+                .collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, std::io::Result<Vec<u8>>>| {
+                let panicked = |_| std::io::Error::other("the thread that compresses panicked");
+                thread.join().map_err(panicked)?
+            };
+            running.into_iter().map(join).collect()
+        });
+        for member in packed {
+            sink.write_all(&member.map_err(Error::Write)?)
+                .map_err(Error::Write)?;
+        }
+        if ended {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn squeeze(member: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(member)?;
+    encoder.finish()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use std::io::Write as _;
-
-    use flate2::write::GzEncoder;
-
     use super::*;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
+        let mut packed = Vec::new();
+        super::gzip(bytes, &mut packed).unwrap();
+        packed
     }
 
     fn read(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -97,6 +149,32 @@ mod tests {
             .1
             .read_to_end(&mut out)
             .map(|_| out)
+    }
+
+    #[test]
+    fn members_are_one_stream_and_always_the_same() {
+        let noise = |length: u64| -> Vec<u8> {
+            let mut state = 1_u32;
+            let byte = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 27) as u8
+            };
+            (0..length).map(byte).collect()
+        };
+        for length in [
+            0,
+            1,
+            MEMBER - 1,
+            MEMBER,
+            MEMBER + 1,
+            5 * MEMBER,
+            5 * MEMBER + 7,
+        ] {
+            let bytes = noise(length);
+            let packed = gzip(&bytes);
+            assert_eq!(packed, gzip(&bytes), "{length}");
+            assert!(read(&packed).unwrap() == bytes, "{length}");
+        }
     }
 
     #[test]
