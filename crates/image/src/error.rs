@@ -130,6 +130,23 @@ pub enum Error {
     /// The archive is neither of `docker save` nor an OCI layout, or lacks a part.
     #[error("invalid archive: {0}")]
     Load(String),
+    /// Part of an image is not there to be given away.
+    #[error(
+        "layer {layer} of the image is not kept as it came: pull the image again, or load it from its archive"
+    )]
+    Incomplete {
+        /// Digest of the layer's blob.
+        layer: Digest,
+    },
+    /// No image has the tag that was to be pushed.
+    #[error("tag does not exist: {0}")]
+    NoTag(String),
+    /// No image has a tag of the repository.
+    #[error("An image does not exist locally with the tag: {0}")]
+    NoRepository(String),
+    /// A digest is no name to push to.
+    #[error("cannot push a digest reference")]
+    PushDigest,
     /// An instruction that `--change` does not take.
     #[error("{0} is not a valid change command")]
     ChangeCommand(String),
@@ -185,7 +202,10 @@ impl Fault for Error {
             Error::Filters(error) => error.kind(),
             Error::Shared(error) => error.kind(),
             Error::Layer(error) | Error::Archive(error) => error.kind(),
-            Error::NotFound(_) | Error::Platform { .. } => ErrorKind::NotFound,
+            Error::NotFound(_)
+            | Error::Platform { .. }
+            | Error::NoTag(_)
+            | Error::NoRepository(_) => ErrorKind::NotFound,
             Error::ReferenceInUse { .. } | Error::InUse { .. } => ErrorKind::Conflict,
             Error::Cancelled => ErrorKind::Cancelled,
             Error::Ambiguous(_)
@@ -196,12 +216,14 @@ impl Fault for Error {
             | Error::RootfsInvalid
             | Error::OperatingSystem(_)
             | Error::Load(_)
+            | Error::PushDigest
             | Error::ChangeCommand(_)
             | Error::Change { .. }
             | Error::Filter { .. } => ErrorKind::InvalidParameter,
             Error::Runtime(_)
             | Error::Write(_)
             | Error::Read(_)
+            | Error::Incomplete { .. }
             | Error::LayerDigest(_)
             | Error::DiffId { .. } => ErrorKind::Internal,
         }

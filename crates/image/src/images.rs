@@ -11,6 +11,7 @@ use onggi_store::{ImageRecord, Store};
 
 use crate::Error;
 use crate::jobs::Jobs;
+use crate::slots::Slots;
 
 /// Configurations kept in memory: they never change.
 const CONFIGS: usize = 1024;
@@ -20,12 +21,15 @@ const CONFIGS: usize = 1024;
 pub struct Options {
     /// Layers that are fetched at the same time, over all pulls.
     pub concurrent_downloads: usize,
+    /// Layers that are sent at the same time, over all pushes.
+    pub concurrent_uploads: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Options {
             concurrent_downloads: 3,
+            concurrent_uploads: 5,
         }
     }
 }
@@ -42,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) snapshots: Snapshots,
     pub(crate) registry: Client,
     pub(crate) jobs: Jobs,
+    pub(crate) uploads: Slots,
     configs: Mutex<HashMap<Digest, Arc<ImageConfig>>>,
 }
 
@@ -106,6 +111,7 @@ impl Images {
         options: &Options,
     ) -> Images {
         let jobs = Jobs::new(options.concurrent_downloads);
+        let uploads = Slots::new(options.concurrent_uploads);
         let configs = Mutex::default();
         Images {
             inner: Arc::new(Inner {
@@ -113,6 +119,7 @@ impl Images {
                 snapshots,
                 registry,
                 jobs,
+                uploads,
                 configs,
             }),
         }
@@ -120,7 +127,24 @@ impl Images {
 
     /// Fetches this many layers at the same time from now on.
     pub fn set_concurrent_downloads(&self, count: usize) {
-        self.inner.jobs.allow(count);
+        self.inner.jobs.downloads.allow(count);
+    }
+
+    /// The store they are in.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The client for registries.
+    #[must_use]
+    pub fn registry(&self) -> &Client {
+        &self.inner.registry
+    }
+
+    /// Sends this many layers at the same time from now on.
+    pub fn set_concurrent_uploads(&self, count: usize) {
+        self.inner.uploads.allow(count);
     }
 
     /// The image that has this name: tag (`busybox`, `busybox:1`), digest (`busybox@sha256:..`), ID, or the

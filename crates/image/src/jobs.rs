@@ -16,11 +16,12 @@ use onggi_oci::image::Descriptor;
 use onggi_registry::{Chunk, Source, Verify};
 use onggi_snapshot::LayerCommit;
 use onggi_store::{ChainId, LayerRecord, Lease};
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, mpsc, watch};
+use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::Error;
 use crate::images::Inner;
+use crate::slots::Slots;
 use crate::unpack::{Blocks, Keep, Reading, Unpacked, unpack};
 
 /// Pieces of a blob that wait to be unpacked.
@@ -108,7 +109,7 @@ pub(crate) struct Jobs {
     running: Mutex<HashMap<ChainId, Weak<Job>>>,
     /// One transfer for one blob, also when it belongs to several layers.
     blobs: Mutex<HashMap<Digest, Weak<AsyncMutex<()>>>>,
-    downloads: Mutex<Arc<Semaphore>>,
+    pub(crate) downloads: Slots,
 }
 
 impl Jobs {
@@ -116,24 +117,8 @@ impl Jobs {
         Jobs {
             running: Mutex::default(),
             blobs: Mutex::default(),
-            downloads: Mutex::new(Arc::new(Semaphore::new(concurrent.max(1)))),
+            downloads: Slots::new(concurrent),
         }
-    }
-
-    /// From now on, that many at the same time; those that run are not counted.
-    pub(crate) fn allow(&self, concurrent: usize) {
-        let slots = Arc::new(Semaphore::new(concurrent.max(1)));
-        *self
-            .downloads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = slots;
-    }
-
-    fn slots(&self) -> Arc<Semaphore> {
-        self.downloads
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     /// The job for a layer, and whether it was running already.
@@ -184,14 +169,16 @@ async fn run(
     let unpacked = {
         let lock = inner.jobs.blob(&order.blob.digest);
         let _only = lock.lock().await;
-        if let Some(layer) = inner.store.layer(&order.chain_id)? {
+        let kept = inner.store.has_blob(&order.blob.digest)?;
+        if let Some(layer) = inner.store.layer(&order.chain_id)?
+            && kept
+        {
             return Ok(layer);
         }
-        if inner.store.has_blob(&order.blob.digest)? {
+        if kept {
             from_store(inner, order, phase).await?
         } else {
-            let permit = inner.jobs.slots().acquire_owned().await;
-            let _permit = permit.map_err(|_| Error::Cancelled)?;
+            let _slot = inner.jobs.downloads.one().await?;
             from_registry(inner, order, phase).await?
         }
     };

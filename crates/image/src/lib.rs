@@ -1,4 +1,4 @@
-//! Pull, load, import, commit, tag, list, remove.
+//! Pull, push, load, save, import, commit, tag, list, remove.
 //!
 //! What an image is to Docker's users, over the bytes that `store` keeps, the directories that `snapshot`
 //! names and the tars that `archive` unpacks. Who uses an image is not known here: the engine says it where
@@ -17,9 +17,13 @@ mod import; // a tar becomes an image of one layer
 mod jobs; // layers on their way, each fetched once
 mod list; // filters, history
 mod load; // archives of `docker save` and OCI layouts
+mod parts; // what is given away
 mod progress; // what is told while it happens
 mod pull; // from a registry
+mod push; // to a registry
 mod remove; // untag or delete
+mod save; // archives of `docker save`
+mod slots; // how many transfers at a time
 mod unpack; // one pass: keep, hash, inflate, hash, apply
 
 pub use change::apply as change;
@@ -32,3 +36,4 @@ pub use load::Loaded;
 pub use progress::Progress;
 pub use pull::Pulled;
 pub use remove::{Deleted, RemoveOptions, Use};
+pub use save::Saving;

@@ -1,5 +1,7 @@
 //! What is told while it happens, in Docker's words. The engine makes its JSON messages from this.
 
+use onggi_model::Digest;
+
 /// One piece of news.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -20,6 +22,15 @@ pub enum Progress {
         current: u64,
         /// Bytes in all; 0 when nobody knows.
         total: u64,
+    },
+    /// A tag that a registry has now, for programs.
+    Pushed {
+        /// The tag.
+        tag: String,
+        /// Digest of the manifest or index.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u64,
     },
 }
 

@@ -285,7 +285,11 @@ impl Images {
             .zip(chain);
         for ((blob, diff_id), chain_id) in layers {
             let short = blob.digest.short().to_owned();
-            if let Some(layer) = self.inner.store.layer(chain_id).map_err(own)? {
+            // A layer whose files came otherwise is fetched all the same: what was pulled can be pushed.
+            let kept = self.inner.store.has_blob(&blob.digest).map_err(own)?;
+            if let Some(layer) = self.inner.store.layer(chain_id).map_err(own)?
+                && kept
+            {
                 sink(Progress::status(short, "Already exists"));
                 size += layer.size;
                 below = Below::Layer(chain_id.clone());
@@ -438,7 +442,11 @@ fn an_image(config: &Descriptor) -> Result<(), Error> {
 }
 
 /// Refuses an image that is for another platform than the one asked for.
-fn fits(reference: &ImageRef, config: &ImageConfig, wanted: &Platform) -> Result<(), Error> {
+pub(crate) fn fits(
+    reference: &ImageRef,
+    config: &ImageConfig,
+    wanted: &Platform,
+) -> Result<(), Error> {
     let platform = config.platform();
     let actual = Platform::new(
         &platform.os,

@@ -150,6 +150,55 @@ impl Store {
         })
     }
 
+    /// Gives an image a name by digest.
+    ///
+    /// # Errors
+    /// [`Error::NoImage`], [`Error::Catalogue`].
+    pub fn name_by_digest(&self, id: &Digest, name: &str) -> Result<(), Error> {
+        self.write(|tx| {
+            let mut image = tx
+                .image(id)?
+                .ok_or_else(|| Error::NoImage(id.to_string()))?;
+            tx.name_image(&image.id, name)?;
+            image.repo_digests.insert(name.to_owned());
+            tx.store(table::IMAGES, id.as_str(), &image)
+        })
+    }
+
+    /// Gives an image another manifest, and with it other blobs, which must be there; what only the one before held
+    /// goes. Its names and layers stay.
+    ///
+    /// # Errors
+    /// [`Error::NoImage`], [`Error::NoBlob`], [`Error::Catalogue`].
+    pub fn replace_manifest(
+        &self,
+        id: &Digest,
+        manifest: Descriptor,
+        blobs: BTreeSet<Digest>,
+    ) -> Result<ImageRecord, Error> {
+        self.flush()?;
+        self.write(|tx| {
+            let before = tx
+                .image(id)?
+                .ok_or_else(|| Error::NoImage(id.to_string()))?;
+            let after = ImageRecord {
+                manifest: manifest.digest.clone(),
+                target: manifest,
+                blobs,
+                ..before.clone()
+            };
+            let (old, new) = (before.kept_blobs(), after.kept_blobs());
+            for blob in new.difference(&old) {
+                tx.hold_blob(blob)?;
+            }
+            for blob in old.difference(&new) {
+                tx.release_blob(blob)?;
+            }
+            tx.store(table::IMAGES, id.as_str(), &after)?;
+            Ok(after)
+        })
+    }
+
     /// Takes a name, a tag or a name by digest, from its image. The image stays, perhaps without a name. Says which
     /// image it was.
     ///

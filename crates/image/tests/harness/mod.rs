@@ -151,6 +151,7 @@ impl News {
                 } => {
                     format!("{id}: {action} {current}/{total}")
                 }
+                Progress::Pushed { tag, digest, size } => format!("aux {tag} {digest} {size}"),
             });
         }
     }
