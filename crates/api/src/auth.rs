@@ -22,6 +22,15 @@ document! {
     }
 }
 
+document! {
+    /// What became of a login.
+    pub struct LoginReply {
+        pub status: String => "Status";
+        /// A token that stands for the password from now on.
+        pub identity_token: Secret<String> => "IdentityToken";
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

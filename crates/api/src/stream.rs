@@ -221,6 +221,15 @@ impl Message {
         }
     }
 
+    /// Data for programs, beside the lines for people.
+    pub fn aux(data: serde_json::Value) -> Self {
+        Self {
+            progress: Some(Progress::default()),
+            aux: Some(data),
+            ..Self::default()
+        }
+    }
+
     /// The bytes of the message, CR LF included. `status` with an id always has `progressDetail`, as
     /// dockerd writes it. `legacy` adds the fields clients before 1.52 read: `progress` and `error`, texts.
     pub fn encode(&self, legacy: bool) -> Bytes {

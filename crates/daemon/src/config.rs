@@ -107,6 +107,8 @@ pub(crate) struct Config {
     pub shutdown_timeout: u64,
     /// Layers fetched at the same time.
     pub concurrent_downloads: usize,
+    /// Layers uploaded at a time.
+    pub concurrent_uploads: usize,
     /// The program that is pid 1 where an init is wanted; ours if absent.
     pub init_path: Option<PathBuf>,
     /// How root file systems are made.

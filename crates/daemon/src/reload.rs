@@ -45,6 +45,7 @@ impl Reload {
         }
         self.images
             .set_concurrent_downloads(new.concurrent_downloads);
+        self.images.set_concurrent_uploads(new.concurrent_uploads);
         (self.set_level)(&new.log.level);
         if let Err(fault) = engine.reload(new.live.clone(), attributes(&new)) {
             warn!("the configuration stays as it was: {fault}");
@@ -57,6 +58,7 @@ impl Reload {
                 live: Live::default(),
                 registry: onggi_registry::Config::default(),
                 concurrent_downloads: 0,
+                concurrent_uploads: 0,
                 shutdown_timeout: 0,
                 log: old.log.clone(),
                 warnings: Vec::new(),
@@ -96,6 +98,10 @@ fn attributes(config: &Config) -> Vec<(String, String)> {
         (
             "max-concurrent-downloads",
             config.concurrent_downloads.to_string(),
+        ),
+        (
+            "max-concurrent-uploads",
+            config.concurrent_uploads.to_string(),
         ),
         (
             "max-download-attempts",

@@ -66,6 +66,7 @@ async fn serve(flags: Flags, config: Config, set_level: SetLevel) -> Result<(), 
     let snapshots = Snapshots::open(&store, config.storage);
     let options = onggi_image::Options {
         concurrent_downloads: config.concurrent_downloads,
+        concurrent_uploads: config.concurrent_uploads,
     };
     let images = Images::open_with(store.clone(), snapshots.clone(), registry.clone(), &options);
     let engine = engine(&config, store, snapshots, images.clone()).await?;

@@ -29,6 +29,6 @@ pub use image::{Distribution, Entry, Image, Layer};
 pub use namespace::Namespace;
 pub use outside::Outside;
 pub use process::Process;
-pub use registry::Registry;
+pub use registry::{LOGIN, Registry};
 pub use terminal::Terminal;
 pub use wait::{LIMIT, wait_until};

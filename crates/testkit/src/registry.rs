@@ -8,7 +8,12 @@ use anyhow::{Context, Result, bail};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-/// A registry without authentication. Dropping it ends it.
+/// The user and password of a registry that wants them.
+pub const LOGIN: (&str, &str) = ("me", "secret");
+/// The same for the registry.
+const HTPASSWD: &str = "me:$2b$04$x5ATUZfkIyYvP0cEUSzyt.4uPmA6TGPjB7wOQkvPtGmDkV.D61MiC\n";
+
+/// A registry. Dropping it ends it.
 #[derive(Debug)]
 pub struct Registry<'a> {
     namespace: &'a Namespace,
@@ -18,20 +23,38 @@ pub struct Registry<'a> {
 }
 
 impl<'a> Registry<'a> {
-    /// Starts one on a port of the namespace's loopback.
+    /// Starts one on a port of the namespace's loopback, without authentication.
     ///
     /// # Errors
     /// When `docker-registry` is not installed or does not answer.
     pub fn start(namespace: &'a Namespace, port: u16) -> Result<Self> {
+        Self::start_with(namespace, port, "")
+    }
+
+    /// As [`Registry::start`], for those who know [`LOGIN`] only.
+    ///
+    /// # Errors
+    /// As [`Registry::start`].
+    pub fn start_locked(namespace: &'a Namespace, port: u16) -> Result<Self> {
+        Self::start_with(namespace, port, HTPASSWD)
+    }
+
+    fn start_with(namespace: &'a Namespace, port: u16, users: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yml");
-        std::fs::write(
-            &config,
-            format!(
-                "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n",
-                folder.path().join("data").display()
-            ),
-        )?;
+        let mut text = format!(
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n",
+            folder.path().join("data").display()
+        );
+        if !users.is_empty() {
+            let path = folder.path().join("htpasswd");
+            std::fs::write(&path, users)?;
+            text.push_str(&format!(
+                "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
+                path.display()
+            ));
+        }
+        std::fs::write(&config, text)?;
         let mut command = Command::new("docker-registry");
         command
             .arg("serve")
@@ -49,7 +72,7 @@ impl<'a> Registry<'a> {
         wait_until("the registry to answer", LIMIT, || {
             registry
                 .send(&Request::new("GET", "/v2/"))
-                .is_ok_and(|r| r.status == 200)
+                .is_ok_and(|r| matches!(r.status, 200 | 401))
                 .then_some(())
         })?;
         Ok(registry)

@@ -191,6 +191,15 @@ document! {
 }
 
 document! {
+    /// What pruning removed.
+    pub struct PruneResponse {
+        pub images_deleted: Option<Vec<DeleteItem>> => "ImagesDeleted";
+        /// Bytes.
+        pub space_reclaimed: u64 => "SpaceReclaimed";
+    }
+}
+
+document! {
     /// What removing an image did: one of the two is set.
     pub struct DeleteItem {
         pub deleted: String => "Deleted" @omitempty;

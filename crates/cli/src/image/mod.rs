@@ -5,8 +5,11 @@ pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod load;
 pub(crate) mod ls;
+pub(crate) mod prune;
 pub(crate) mod pull;
+pub(crate) mod push;
 pub(crate) mod rm;
+pub(crate) mod save;
 pub(crate) mod tag;
 
 use crate::command::{Command, Group};
@@ -19,14 +22,17 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 8] = [
+const COMMANDS: [&Command; 11] = [
     &history::COMMAND,
     &import::COMMAND,
     &inspect::COMMAND,
     &load::COMMAND,
     &ls::COMMAND,
+    &prune::COMMAND,
     &pull::COMMAND,
+    &push::COMMAND,
     &rm::COMMAND,
+    &save::COMMAND,
     &tag::COMMAND,
 ];
 

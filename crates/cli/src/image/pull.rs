@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use base64::Engine as _;
 use onggi_client::Client;
 use onggi_client::image::Pull;
 use onggi_model::ImageRef;
@@ -92,22 +91,7 @@ pub(crate) fn pull(
     show: Show,
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
-    let file = &cli.settings.file;
-    let auth = match (
-        file.auth(reference.domain()),
-        file.helper(reference.domain()),
-    ) {
-        (Some(auth), _) => base64::engine::general_purpose::URL_SAFE.encode(auth.to_string()),
-        (None, Some(helper)) => {
-            let text = format!(
-                "WARNING: the login for {} is kept by docker-credential-{helper}, which is not supported yet; pulling without it",
-                reference.domain()
-            );
-            cli.complain(&text)?;
-            String::new()
-        }
-        (None, None) => String::new(),
-    };
+    let auth = cli.settings.file.registry_auth(reference.domain())?;
     let pull = Pull {
         name: reference.name(),
         tag,

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use onggi_model::Secret;
+
+use super::credentials::Credentials;
 use crate::error::{Error, Result, path_error};
 
 /// What is read from `config.json`; everything else in there is somebody else's.
@@ -55,6 +58,35 @@ impl ConfigFile {
 
     /// Sets or, with nothing, removes one key of the file at `path`; what else is in there stays as it is.
     pub(crate) fn set(path: &Path, key: &str, value: Option<&str>) -> Result<()> {
+        Self::change(path, |document| {
+            match value {
+                Some(value) => document.insert(key.to_owned(), value.into()),
+                None => document.shift_remove(key),
+            };
+        })
+    }
+
+    /// Sets or, with nothing, removes the login for a registry in the file at `path`.
+    pub(crate) fn set_auth(
+        path: &Path,
+        server: &str,
+        auth: Option<serde_json::Value>,
+    ) -> Result<()> {
+        Self::change(path, |document| {
+            let Some(auths) = document.get_mut("auths").and_then(|a| a.as_object_mut()) else {
+                return;
+            };
+            match auth {
+                Some(auth) => auths.insert(server.to_owned(), auth),
+                None => auths.shift_remove(server),
+            };
+        })
+    }
+
+    fn change(
+        path: &Path,
+        change: impl FnOnce(&mut serde_json::Map<String, serde_json::Value>),
+    ) -> Result<()> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) if !text.trim().is_empty() => text,
             Ok(_) => "{}".to_owned(),
@@ -68,34 +100,23 @@ impl ConfigFile {
         document
             .entry("auths")
             .or_insert_with(|| serde_json::json!({}));
-        match value {
-            Some(value) => document.insert(key.to_owned(), value.into()),
-            None => document.remove(key),
-        };
+        change(&mut document);
         let text = onggi_gotmpl::write_pretty(&document.into(), "\t");
         write_whole(path, text.as_bytes())
     }
 
-    /// The login for a registry, by its domain, in the form the API wants; nothing when there is none.
-    pub(crate) fn auth(&self, domain: &str) -> Option<serde_json::Value> {
-        let keys: &[&str] = if domain == "docker.io" {
-            &[
-                "https://index.docker.io/v1/",
-                "docker.io",
-                "index.docker.io",
-            ]
-        } else {
-            &[domain]
-        };
-        let (server, stored) = self.auths.iter().find(|(server, _)| {
-            let bare = server
+    /// The login for a registry that the file itself keeps, by the registry's address.
+    pub(crate) fn auth(&self, server: &str) -> Option<Credentials> {
+        let bare = |server: &str| {
+            let server = server
                 .trim_start_matches("https://")
-                .trim_start_matches("http://")
-                .split('/')
-                .next()
-                .unwrap_or_default();
-            keys.contains(&server.as_str()) || keys.contains(&bare)
-        })?;
+                .trim_start_matches("http://");
+            server.split('/').next().unwrap_or_default().to_owned()
+        };
+        let (_, stored) = self
+            .auths
+            .get_key_value(server)
+            .or_else(|| self.auths.iter().find(|(key, _)| bare(key) == bare(server)))?;
         use base64::Engine as _;
         let (mut username, mut password) = (stored.username.clone(), stored.password.clone());
         if let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(&stored.auth)
@@ -105,25 +126,19 @@ impl ConfigFile {
             username = user.to_owned();
             password = secret.trim_end_matches('\0').to_owned();
         }
-        let mut json = serde_json::Map::new();
-        for (key, value) in [
-            ("username", username.as_str()),
-            ("password", password.as_str()),
-            ("serveraddress", server.as_str()),
-            ("identitytoken", stored.identitytoken.as_str()),
-            ("registrytoken", stored.registrytoken.as_str()),
-        ] {
-            if !value.is_empty() {
-                json.insert(key.to_owned(), value.into());
-            }
-        }
-        Some(json.into())
+        Some(Credentials {
+            server: server.to_owned(),
+            username,
+            password: Secret::new(password),
+            identity_token: Secret::new(stored.identitytoken.clone()),
+            registry_token: Secret::new(stored.registrytoken.clone()),
+        })
     }
 
-    /// Whether a helper program keeps the login for `domain`.
-    pub(crate) fn helper(&self, domain: &str) -> Option<&str> {
+    /// The helper program that keeps the login for a registry.
+    pub(crate) fn helper(&self, server: &str) -> Option<&str> {
         self.cred_helpers
-            .get(domain)
+            .get(server)
             .or(Some(&self.creds_store))
             .map(String::as_str)
             .filter(|name| !name.is_empty())

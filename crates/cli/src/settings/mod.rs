@@ -1,5 +1,6 @@
 //! What the surroundings decide: environment variables, `config.json`, and which daemon is meant.
 
+pub(crate) mod credentials; // logins
 mod file; // config.json
 pub(crate) mod store; // the folder of contexts
 

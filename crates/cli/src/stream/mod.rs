@@ -1,5 +1,6 @@
 //! Terminals, streams, signals and progress: what happens while a command runs.
 
+pub(crate) mod archive; // archives to a file or standard output
 pub(crate) mod escape; // the keys that detach
 pub(crate) mod output; // stdout and stderr, written in order by a thread of their own
 pub(crate) mod progress; // messages of pull, load and import

@@ -1,6 +1,6 @@
 //! The terminal: raw mode while a container has it, and its size.
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 /// Standard input in raw mode, until dropped.
 pub(crate) struct Raw(Termios);
@@ -14,6 +14,28 @@ impl Raw {
         raw.make_raw();
         tcsetattr(&stdin, OptionalActions::Now, &raw).ok()?;
         Some(Raw(saved))
+    }
+}
+
+/// Standard input without echo, until dropped.
+pub(crate) struct Hidden(Termios);
+
+impl Hidden {
+    /// Stops the terminal of standard input from showing what is typed; nothing when it is none.
+    pub(crate) fn enter() -> Option<Self> {
+        let stdin = std::io::stdin();
+        let saved = tcgetattr(&stdin).ok()?;
+        let mut hidden = saved.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&stdin, OptionalActions::Now, &hidden).ok()?;
+        Some(Hidden(saved))
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        // As of raw mode.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
     }
 }
 

@@ -6,6 +6,8 @@ pub(crate) mod events;
 pub(crate) mod info;
 pub(crate) mod inspect;
 mod kinds; // what inspected documents were in Go
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod prune;
 pub(crate) mod version;
 

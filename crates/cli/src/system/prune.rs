@@ -132,7 +132,7 @@ fn warning(all: bool, volumes: bool, pairs: &[(String, String)]) -> String {
 }
 
 /// What the daemon removed, in Docker's words.
-fn removed(answer: &Value) -> String {
+pub(crate) fn removed(answer: &Value) -> String {
     let mut out = String::new();
     for (key, title) in [
         ("ContainersDeleted", "Deleted Containers:"),

@@ -6,7 +6,9 @@ mod inspect;
 mod list;
 mod load;
 mod pull;
+mod push;
 mod remove;
+mod save;
 mod tag;
 
 pub use import::Import;

@@ -1,5 +1,6 @@
 //! The daemon itself, one file a verb.
 
+mod auth;
 mod events;
 mod info;
 mod object; // objects of other kinds, for inspect

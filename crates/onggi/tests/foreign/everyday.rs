@@ -1,7 +1,7 @@
 //! What people do every day, with whatever client and daemon.
 
 use anyhow::{Context, Result, ensure};
-use onggi_testkit::{Daemon, Image, LIMIT, Registry, Subject, Terminal, wait_until};
+use onggi_testkit::{Daemon, Image, LIMIT, LOGIN, Registry, Subject, Terminal, wait_until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -69,6 +69,149 @@ pub(crate) fn images_come_from_the_mirror_and_go(daemon: &Daemon) -> Result<()> 
         run.stderr
             .starts_with("Unable to find image 'busybox:latest' locally\n"),
         "{run:?}"
+    );
+    Ok(())
+}
+
+pub(crate) fn images_are_shared_by_those_who_may(daemon: &Daemon) -> Result<()> {
+    let registry = Registry::start_locked(daemon.namespace(), 5000)?;
+    let host = registry.address();
+    daemon.load_busybox()?;
+    ok(
+        daemon,
+        &[
+            "run",
+            "--name",
+            "c",
+            "busybox",
+            "sh",
+            "-c",
+            "echo new > /file",
+        ],
+    )?;
+    let name = format!("{host}/team/app");
+    ok(daemon, &["commit", "c", &format!("{name}:v1")])?;
+    ok(
+        daemon,
+        &["tag", &format!("{name}:v1"), &format!("{name}:v2")],
+    )?;
+    ok(daemon, &["rm", "c"])?;
+
+    // Nobody, and somebody with the wrong password.
+    let push = ["push", &format!("{name}:v1")];
+    let refused = daemon.cli(&push)?;
+    ensure!(
+        refused.code == 1 && refused.stderr.contains("no basic auth credentials"),
+        "{refused:?}"
+    );
+    let (user, password) = LOGIN;
+    let login = ["login", "-u", user, "--password-stdin", &host];
+    let wrong = daemon.cli_with_input(&login, b"guess\n")?;
+    ensure!(
+        wrong.code == 1 && wrong.stderr.contains("401 Unauthorized"),
+        "{wrong:?}"
+    );
+    ensure!(daemon.cli(&push)?.code == 1);
+
+    let good = daemon.cli_with_input(&login, format!("{password}\n").as_bytes())?;
+    ensure!(
+        good.code == 0
+            && good.stdout.ends_with("Login Succeeded")
+            && good
+                .stderr
+                .contains("credentials are stored unencrypted in"),
+        "{good:?}"
+    );
+    let kept = std::fs::read_to_string(daemon.path("config/config.json"))?;
+    ensure!(kept.contains(&host) && !kept.contains(password), "{kept}");
+    let pushed = ok(daemon, &push)?;
+    let first = format!("The push refers to repository [{name}]");
+    ensure!(pushed.starts_with(&first), "{pushed}");
+    ensure!(
+        pushed.lines().any(|line| line.ends_with(": Pushed")),
+        "{pushed}"
+    );
+    let line = pushed
+        .lines()
+        .find(|line| line.starts_with("v1: digest: sha256:"));
+    let digest = line
+        .and_then(|line| line.split_whitespace().nth(2))
+        .with_context(|| format!("no digest in {pushed}"))?
+        .to_owned();
+    let again = ok(daemon, &["push", "-a", &name])?;
+    ensure!(again.contains(": Layer already exists"), "{again}");
+    for tag in ["v1", "v2"] {
+        let line = format!("{tag}: digest: {digest} size: ");
+        ensure!(again.contains(&line), "{again}");
+    }
+    let nothing = daemon.cli(&["push", &format!("{name}:v9")])?;
+    ensure!(
+        nothing.code == 1 && nothing.stderr.contains("tag does not exist"),
+        "{nothing:?}"
+    );
+
+    // Somewhere else it is the same image.
+    let id = ok(daemon, &["inspect", "-f", "{{.Id}}", &format!("{name}:v1")])?;
+    ok(
+        daemon,
+        &["rmi", &format!("{name}:v1"), &format!("{name}:v2")],
+    )?;
+    ok(daemon, &["image", "prune", "-a", "-f"])?;
+    ensure!(ok(daemon, &["images", "-q"])?.is_empty());
+    ok(daemon, &["pull", &format!("{name}:v2")])?;
+    ensure!(ok(daemon, &["inspect", "-f", "{{.Id}}", &format!("{name}:v2")])? == id);
+    let run = ["run", "--rm", &format!("{name}@{digest}"), "cat", "/file"];
+    ensure!(ok(daemon, &run)? == "new");
+
+    let out = ok(daemon, &["logout", &host])?;
+    ensure!(
+        out == format!("Removing login credentials for {host}"),
+        "{out}"
+    );
+    let kept = std::fs::read_to_string(daemon.path("config/config.json"))?;
+    ensure!(!kept.contains(&host), "{kept}");
+    ensure!(daemon.cli(&["pull", &format!("{name}:v1")])?.code == 1);
+    Ok(())
+}
+
+pub(crate) fn images_go_into_archives_and_come_back(daemon: &Daemon) -> Result<()> {
+    daemon.load_busybox()?;
+    ok(
+        daemon,
+        &[
+            "run",
+            "--name",
+            "c",
+            "busybox",
+            "sh",
+            "-c",
+            "echo new > /file",
+        ],
+    )?;
+    ok(daemon, &["commit", "c", "app:v1"])?;
+    ok(daemon, &["rm", "c"])?;
+    let id = ok(daemon, &["inspect", "-f", "{{.Id}}", "app:v1"])?;
+    let path = daemon.path("saved.tar");
+    let file = path.to_str().context("a path in UTF-8")?;
+    ok(daemon, &["save", "-o", file, "app:v1", "busybox"])?;
+    ok(daemon, &["rmi", "app:v1", "busybox"])?;
+    ensure!(ok(daemon, &["images", "-q"])?.is_empty());
+    let loaded = ok(daemon, &["load", "-i", file])?;
+    for line in ["Loaded image: app:v1", "Loaded image: busybox:latest"] {
+        ensure!(loaded.lines().any(|l| l == line), "{loaded}");
+    }
+    ensure!(ok(daemon, &["inspect", "-f", "{{.Id}}", "app:v1"])? == id);
+    ensure!(ok(daemon, &["run", "--rm", "app:v1", "cat", "/file"])? == "new");
+    let missing = daemon.cli(&["save", "nothing:at-all"])?;
+    ensure!(
+        missing.code == 1 && missing.stderr.contains("nothing:at-all"),
+        "{missing:?}"
+    );
+    // What was saved here and what others save is the same to both.
+    let standard = daemon.cli_with_input(&["load"], &std::fs::read(&path)?)?;
+    ensure!(
+        standard.ok()?.contains("Loaded image: app:v1"),
+        "{standard:?}"
     );
     Ok(())
 }

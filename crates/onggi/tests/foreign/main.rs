@@ -82,6 +82,8 @@ macro_rules! pairs {
 
 pairs!(
     images_come_from_the_mirror_and_go,
+    images_are_shared_by_those_who_may,
+    images_go_into_archives_and_come_back,
     streams_of_a_run,
     a_terminal_follows_the_size_of_the_window,
     a_server_is_published_inspected_and_stopped,

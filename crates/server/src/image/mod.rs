@@ -6,7 +6,10 @@ mod history;
 mod inspect;
 mod list;
 mod load;
+mod prune;
+mod push;
 mod remove;
+mod save;
 mod tag;
 
 use onggi_http::{Route, delete, get, post};
@@ -20,6 +23,10 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("images/{name...}/json", &inspect::handle),
     get("images/{name...}/history", &history::handle),
     post("images/{name...}/tag", &tag::handle),
+    get("images/get", &save::several),
+    get("images/{name...}/get", &save::one),
+    post("images/{name...}/push", &push::handle),
+    post("images/prune", &prune::handle).since(1, 25),
     delete("images/{name...}", &remove::handle),
 ];
 

@@ -1,5 +1,6 @@
 //! The daemon itself: `_ping`, `version`, `info`, `events`.
 
+mod auth; // POST /auth
 pub(crate) mod compat; // before 1.55
 mod df; // GET /system/df
 mod events; // GET /events
@@ -7,7 +8,7 @@ mod info; // GET /info
 mod ping; // GET and HEAD /_ping
 mod version; // GET /version
 
-use onggi_http::{Route, get, head};
+use onggi_http::{Route, get, head, post};
 
 use crate::call::{Call, Reply};
 
@@ -18,4 +19,5 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("info", &info::handle),
     get("events", &events::handle),
     get("system/df", &df::handle),
+    post("auth", &auth::handle),
 ];

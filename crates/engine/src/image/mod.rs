@@ -1,5 +1,9 @@
 //! Images, as the API speaks of them: the image store's answers turned into Docker's documents and messages.
 
+mod prune; // those nobody uses
+mod push; // to a registry, and logins
+mod save; // to an archive
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,6 +82,11 @@ fn message(progress: Progress) -> Message {
             current,
             total,
         } => Message::progress(id, action, number(current), number(total)),
+        Progress::Pushed { tag, digest, size } => Message::aux(serde_json::json!({
+            "Tag": tag,
+            "Digest": digest.to_string(),
+            "Size": size,
+        })),
     }
 }
 
@@ -330,6 +339,13 @@ pub(crate) fn reference_of(name: &str, tag: &str) -> Result<ImageRef> {
 fn parse_platform(platform: Option<String>) -> Result<Option<Platform>> {
     match platform.filter(|platform| !platform.is_empty()) {
         None => Ok(None),
+        // Newer clients send the API's document, older ones the short form.
+        Some(text) if text.starts_with('{') => {
+            let said: api::Platform =
+                onggi_api::decode(text.as_bytes()).map_err(|fault| Error::of(&fault))?;
+            let variant = Some(said.variant.as_str()).filter(|variant| !variant.is_empty());
+            Ok(Some(Platform::new(&said.os, &said.architecture, variant)))
+        }
         Some(text) => Platform::parse(&text)
             .map(Some)
             .map_err(|fault| Error::of(&fault)),
