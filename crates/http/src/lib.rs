@@ -22,7 +22,7 @@ pub use listen::{ListenError, Listener};
 pub use program::Program;
 pub use query::{Query, decode_path};
 pub use route::{Found, Handler, Params, Route, Router, Running, delete, get, head, post, put};
-pub use serve::{Peer, serve};
+pub use serve::{Limits, Peer, serve, serve_within};
 pub use stream::Stream;
 pub use tls::{ClientTls, ServerTls, TlsError};
 

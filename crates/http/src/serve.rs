@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use onggi_rt::Shutdown;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::hijack::{Hijacked, Takeover, head_of};
@@ -43,26 +43,68 @@ pub enum Peer {
     Tcp(SocketAddr),
 }
 
-/// Serves connections until `shutdown`; then accepts no more, lets requests that run end, cuts connections that
-/// were taken over, and returns when all are gone or after `patience`.
+/// What clients of a listener may not exceed. Clones share the connections.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    head: Duration,
+    connections: Option<Arc<Semaphore>>,
+}
+
+impl Limits {
+    /// So long for the head of a request and between requests; so many connections at once, the next one waits.
+    pub fn new(head: Duration, connections: usize) -> Self {
+        Self {
+            head,
+            connections: Some(Arc::new(Semaphore::new(connections))),
+        }
+    }
+}
+
+impl Default for Limits {
+    /// Five minutes, and as many connections as come.
+    fn default() -> Self {
+        Self {
+            head: HEAD,
+            connections: None,
+        }
+    }
+}
+
+/// As [`serve_within`], with the usual limits.
 pub async fn serve<H, Fut>(listener: Listener, handler: H, shutdown: Shutdown, patience: Duration)
 where
+    H: Fn(Request) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response> + Send + 'static,
+{
+    serve_within(listener, handler, shutdown, patience, Limits::default()).await;
+}
+
+/// Serves connections until `shutdown`; then accepts no more, lets requests that run end, cuts connections that
+/// were taken over, and returns when all are gone or after `patience`.
+pub async fn serve_within<H, Fut>(
+    listener: Listener,
+    handler: H,
+    shutdown: Shutdown,
+    patience: Duration,
+    limits: Limits,
+) where
     H: Fn(Request) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Response> + Send + 'static,
 {
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = next(&listener, &limits) => accepted,
             () = shutdown.wait() => break,
         };
         match accepted {
-            Ok(accepted) => {
+            Ok((accepted, permit)) => {
                 let (handler, shutdown) = (handler.clone(), shutdown.clone());
-                connections.spawn(onggi_rt::spawn(
-                    "connection",
-                    connection(accepted, handler, shutdown),
-                ));
+                let head = limits.head;
+                connections.spawn(onggi_rt::spawn("connection", async move {
+                    connection(accepted, handler, shutdown, head).await;
+                    drop(permit);
+                }));
             }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
@@ -77,6 +119,19 @@ where
     let _ = tokio::time::timeout(patience, connections.wait()).await;
 }
 
+/// The next connection, when there is room for it.
+async fn next(
+    listener: &Listener,
+    limits: &Limits,
+) -> std::io::Result<(Accepted, Option<OwnedSemaphorePermit>)> {
+    let permit = match &limits.connections {
+        // Nobody closes it.
+        Some(connections) => connections.clone().acquire_owned().await.ok(),
+        None => None,
+    };
+    Ok((listener.accept().await?, permit))
+}
+
 /// Whether accepting failed for a reason of the connection's, not ours (accept(2)).
 fn is_of_connection(error: &std::io::Error) -> bool {
     matches!(
@@ -87,7 +142,7 @@ fn is_of_connection(error: &std::io::Error) -> bool {
     )
 }
 
-async fn connection<H, Fut>(accepted: Accepted, handler: H, shutdown: Shutdown)
+async fn connection<H, Fut>(accepted: Accepted, handler: H, shutdown: Shutdown, head: Duration)
 where
     H: Fn(Request) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response> + Send + 'static,
@@ -98,7 +153,7 @@ where
         () = shutdown.wait() => return,
     };
     match stream {
-        Ok(stream) => speak(stream, peer, handler, shutdown).await,
+        Ok(stream) => speak(stream, peer, handler, shutdown, head).await,
         Err(error) => tracing::debug!(%error, ?peer, "TLS handshake"),
     }
 }
@@ -120,7 +175,7 @@ struct Taken {
     takeover: Takeover,
 }
 
-async fn speak<H, Fut>(stream: Stream, peer: Peer, handler: H, shutdown: Shutdown)
+async fn speak<H, Fut>(stream: Stream, peer: Peer, handler: H, shutdown: Shutdown, head: Duration)
 where
     H: Fn(Request) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Response> + Send + 'static,
@@ -153,7 +208,7 @@ where
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(head)
         .title_case_headers(true)
         .serve_connection(
             TokioIo::new(Patient::new(stream, requests.clone())),
