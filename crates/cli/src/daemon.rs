@@ -110,22 +110,22 @@ fn pause() {
     std::thread::sleep(Duration::from_millis(2));
 }
 
-/// onggid beside this program, or in the PATH.
-fn program(environment: &Environment) -> Option<PathBuf> {
+/// A program of ours: beside this one, or in the PATH.
+pub(crate) fn program(environment: &Environment, name: &str) -> Option<PathBuf> {
     let executable = std::fs::read_link("/proc/self/exe").ok()?;
-    let beside = executable.parent()?.join("onggid");
+    let beside = executable.parent()?.join(name);
     if beside.is_file() {
         return Some(beside);
     }
     environment
         .get("PATH")?
         .split(':')
-        .map(|directory| Path::new(directory).join("onggid"))
+        .map(|directory| Path::new(directory).join(name))
         .find(|path| path.is_file())
 }
 
 fn spawn(environment: &Environment, log: &Path) -> Result<Child> {
-    let program = program(environment).ok_or_else(|| {
+    let program = program(environment, "onggid").ok_or_else(|| {
         Error::new(
             "Cannot connect to the Docker daemon: nobody listens at the default socket, and onggid is neither beside this program nor in the PATH",
         )

@@ -16,6 +16,7 @@ mod image; // commands on images
 mod plugin; // programs that bring commands
 mod program; // from arguments to an exit code
 mod recipe; // how to make a container again
+mod registry; // the registry beside this program
 mod settings; // environment, config.json, the endpoint
 mod stream; // terminals, streams, signals, progress
 mod system; // commands on the system, and inspect

@@ -140,6 +140,7 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
         cli.complain(page.trim_end_matches('\n'))?;
         return Ok(0);
     };
+    crate::registry::passed_on(cli, &globals.args)?;
     match find(&globals.args) {
         Found::Unknown(word) => {
             let word = word.to_owned();

@@ -22,6 +22,10 @@ const UNITS: &[(&str, &str)] = &[
         "onggi.socket",
         include_str!("../../../packaging/systemd/onggi.socket"),
     ),
+    (
+        "onggi-registry.service",
+        include_str!("../../../packaging/systemd/onggi-registry.service"),
+    ),
 ];
 /// What stands for the folder of programs in a unit.
 const BINDIR: &str = "@bindir@";
@@ -158,6 +162,7 @@ pub(crate) fn remove(place: &Place) -> Result<()> {
             "--now",
             "onggi.service",
             "onggi.socket",
+            "onggi-registry.service",
         ]));
     }
     let bin = place.bin();

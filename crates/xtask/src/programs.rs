@@ -18,7 +18,7 @@ pub(crate) enum Build {
 }
 
 /// Programs of the host.
-pub(crate) const HOST: &[&str] = &["onggi", "onggid"];
+pub(crate) const HOST: &[&str] = &["onggi", "onggid", "onggi-registry"];
 /// Static programs.
 pub(crate) const STATIC: &[&str] = &["onggi-monitor", "onggi-init", "onggi-runtime"];
 
