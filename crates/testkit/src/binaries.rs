@@ -60,11 +60,7 @@ impl Binaries {
     /// # Errors
     /// When the programs are not there.
     pub fn find() -> Result<Self> {
-        let folder = match env::var_os("ONGGI_BIN_DIR") {
-            Some(folder) => PathBuf::from(folder),
-            None => build_folder()?,
-        };
-        let found = Self { folder };
+        let found = Self { folder: folder()? };
         for name in ["onggi", "onggid", "onggi-monitor", "onggi-init"] {
             let path = found.path(name);
             if !path.is_file() {
@@ -77,6 +73,21 @@ impl Binaries {
         Ok(found)
     }
 
+    /// One program that needs none of the others.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn built(name: &str) -> Result<PathBuf> {
+        let path = folder()?.join(name);
+        if !path.is_file() {
+            bail!(
+                "{} is not there: run `cargo xtask test`, or `cargo build -p onggi`",
+                path.display()
+            );
+        }
+        Ok(path)
+    }
+
     /// The programs of a folder.
     pub fn at(folder: impl Into<PathBuf>) -> Self {
         Self {
@@ -87,6 +98,14 @@ impl Binaries {
     /// The path of one program.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+}
+
+/// Where programs are looked for.
+fn folder() -> Result<PathBuf> {
+    match env::var_os("ONGGI_BIN_DIR") {
+        Some(folder) => Ok(folder.into()),
+        None => build_folder(),
     }
 }
 

@@ -276,8 +276,15 @@ pub(crate) const MANIFEST: &str = "application/vnd.docker.distribution.manifest.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
 /// `sha256:` and the digest.
-pub(crate) fn digest(data: &[u8]) -> String {
+pub fn digest(data: &[u8]) -> String {
     format!("sha256:{}", hex(data))
+}
+
+/// `sha512:` and the digest.
+pub fn digest_512(data: &[u8]) -> String {
+    let hash = sha2::Sha512::digest(data);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha512:{hex}")
 }
 
 fn hex(data: &[u8]) -> String {

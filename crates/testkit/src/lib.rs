@@ -14,6 +14,7 @@ mod http; // HTTP/1.1 over any stream, enough for tests
 mod image; // images made here
 mod namespace; // a network namespace of one's own
 mod outside; // a namespace with a way to the world
+mod own_registry; // onggi-registry on loopback
 mod process; // a command beside the test
 mod registry; // Debian's docker-registry on loopback
 mod terminal; // a terminal to type into
@@ -25,9 +26,10 @@ pub use census::{Census, Leftovers};
 pub use daemon::{Daemon, DaemonOptions, Output};
 pub use hostile::{Behaviour, Hostile};
 pub use http::{Request, Response};
-pub use image::{Distribution, Entry, Image, Layer};
+pub use image::{Distribution, Entry, Image, Layer, digest, digest_512};
 pub use namespace::Namespace;
 pub use outside::Outside;
+pub use own_registry::OnggiRegistry;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use terminal::Terminal;

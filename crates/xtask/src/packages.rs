@@ -10,7 +10,13 @@ pub(crate) const BUILD: &[&str] = &["gcc", "libc6-dev", "make"];
 /// For the demo: the image is made of busybox, the census lists nftables.
 pub(crate) const DEMO: &[&str] = &["busybox-static", "nftables"];
 /// For the tests: a registry too.
-pub(crate) const TEST: &[&str] = &["busybox-static", "nftables", "docker-registry"];
+pub(crate) const TEST: &[&str] = &[
+    "busybox-static",
+    "nftables",
+    "docker-registry",
+    "skopeo",
+    "openssl",
+];
 /// For the oracle: Docker's own daemon and client. Not installed by `test`, because Debian starts the daemon.
 pub(crate) const ORACLE: &[&str] = &["docker.io", "tmux", "debootstrap"];
 /// For the guest.
