@@ -444,7 +444,7 @@ impl<'a> Apply<'a> {
             let directory = tree::open(at, name).map_err(Error::file("open", path))?;
             self.directory_xattrs(directory.as_fd(), path, entry)?;
         }
-        self.late_mode(path, entry);
+        self.late_mode(path, entry)?;
         self.tree.made(path);
         Ok(())
     }
@@ -464,14 +464,24 @@ impl<'a> Apply<'a> {
             .map_err(Error::file("chmod", path))?;
         self.late.remove(path);
         self.directory_xattrs(directory, path, entry)?;
-        self.late_mode(path, entry);
+        self.late_mode(path, entry)
+    }
+
+    fn late_mode(&mut self, path: &[u8], entry: &Entry) -> Result<(), Error> {
+        if entry.mode & 0o6000 != 0 {
+            self.later(path)?.mode = Some(entry.mode);
+        }
         Ok(())
     }
 
-    fn late_mode(&mut self, path: &[u8], entry: &Entry) {
-        if entry.mode & 0o6000 != 0 {
-            self.late.entry(path.to_vec()).or_default().mode = Some(entry.mode);
+    fn later(&mut self, path: &[u8]) -> Result<&mut Late, Error> {
+        if self.late.len() as u64 >= tree::MOST_HELD && !self.late.contains_key(path) {
+            return Err(Error::TooLarge {
+                what: "directories whose attributes pass on",
+                limit: tree::MOST_HELD,
+            });
         }
+        Ok(self.late.entry(path.to_vec()).or_default())
     }
 
     fn directory_xattrs(
@@ -482,7 +492,7 @@ impl<'a> Apply<'a> {
     ) -> Result<(), Error> {
         for (name, value) in &entry.xattrs {
             if name.starts_with(b"system.") {
-                let late = self.late.entry(path.to_vec()).or_default();
+                let late = self.later(path)?;
                 late.xattrs.push((name.clone(), value.clone()));
             } else {
                 self.set_xattr(directory, path, name, value)?;

@@ -22,6 +22,12 @@ const MAX_LINKS: usize = 40;
 /// The longest name the kernel takes, with its NUL.
 pub(crate) const MAX_PATH: usize = 4096;
 
+/// Directories that are remembered beside those that are open: how they were made, and their times. Beyond, it is asked
+/// again what can be asked.
+const MOST_KNOWN: usize = 32_768;
+/// Directories of which something must be remembered to the end.
+pub(crate) const MOST_HELD: u64 = 250_000;
+
 /// What a missing directory on the way is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
@@ -52,8 +58,10 @@ pub(crate) struct Tree {
     times: HashMap<Vec<u8>, Time>,
     /// Directories that were made because a name needed them, and no entry spoke of.
     implied: HashSet<Vec<u8>>,
-    /// Directories this tree made itself.
+    /// Directories this tree made itself, or some of them.
     made: HashSet<Vec<u8>>,
+    /// Times have been forgotten: a directory that is entered again keeps the one it has.
+    forgot: bool,
     /// Whether a character device 0:0 in the way is a removal, which gives way.
     whiteouts: Whiteouts,
     /// The root's device, where nothing may be written to file systems that show the kernel.
@@ -75,6 +83,7 @@ impl Tree {
             times: HashMap::new(),
             implied: HashSet::new(),
             made: HashSet::new(),
+            forgot: false,
             whiteouts,
             spare: None,
         })
@@ -152,6 +161,15 @@ impl Tree {
             asked: path.to_vec(),
             ..found
         };
+        // In a tree where others live, a directory that the archive does not name changes as it does for them.
+        if self.forgot && self.spare.is_none() && !self.implied.contains(&found.path) {
+            let status = rustix::fs::fstat(&*found.directory).map_err(Error::file("stat", path))?;
+            let time = Time {
+                seconds: status.st_mtime,
+                nanoseconds: status.st_mtime_nsec as u32,
+            };
+            self.times.entry(found.path.clone()).or_insert(time);
+        }
         self.open.push(found.clone());
         Ok(found)
     }
@@ -233,15 +251,28 @@ impl Tree {
         mkdirat(at, name, mode)
             .and_then(|()| rustix::fs::chmodat(at, name, mode, AtFlags::empty()))
             .map_err(Error::file("mkdir", path))?;
+        if self.implied.len() as u64 >= MOST_HELD {
+            return Err(Error::TooLarge {
+                what: "directories without an entry",
+                limit: MOST_HELD,
+            });
+        }
         self.implied.insert(path.to_vec());
-        self.made.insert(path.to_vec());
+        self.remember(path);
         Ok(())
+    }
+
+    fn remember(&mut self, path: &[u8]) {
+        if self.made.len() >= MOST_KNOWN {
+            self.made.clear();
+        }
+        self.made.insert(path.to_vec());
     }
 
     /// An entry spoke of the directory at `path`, which was made here and inherits nothing to what is in it.
     pub(crate) fn made(&mut self, path: &[u8]) {
         self.implied.remove(path);
-        self.made.insert(path.to_vec());
+        self.remember(path);
     }
 
     /// An entry spoke of the directory at `path`, which was there.
@@ -251,6 +282,11 @@ impl Tree {
 
     /// The directory at `path` gets this time when it is left.
     pub(crate) fn set_time(&mut self, path: &[u8], time: Time) {
+        if self.times.len() >= MOST_KNOWN && !self.times.contains_key(path) {
+            let Self { times, open, .. } = self;
+            times.retain(|path, _| open.iter().any(|open| open.path == *path));
+            self.forgot = true;
+        }
         self.times.insert(path.to_vec(), time);
     }
 

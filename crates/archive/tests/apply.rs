@@ -836,3 +836,31 @@ fn copies_respect_what_is_there() {
     copy(&file("dir"), Conflicts::Replace, Owner::Archive).unwrap();
     assert!(root.join("in/dir").is_file());
 }
+
+/// More directories than are remembered: each has its time in the end, also one that is entered again late.
+#[test]
+fn times_outlast_more_directories_than_are_remembered() {
+    let place = Place::new();
+    let time = |seconds| Time {
+        seconds,
+        nanoseconds: 5,
+    };
+    let directory = |path: &str, seconds| {
+        let mut entry = Entry::new(path, Kind::Directory, 0o755);
+        entry.mtime = time(seconds);
+        entry
+    };
+    let mut tar = Tar::new()
+        .entry(directory("early", 1_000))
+        .file("early/file", "x")
+        .entry(directory("many", 2_000));
+    for n in 0..33_000 {
+        tar = tar.entry(directory(&format!("many/{n}"), 3_000));
+    }
+    tar = tar.file("early/late", "x").file("many/7/late", "x");
+    tar.apply(&place.root()).unwrap();
+    for (path, seconds) in [("early", 1_000), ("many", 2_000), ("many/7", 3_000)] {
+        let meta = place.root().join(path).metadata().unwrap();
+        assert_eq!((meta.mtime(), meta.mtime_nsec()), (seconds, 5), "{path}");
+    }
+}
