@@ -10,8 +10,21 @@ use crate::Engine;
 use crate::error::{Error, Result};
 use crate::log;
 
-/// The runtime that is built in, by its own name and by that of Docker's default.
-pub(crate) const BUILT_IN: [&str; 3] = ["onggi", "runc", "io.containerd.runc.v2"];
+/// The runtime that is built in.
+pub(crate) const BUILT_IN: &str = "onggi";
+
+/// Docker's names of its default runtime. They mean the built-in one as long as no program is configured by that name.
+pub(crate) const DOCKERS: [&str; 2] = ["runc", "io.containerd.runc.v2"];
+
+/// What a user is told who asks for Docker's runtime and gets ours.
+pub(crate) fn built_in_instead(live: &Live, asked: &str) -> Option<String> {
+    live.is_stand_in(asked).then(|| {
+        format!(
+            "No runtime '{asked}' is configured: the built-in one, {BUILT_IN}, runs this container. To have the program \
+             {asked} run it, name it in the daemon's \"runtimes\""
+        )
+    })
+}
 
 /// What does not change while the engine runs.
 #[derive(Clone, Debug, Default)]
@@ -135,7 +148,7 @@ impl Live {
     /// # Errors
     /// `InvalidParameter` with the reason.
     pub fn check(&self) -> Result<()> {
-        if let Some(name) = self.runtimes.keys().find(|name| *name == "onggi") {
+        if let Some(name) = self.runtimes.keys().find(|name| *name == BUILT_IN) {
             return Err(Error::invalid(format!(
                 "runtime name '{name}' is reserved: it is the one that is built in"
             )));
@@ -166,7 +179,12 @@ impl Live {
 
     /// Whether there is a runtime of this name.
     pub(crate) fn knows_runtime(&self, name: &str) -> bool {
-        BUILT_IN.contains(&name) || self.runtimes.contains_key(name)
+        name == BUILT_IN || self.is_stand_in(name) || self.runtimes.contains_key(name)
+    }
+
+    /// Whether the built-in runtime stands in for what Docker calls by this name.
+    pub(crate) fn is_stand_in(&self, name: &str) -> bool {
+        DOCKERS.contains(&name) && !self.runtimes.contains_key(name)
     }
 }
 

@@ -69,6 +69,13 @@ impl Error {
         self.message = format!("{what}: {}", self.message);
         self
     }
+
+    /// Puts the reason behind the text.
+    #[must_use]
+    pub(crate) fn because(mut self, reason: impl std::fmt::Display) -> Self {
+        self.message = format!("{}: {reason}", self.message);
+        self
+    }
 }
 
 impl Fault for Error {

@@ -175,14 +175,12 @@ impl Engine {
                 "exec {id} has already been started"
             )));
         }
+        // Parsed before, when it was made.
         let keys = Keys::parse(&exec.request.detach_keys)?;
-        let task = container.task().ok_or_else(|| not_running(&container))?;
-        let frame = self.exec_frame(&exec, &container, &start)?;
-        let (pid, stream) = match task.exec(&frame).await? {
+        let begun = self.exec_begin(&exec, &container, &start).await;
+        let (pid, stream) = match begun {
             Ok(running) => running,
-            Err(failure) => {
-                let (code, fault) =
-                    container::failure(container::Process::Exec, failure.kind, &failure.message);
+            Err((code, fault)) => {
                 exec.progress.send_modify(|progress| progress.end(code));
                 return Err(fault);
             }
@@ -204,6 +202,30 @@ impl Engine {
             exec,
             keys,
         })
+    }
+
+    /// Has the monitor run it; what fails comes with the exit code it is known by.
+    async fn exec_begin(
+        &self,
+        exec: &Exec,
+        container: &Arc<Container>,
+        start: &StartRequest,
+    ) -> Result<(u32, Stream), (i32, Error)> {
+        const CANNOT: i32 = 126;
+        let cannot = |fault: Error| (CANNOT, fault);
+        let frame = self.exec_frame(exec, container, start).map_err(cannot)?;
+        let task = container
+            .task()
+            .ok_or_else(|| cannot(not_running(container)))?;
+        match task.exec(&frame).await {
+            Ok(Ok(running)) => Ok(running),
+            Ok(Err(failure)) => Err(container::failure(
+                container::Process::Exec,
+                failure.kind,
+                &failure.message,
+            )),
+            Err(fault) => Err(cannot(self.with_reason(container, fault).await)),
+        }
     }
 
     /// How it stands.

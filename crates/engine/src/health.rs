@@ -9,12 +9,12 @@ mod probe; // one run of the check
 use std::sync::Arc;
 use std::time::Duration;
 
-use onggi_api::container::{Config, Health, HealthConfig, HealthcheckResult};
+use onggi_api::container::{Config, Health, HealthConfig, HealthcheckResult, HostConfig};
 use onggi_model::Timestamp;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::Engine;
-use crate::container::{Container, Record, Status};
+use crate::container::{Container, Record, Status, StopCause};
 use crate::error::{Error, Result};
 
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -27,6 +27,38 @@ const LOG: usize = 5;
 const STARTING: &str = "starting";
 const HEALTHY: &str = "healthy";
 const UNHEALTHY: &str = "unhealthy";
+
+/// What `--on-unhealthy` may say, beside nothing.
+const RESTART: &str = "restart";
+const NO: &str = "no";
+
+/// Refuses what `--on-unhealthy` cannot mean, and takes a `no` away, which is what nothing means.
+pub(crate) fn settle(config: &Config, host: &mut HostConfig) -> Result<()> {
+    match host.on_unhealthy.as_str() {
+        "" => return Ok(()),
+        NO => {
+            host.on_unhealthy.clear();
+            return Ok(());
+        }
+        RESTART => {}
+        other => {
+            return Err(Error::invalid(format!(
+                "invalid OnUnhealthy: '{other}'; use one of 'no' or 'restart'"
+            )));
+        }
+    }
+    if command(config).is_none() {
+        return Err(Error::invalid(
+            "on-unhealthy=restart: the container has no health check that could fail; give it one (--health-cmd)",
+        ));
+    }
+    if host.auto_remove {
+        return Err(Error::invalid(
+            "can't create 'AutoRemove' container with on-unhealthy=restart",
+        ));
+    }
+    Ok(())
+}
 
 /// When the first probe of a watch is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,20 +185,43 @@ impl Engine {
         };
         let health = after(&before, check, record.state.started_at, result);
         let status = health.status.clone();
-        if status == before.status {
+        let fails = status == UNHEALTHY && record.host_config.on_unhealthy == RESTART;
+        let replaced = fails && !record.unhealthy && !record.stopped_by_user;
+        if status == before.status && !replaced {
             let mut record = (*record).clone();
             record.state.health = Some(health);
             container.publish(record);
             return;
         }
+        let healthy = status == HEALTHY;
         let committed = self
-            .commit(container, |record| record.state.health = Some(health))
+            .commit(container, |record| {
+                record.state.health = Some(health);
+                record.unhealthy |= replaced;
+                if healthy {
+                    // It works: the pause before the next restart is the first again.
+                    record.short_runs = 0;
+                }
+            })
             .await;
         if let Err(fault) = committed {
             warn!(container = %container.id, "{fault}");
+            return;
         }
-        let action = format!("health_status: {status}");
-        self.container_event(&container.record(), &action, []);
+        if status != before.status {
+            let action = format!("health_status: {status}");
+            self.container_event(&container.record(), &action, []);
+        }
+        if replaced {
+            info!(container = %container.id, "is unhealthy, and is started again");
+            let (engine, container) = (self.clone(), container.clone());
+            tokio::spawn(async move {
+                let cause = StopCause::Unhealthy;
+                if let Err(fault) = engine.stop_for(&container, cause, None, None).await {
+                    warn!(container = %container.id, "{fault}");
+                }
+            });
+        }
     }
 }
 
@@ -279,6 +334,31 @@ mod tests {
         }
         assert!(check(&config(&["CMD"])).is_err() && check(&config(&["HTTP", "x"])).is_err());
         assert!(check(&config(&["NONE"])).is_ok() && check(&config(&["CMD", "x"])).is_ok());
+    }
+
+    #[test]
+    fn what_unhealthy_ones_may_become() {
+        let checked = config(&["CMD", "x"]);
+        let host = |text: &str, auto_remove| HostConfig {
+            on_unhealthy: text.to_owned(),
+            auto_remove,
+            ..HostConfig::default()
+        };
+        for (config, text, remove, expected) in [
+            (&checked, "", true, Ok("")),
+            (&checked, "no", true, Ok("")),
+            (&checked, "restart", false, Ok("restart")),
+            (&checked, "restart", true, Err("AutoRemove")),
+            (&checked, "Restart", false, Err("use one of 'no'")),
+            (&Config::default(), "restart", false, Err("no health check")),
+        ] {
+            let mut host = host(text, remove);
+            match (settle(config, &mut host), expected) {
+                (Ok(()), Ok(left)) => assert_eq!(host.on_unhealthy, left),
+                (Err(fault), Err(word)) => assert!(fault.to_string().contains(word), "{fault}"),
+                (result, _) => panic!("{text}: {result:?}"),
+            }
+        }
     }
 
     #[test]

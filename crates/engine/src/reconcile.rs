@@ -40,6 +40,9 @@ pub struct Parts {
     pub cgroups: onggi_cgroup::Cgroups,
 }
 
+/// How long the start of the daemon waits for one container to be taken up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many containers are taken up, or started, at the same time.
 const AT_ONCE: usize = 8;
 
@@ -133,8 +136,15 @@ impl Engine {
         self.inner.networks.reconcile(&holding).await?;
         futures_util::stream::iter(all)
             .for_each_concurrent(AT_ONCE, |container| async move {
-                if let Err(fault) = self.take_up(&container).await {
-                    warn!(container = %container.id, "could not be taken up: {fault}");
+                let (engine, id) = (self.clone(), container.id.clone());
+                let taking = tokio::spawn(async move {
+                    if let Err(fault) = engine.take_up(&container).await {
+                        warn!(container = %container.id, "could not be taken up: {fault}");
+                    }
+                });
+                // A monitor that is stopped or stuck answers when it goes on; nobody else waits for it.
+                if tokio::time::timeout(PATIENCE, taking).await.is_err() {
+                    warn!(container = %id, "its monitor does not answer: it is taken up when it does");
                 }
             })
             .await;
@@ -338,6 +348,7 @@ impl Engine {
             code: 137,
             signal: Some(9),
             oom_killed: false,
+            oom: None,
             finished_at: Timestamp::now().inner(),
             error: Some(match record.boot_id == self.inner.boot_id {
                 true => "the monitor of the container was killed".to_owned(),

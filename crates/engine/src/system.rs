@@ -11,7 +11,7 @@ use onggi_api::version::ApiVersion;
 use onggi_model::{Platform, Timestamp};
 use tokio::sync::mpsc;
 
-use crate::config::{Config, Defaults, Live, SeccompProfile};
+use crate::config::{BUILT_IN, Config, DOCKERS, Defaults, Live, SeccompProfile};
 use crate::container::Status;
 use crate::error::{Error, Result};
 use crate::events::{self, EventsOptions};
@@ -228,8 +228,20 @@ fn runtimes(live: &Live) -> BTreeMap<String, Runtime> {
         };
         (name.clone(), runtime)
     };
-    let built_in = ("onggi".to_owned(), Runtime::default());
-    live.runtimes.iter().map(own).chain([built_in]).collect()
+    let built_in = [BUILT_IN]
+        .into_iter()
+        .chain(DOCKERS.into_iter().filter(|name| live.is_stand_in(name)))
+        .map(|name| {
+            let path = "onggi-runtime (built in)".to_owned();
+            (
+                name.to_owned(),
+                Runtime {
+                    path,
+                    ..Runtime::default()
+                },
+            )
+        });
+    live.runtimes.iter().map(own).chain(built_in).collect()
 }
 
 /// A proxy's password is nobody's business.

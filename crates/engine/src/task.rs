@@ -9,6 +9,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use onggi_monitor::protocol::{self, Decoder, FailureKind, FromMonitor, Outgoing, ToMonitor};
 use tokio::io::Interest;
@@ -16,6 +17,10 @@ use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
 use crate::error::{Error, Result};
+
+/// How long a monitor may take to answer, and to take what it is told: one that is stopped or stuck does neither.
+const ANSWER: Duration = Duration::from_secs(30);
+const TAKE: Duration = Duration::from_secs(10);
 
 /// A way to tell the monitor things.
 pub(crate) struct Task {
@@ -145,10 +150,14 @@ impl Task {
 
     /// Sends one frame, and descriptors with it.
     pub(crate) async fn send(&self, message: &ToMonitor, descriptors: Vec<OwnedFd>) -> Result<()> {
-        let _turn = self.sending.lock().await;
-        send_frame(&self.control, message, descriptors)
-            .await
-            .map_err(|e| Error::io("send to the monitor", e))
+        let send = async {
+            let _turn = self.sending.lock().await;
+            send_frame(&self.control, message, descriptors).await
+        };
+        match tokio::time::timeout(TAKE, send).await {
+            Ok(sent) => sent.map_err(|e| Error::io("send to the monitor", e)),
+            Err(_) => Err(silent(TAKE)),
+        }
     }
 
     /// Sends `signal` to the container's process.
@@ -195,9 +204,18 @@ impl Task {
                 None => Err(std::io::ErrorKind::UnexpectedEof.into()),
             }
         };
-        talk.await
-            .map_err(|e: std::io::Error| Error::io("connect to the monitor", e))
+        match tokio::time::timeout(ANSWER, talk).await {
+            Ok(heard) => heard.map_err(|e: std::io::Error| Error::io("connect to the monitor", e)),
+            Err(_) => Err(silent(ANSWER)),
+        }
     }
+}
+
+fn silent(time: Duration) -> Error {
+    Error::internal(format!(
+        "the monitor of the container has not answered for {} seconds",
+        time.as_secs()
+    ))
 }
 
 fn unexpected(what: &str, message: &FromMonitor) -> Error {

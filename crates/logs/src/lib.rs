@@ -2,6 +2,7 @@
 //!
 //! One process writes a log (the container's monitor), any number read it, and they meet only in the file system.
 
+mod behind; // how far a reader is behind
 mod files; // the rotated set on disk
 mod follow; // waiting for more
 mod json; // Docker's json-file rows
@@ -15,6 +16,7 @@ mod spec; // what a log is
 mod tail; // the last n records
 mod writer; // from bytes to file
 
+pub use behind::Behind;
 pub use follow::{Wait, Waker};
 pub use place::Place;
 pub use reader::{Options, Reader};

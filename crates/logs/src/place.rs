@@ -26,6 +26,11 @@ impl Place {
         self.time
     }
 
+    /// Device and inode of the file.
+    pub(crate) fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
     /// Which of the files it is in.
     pub(crate) fn find(&self, parts: &mut [Part]) -> io::Result<Option<usize>> {
         for (index, part) in parts.iter_mut().enumerate().rev() {

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Behind;
+
 /// Who keeps the records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Driver {
@@ -61,6 +63,9 @@ pub struct LogSpec {
     /// What goes with every record (`tag`, chosen labels and variables); json-file only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
+    /// Somebody takes the log on, and the container is to wait when they are too far behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Behind>,
 }
 
 /// A log that nobody bounded is bounded all the same: a full disk stops more than one container.
@@ -68,6 +73,11 @@ const MAX_SIZE: u64 = 20 << 20;
 const MAX_FILE: u32 = 5;
 
 impl LogSpec {
+    /// Bytes that are kept behind the current file.
+    pub fn kept(&self) -> u64 {
+        self.limit().saturating_mul(u64::from(self.files() - 1))
+    }
+
     pub(crate) fn limit(&self) -> u64 {
         self.max_size.unwrap_or(MAX_SIZE)
     }

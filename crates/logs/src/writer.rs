@@ -5,11 +5,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::behind::Written;
 use crate::files::{self, failed};
 use crate::pack::Packer;
 use crate::record::Stream;
@@ -41,6 +42,8 @@ pub struct Writer {
     stdout: Line,
     stderr: Line,
     lost: u64,
+    /// For whom the container may have to wait.
+    written: Option<Written>,
 }
 
 /// What is kept per stream.
@@ -75,10 +78,15 @@ impl Writer {
             stdout: line(Stream::Stdout),
             stderr: line(Stream::Stderr),
             lost: 0,
+            written: spec
+                .behind
+                .clone()
+                .map(|behind| Written::new(behind, spec.files())),
         };
         if spec.driver != Driver::None {
             let file = files::open_current(&spec.path)?;
             writer.size = mend(spec.driver, &file).map_err(failed("mend log", &spec.path))?;
+            writer.opened(&file, Timestamp::MIN);
             writer.file = Some(file);
         }
         Ok(writer)
@@ -165,6 +173,20 @@ impl Writer {
         self.lost
     }
 
+    /// Whether somebody who takes the log on is too far behind, and nothing more should be written for now.
+    pub fn is_ahead(&mut self) -> bool {
+        self.written.as_mut().is_some_and(Written::is_too_far)
+    }
+
+    /// Goes on in this file, whose first record is no older than `since`.
+    fn opened(&mut self, file: &File, since: Timestamp) {
+        if let Some(written) = &mut self.written
+            && let Ok(meta) = file.metadata()
+        {
+            written.opened((meta.dev(), meta.ino()), self.size, since);
+        }
+    }
+
     /// Gives the memory back that a busy time took.
     pub fn shrink(&mut self) {
         self.batch.shrink_to_fit();
@@ -192,7 +214,9 @@ impl Writer {
             result = self.flush();
         }
         if self.size + self.batch.len() as u64 >= self.limit {
-            result = result.and(self.flush()).and_then(|()| self.rotate());
+            result = result
+                .and(self.flush())
+                .and_then(|()| self.rotate(stamp.nanos));
         }
         let line = match stream {
             Stream::Stdout => &mut self.stdout,
@@ -217,13 +241,18 @@ impl Writer {
         result
     }
 
-    fn rotate(&mut self) -> Result<(), Error> {
+    fn rotate(&mut self, now: i64) -> Result<(), Error> {
         // What was begun is finished under the name it has.
         let packed = self.pack(u64::MAX);
         self.file = None;
         files::rotate(&self.path, self.files)?;
-        self.file = Some(files::open_current(&self.path)?);
+        let file = files::open_current(&self.path)?;
         self.size = 0;
+        self.opened(
+            &file,
+            Timestamp::from_nanosecond(now.into()).unwrap_or(Timestamp::MIN),
+        );
+        self.file = Some(file);
         if self.compress {
             self.packing = Some(Packer::begin(&files::numbered(&self.path, 1))?);
         }
@@ -267,6 +296,9 @@ impl Writer {
             }
             if written == self.batch.len() {
                 self.size += written as u64;
+                if let Some(written) = &mut self.written {
+                    written.wrote(self.size);
+                }
                 return Ok(());
             }
         };

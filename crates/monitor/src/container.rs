@@ -5,7 +5,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use onggi_cgroup::{Cgroups, Group, Which};
@@ -19,9 +19,10 @@ use crate::exit;
 use crate::foreign::{self, Foreign};
 use crate::log::Log;
 use crate::monitor::GRACE;
+use crate::oom;
 use crate::protocol::{Exit, Launch, StdinMode};
 use crate::runtime::{self, Failure};
-use crate::streams::{self, EndsWith, Scratch, Streams};
+use crate::streams::{self, EndsWith, Pace, Scratch, Streams};
 
 /// How far it is.
 #[derive(Debug, Default)]
@@ -67,6 +68,12 @@ pub(crate) struct Container {
     held: Vec<OwnedFd>,
     /// The runtime that has it, where that is not ours.
     foreign: Option<Foreign>,
+    /// Processes of others whose namespaces it has; they must live until it begins.
+    joined: Vec<OwnedFd>,
+    /// When it was started, for the kernel's log.
+    begun: Option<Instant>,
+    /// Its output waits: who takes its log on is too far behind.
+    pub(crate) held_back: bool,
 }
 
 impl Container {
@@ -94,10 +101,16 @@ impl Container {
         launch: Launch,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(u32, Option<OwnedFd>), Failure> {
-        let init = descriptors.into_iter().next();
-        if launch.init && init.is_none() {
-            return Err(Failure::other("the program for --init is missing"));
-        }
+        let mut descriptors = descriptors.into_iter();
+        let init = match launch.init {
+            true => Some(
+                descriptors
+                    .next()
+                    .ok_or_else(|| Failure::other("the program for --init is missing"))?,
+            ),
+            false => None,
+        };
+        self.joined = descriptors.collect();
         self.exit_file.clone_from(&launch.exit_file);
         let cgroups = Cgroups::probe().map_err(Failure::while_doing("control groups"))?;
         if let Some(path) = &launch.monitor_cgroup {
@@ -135,7 +148,7 @@ impl Container {
         let mut request =
             onggi_runtime::Launch::new(&launch.id, &launch.spec, rootfs, stdio, &cgroups);
         request.user = user.as_ref();
-        request.init = init.filter(|_| launch.init);
+        request.init = init;
         let starting = onggi_runtime::begin(request)?;
 
         // From here on dropping `starting` destroys it.
@@ -193,7 +206,7 @@ impl Container {
             launch.spec,
             launch.user.map(runtime::user).as_ref(),
             &runtime::rootfs(launch.rootfs),
-            init.filter(|_| launch.init),
+            init,
             stdio.into(),
         )?;
         let group = cgroups
@@ -226,7 +239,9 @@ impl Container {
         let result = match std::mem::take(&mut self.stage) {
             Stage::Created(starting) => self.try_start(*starting),
             Stage::Made(running) => match &self.foreign {
-                Some(foreign) => foreign.start().map(|()| *running),
+                Some(foreign) => still_there(&self.joined)
+                    .and_then(|()| foreign.start())
+                    .map(|()| *running),
                 None => Err(Failure::other("the runtime of the container is not known")),
             },
             other => {
@@ -236,8 +251,10 @@ impl Container {
                 ));
             }
         };
+        self.joined.clear();
         match result {
             Ok(running) => {
+                self.begun = Some(Instant::now());
                 let now = Timestamp::now();
                 let pid = running.pid;
                 self.stage = Stage::Running(Box::new(running));
@@ -255,6 +272,7 @@ impl Container {
 
     fn try_start(&mut self, starting: Starting) -> Result<Running, Failure> {
         let mut created = starting.finish()?;
+        still_there(&self.joined)?;
         for warning in &created.warnings {
             report(warning);
         }
@@ -304,9 +322,13 @@ impl Container {
         self.streams.resize(rows, cols);
     }
 
-    /// Whether slow clients hold the container up. Once its process has ended, what is left is little.
-    pub(crate) fn is_bounded(&self) -> bool {
-        !matches!(self.stage, Stage::Draining { .. })
+    /// Who holds the container up. Once its process has ended nobody does: what is left is little.
+    pub(crate) fn pace(&self) -> Pace {
+        match (&self.stage, self.held_back) {
+            (Stage::Draining { .. }, _) => Pace::Free,
+            (_, true) => Pace::Held,
+            (_, false) => Pace::Bounded,
+        }
     }
 
     /// Its process has ended: nothing else of it may run on.
@@ -381,13 +403,16 @@ impl Container {
             log.finish(finished_at);
         }
         self.held.clear();
+        let oom_killed = group.oom_kills().is_ok_and(|kills| kills > 0);
+        let since = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         let mut exit = Exit {
             code: ended.code(),
             signal: match ended {
                 Ended::Exited(_) => None,
                 Ended::Signalled(signal) => Some(signal),
             },
-            oom_killed: group.oom_kills().is_ok_and(|kills| kills > 0),
+            oom_killed,
+            oom: oom_killed.then(|| oom::find(group, &self.id, since)),
             finished_at,
             error: None,
         };
@@ -428,6 +453,16 @@ impl From<Stdio> for foreign::Streams {
                 stderr,
             } => Self::Pipes([stdin, stdout, stderr]),
         }
+    }
+}
+
+/// Whether those live whose namespaces were joined by their number: then it meant them.
+fn still_there(joined: &[OwnedFd]) -> Result<(), Failure> {
+    match joined.iter().any(|pidfd| process::has_ended(pidfd.as_fd())) {
+        true => Err(Failure::other(
+            "the container whose namespaces it was to share has ended meanwhile",
+        )),
+        false => Ok(()),
     }
 }
 

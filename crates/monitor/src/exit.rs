@@ -45,6 +45,7 @@ mod tests {
             code: 137,
             signal: Some(9),
             oom_killed: true,
+            oom: None,
             finished_at: jiff::Timestamp::UNIX_EPOCH,
             error: None,
         };

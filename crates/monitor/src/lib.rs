@@ -13,6 +13,7 @@ mod exit; // the exit file
 mod foreign; // another OCI runtime in the place of ours
 mod log; // the log, and what to do when it cannot be written
 mod monitor; // the loop: what to wait for, who is told
+mod oom; // who fell to the memory killer
 pub mod protocol; // what daemon and monitor say to each other
 mod runtime; // the words of the runtime library and ours
 mod streams; // one process' stdin, stdout, stderr and who is attached to them

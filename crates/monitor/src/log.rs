@@ -46,6 +46,11 @@ impl Log {
         self.note(result);
     }
 
+    /// Whether the container is to wait for somebody who takes the log on.
+    pub(crate) fn is_ahead(&mut self) -> bool {
+        self.writer.is_ahead()
+    }
+
     pub(crate) fn shrink(&mut self) {
         self.writer.shrink();
     }

@@ -12,7 +12,7 @@ use crate::events::{Interests, Owner, Token};
 use crate::exec::{Exec, Request};
 use crate::protocol::{ExecState, FromMonitor, Phase, ToMonitor, VERSION, encode};
 use crate::runtime::Failure;
-use crate::streams::{Client, Scratch};
+use crate::streams::{Client, Pace, Scratch};
 
 /// Docker's: how long a process that has ended may have its streams held open by others.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);
@@ -20,6 +20,8 @@ pub(crate) const GRACE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Buffers that were not needed for so long are given back.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often to look whether who takes the log on has caught up.
+const LOOK: Duration = Duration::from_millis(50);
 /// How long to wait when there is no descriptor for a new connection.
 const DEAF: Duration = Duration::from_millis(100);
 /// Connections that have not said their role. A further one takes the place of the oldest.
@@ -113,15 +115,20 @@ impl Monitor {
         if let Stage::Running(running) = &self.container.stage {
             list.add(Token::Process, running.pidfd.as_fd(), PollFlags::IN);
         }
+        let pace = self.container.pace();
         self.container
             .streams
-            .interests(Owner::Container, self.container.is_bounded(), &mut list);
+            .interests(Owner::Container, pace, &mut list);
+        if pace == Pace::Held {
+            list.until(Instant::now() + LOOK);
+        }
         for (index, exec) in self.execs.iter().enumerate() {
             let Some(exec) = exec else { continue };
             if exec.runs() {
                 list.add(Token::ExecProcess(index), exec.pidfd.as_fd(), PollFlags::IN);
             }
-            exec.streams.interests(Owner::Exec(index), true, &mut list);
+            exec.streams
+                .interests(Owner::Exec(index), Pace::Bounded, &mut list);
             if let Some(deadline) = exec.deadline() {
                 list.until(deadline);
             }
@@ -146,13 +153,14 @@ impl Monitor {
             Token::Process => self.container.reap(),
             Token::ExecProcess(index) => self.reap_exec(index),
             Token::Output(Owner::Container, index) => {
-                let bounded = self.container.is_bounded();
+                let pace = self.container.pace();
                 let Container { streams, log, .. } = &mut self.container;
-                streams.read(index, bounded, log.as_mut(), &mut self.scratch);
+                streams.read(index, pace, log.as_mut(), &mut self.scratch);
             }
             Token::Output(Owner::Exec(exec), index) => {
                 if let Some(Some(exec)) = self.execs.get_mut(exec) {
-                    exec.streams.read(index, true, None, &mut self.scratch);
+                    exec.streams
+                        .read(index, Pace::Bounded, None, &mut self.scratch);
                 }
             }
             Token::Input(Owner::Container) => self.container.streams.input.flush(),
@@ -174,6 +182,7 @@ impl Monitor {
     fn advance(&mut self) {
         if let Some(log) = &mut self.container.log {
             log.flush();
+            self.container.held_back = log.is_ahead();
             if let Some(warning) = log.warning() {
                 self.warn(warning);
             }
@@ -185,12 +194,13 @@ impl Monitor {
             }
             onggi_sys::memory::trim();
         }
+        self.container.streams.leave_behind();
         let told = self.control.as_ref().is_none_or(Connection::is_flushed);
         for slot in &mut self.execs {
-            if slot
-                .as_mut()
-                .is_some_and(|exec| exec.advance(told, &mut self.scratch))
-            {
+            if slot.as_mut().is_some_and(|exec| {
+                exec.streams.leave_behind();
+                exec.advance(told, &mut self.scratch)
+            }) {
                 *slot = None;
             }
         }

@@ -48,10 +48,12 @@ pub fn prepare(
 /// How sources that are mounted here begin.
 const SOURCE: &str = "source-";
 
-/// Whether a mount is in words that only our own runtime knows: a path below a source, layers one by one.
+/// Whether a mount is in words that only our own runtime knows: a path below a source, layers one by one, a place in the
+/// mount namespace of another process.
 fn is_ours(mount: &Mount) -> bool {
     let mut words = mount.options.iter();
     words.any(|word| word.starts_with("subpath=") || word.starts_with("lowerdir+="))
+        || mount.source.as_deref().is_some_and(sources::is_elsewhere)
 }
 
 /// Mounts it at `place`, in this process' namespace, and leaves a plain bind to the other runtime.

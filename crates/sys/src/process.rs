@@ -98,6 +98,30 @@ pub fn state(pid: u32) -> io::Result<char> {
         .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
+/// The parent of process `pid`.
+///
+/// # Errors
+/// `NotFound` when there is no such process.
+pub fn parent(pid: u32) -> io::Result<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    stat.rsplit_once(") ")
+        .and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok())
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
+}
+
+/// Whether the process of `pidfd` has ended.
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut list = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // What cannot be asked about is taken as gone.
+    let asked = rustix::io::retry_on_intr(|| poll(&mut list, Some(&now)));
+    asked.map_or(true, |ready| ready > 0)
+}
+
 /// The number of a resource limit by its POSIX name (`RLIMIT_NOFILE`, also without the prefix, in either case).
 pub fn rlimit_number(name: &str) -> Option<u32> {
     let upper = name.to_ascii_uppercase();
@@ -171,7 +195,10 @@ mod tests {
             .args(["-c", "exit 7"])
             .spawn()?;
         let pidfd = pidfd(child.id())?;
+        assert_eq!(parent(child.id())?, std::process::id());
         assert_eq!(wait(pidfd.as_fd())?, Ended::Exited(7));
+        assert!(has_ended(pidfd.as_fd()));
+        assert!(!has_ended(super::pidfd(std::process::id())?.as_fd()));
         let child = std::process::Command::new("/bin/sh")
             .args(["-c", "kill -9 $$"])
             .spawn()?;

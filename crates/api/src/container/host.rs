@@ -68,6 +68,8 @@ document! {
         pub readonly_paths: Option<Vec<String>> => "ReadonlyPaths";
         /// `None`: as the daemon is configured.
         pub init: Option<bool> => "Init" @omitempty;
+        /// Ours alone: `restart`, or nothing.
+        pub on_unhealthy: String => "OnUnhealthy" @omitempty;
     }
 }
 
@@ -169,6 +171,8 @@ document! {
     pub struct UpdateRequest {
         pub resources: Resources => "" @flatten;
         pub restart_policy: Option<RestartPolicy> => "RestartPolicy" @omitempty;
+        /// Ours alone: `restart` or `no`.
+        pub on_unhealthy: String => "OnUnhealthy" @omitempty;
     }
 }
 

@@ -66,6 +66,24 @@ document! {
         /// RFC 3339.
         pub finished_at: String => "FinishedAt";
         pub health: Option<Health> => "Health" @omitempty;
+        /// Ours alone: what is known where `OOMKilled` is true.
+        pub oom: Option<Oom> => "OOM" @omitempty;
+    }
+}
+
+document! {
+    /// What the kernel's memory killer did.
+    pub struct Oom {
+        /// Bytes the container may take.
+        pub limit: Option<u64> => "Limit" @omitempty;
+        /// The most it took, in bytes.
+        pub peak: Option<u64> => "Peak" @omitempty;
+        /// Name of the process that was killed.
+        pub victim: String => "Victim" @omitempty;
+        /// Its number on the host.
+        pub pid: u32 => "Pid" @omitempty;
+        /// Whose memory ran out: `container`, `parent` (a group above it), `machine`; empty where nobody knows.
+        pub scope: String => "Scope" @omitempty;
     }
 }
 

@@ -17,7 +17,7 @@ pub use host::{
     UpdateResponse,
 };
 pub use inspect::{
-    DriverData, Health, HealthcheckResult, Inspect, NetworkSettings, RootFsStorage, Snapshot,
+    DriverData, Health, HealthcheckResult, Inspect, NetworkSettings, Oom, RootFsStorage, Snapshot,
     State, Storage,
 };
 pub use mount::{

@@ -53,6 +53,20 @@ pub(crate) fn check_pull(matches: &Matches) -> Result<()> {
     }
 }
 
+/// Docker's daemon would take `--on-unhealthy` and pass over it: then it is refused here.
+pub(crate) fn check_on_unhealthy(cli: &mut Cli, client: &Client, matches: &Matches) -> Result<()> {
+    if matches!(matches.text("on-unhealthy"), "" | "no") {
+        return Ok(());
+    }
+    let server = cli.block_on(client.server_version())??;
+    if server.platform.name == "onggi" {
+        return Ok(());
+    }
+    Err(Error::new(
+        "--on-unhealthy: this daemon is not onggi's and would ignore it; use --restart and let the container end itself",
+    ))
+}
+
 /// What the flags ask for, with what the CLI adds on its own: proxies, the terminal's size, the daemon's socket.
 pub(crate) fn prepare(
     cli: &Cli,
@@ -121,6 +135,7 @@ pub(crate) fn create(
     matches: &Matches,
     mut create: Create,
 ) -> Result<CreateResponse> {
+    check_on_unhealthy(cli, client, matches)?;
     let cidfile = matches.one("cidfile").filter(|path| !path.is_empty());
     let mut file = match cidfile {
         None => None,

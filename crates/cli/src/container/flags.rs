@@ -161,6 +161,9 @@ pub(crate) const CREATE: &[Flag] = &[
         .completed(Complete::Networks),
     list(None, "network-alias", "list", "Further name of the container within the network"),
     switch(None, "no-healthcheck", "Run no health check, though the image has one"),
+    value(None, "on-unhealthy", "string", "What happens when the health check fails: no, restart")
+        .default("\"no\"")
+        .completed(Complete::Words(&["no", "restart"])),
     switch(None, "oom-kill-disable", "Do not kill when memory runs out"),
     value(
         None,

@@ -77,6 +77,13 @@ const FLAGS: &[Flag] = &[
         "Limit of memory and swap together; -1 for as much swap as there is",
     )
     .checked(check::swap_bytes),
+    value(
+        None,
+        "on-unhealthy",
+        "string",
+        "What happens when the health check fails: no, restart",
+    )
+    .completed(Complete::Words(&["no", "restart"])),
     value(None, "pids-limit", "int", "Limit of processes; -1 for none").checked(check::int),
     value(
         None,
@@ -109,6 +116,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     }
     let update = request(matches)?;
     let client = cli.client()?;
+    super::create::check_on_unhealthy(cli, &client, matches)?;
     let mut warnings = Vec::new();
     let result = super::each(cli, &matches.args, |cli, name| {
         let answer = cli.block_on(client.container_update(name, &update))??;
@@ -150,5 +158,6 @@ fn request(matches: &Matches) -> Result<UpdateRequest> {
             ..Resources::default()
         },
         restart_policy,
+        on_unhealthy: text("on-unhealthy"),
     })
 }

@@ -65,6 +65,7 @@ const HOST: &[(&str, &str, &str, Kind)] = &[
         "mem_reservation",
         Bytes,
     ),
+    ("OnUnhealthy", "on-unhealthy", "", Text),
     (
         "OomKillDisable",
         "oom-kill-disable",

@@ -100,6 +100,11 @@ impl Engine {
         let defaults = &image.config.config;
         merge::merge(&mut config, defaults);
         let (path, args) = merge::command(&config)?;
+        crate::health::settle(&config, &mut host_config)?;
+        warnings.extend(crate::config::built_in_instead(
+            &self.live(),
+            &host_config.runtime,
+        ));
         self.settle(&mut host_config);
         warnings.extend(spec::settle_limits(self, &mut host_config)?);
         spec::conflicts::pin_containers(self, &mut host_config);
@@ -130,6 +135,7 @@ impl Engine {
             short_runs: 0,
             exits: 0,
             stopped_by_user: false,
+            unhealthy: false,
             boot_id: String::new(),
             id,
             name,

@@ -5,7 +5,7 @@ use onggi_api::container::HostConfig;
 
 use super::Record;
 use crate::Engine;
-use crate::config::{Defaults, Live};
+use crate::config::{BUILT_IN, Defaults, Live};
 
 /// Docker's size of `/dev/shm`.
 const SHM_SIZE: i64 = 64 << 20;
@@ -37,7 +37,11 @@ pub(crate) fn settle(defaults: &Defaults, live: &Live, host: &mut HostConfig) {
         }
     };
     or(&mut host.ipc_mode, &live.ipc_mode, "private");
-    or(&mut host.runtime, &live.default_runtime, "onggi");
+    or(&mut host.runtime, &live.default_runtime, BUILT_IN);
+    if live.is_stand_in(&host.runtime) {
+        // What runs it is on record, whatever is configured later.
+        BUILT_IN.clone_into(&mut host.runtime);
+    }
     or(&mut host.cgroup_parent, &defaults.cgroup_parent, "");
     if host.cgroupns_mode.is_empty() && !host.privileged {
         host.cgroupns_mode.clone_from(&defaults.cgroupns_mode);
@@ -120,5 +124,25 @@ mod tests {
         let found: Vec<_> = host.ulimits.iter().flatten().collect();
         assert_eq!(found, [&ulimit("nofile", 99), &ulimit("core", 0)]);
         assert_eq!((host.shm_size, &host.ipc_mode[..]), (SHM_SIZE, "private"));
+    }
+
+    #[test]
+    fn dockers_runtime_is_ours_until_it_is_configured() {
+        let mut live = Live::default();
+        let settled = |live: &Live| {
+            let mut host = HostConfig {
+                runtime: "runc".to_owned(),
+                ..HostConfig::default()
+            };
+            settle(&Defaults::default(), live, &mut host);
+            host.runtime
+        };
+        assert_eq!(settled(&live), BUILT_IN);
+        assert!(crate::config::built_in_instead(&live, "runc").is_some());
+        assert!(crate::config::built_in_instead(&live, BUILT_IN).is_none());
+        live.runtimes
+            .insert("runc".to_owned(), crate::Runtime::default());
+        assert_eq!(settled(&live), "runc");
+        assert!(crate::config::built_in_instead(&live, "runc").is_none());
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use onggi_api::container::{RemoveOptions, RestartPolicyMode};
 use onggi_model::Timestamp;
-use onggi_monitor::protocol::{Exit, FromMonitor, ToMonitor};
+use onggi_monitor::protocol::{Exit, FromMonitor, Oom, ToMonitor};
 use tracing::{error, info, warn};
 
 use super::record::{Record, Status};
@@ -81,14 +81,16 @@ impl Engine {
             state.pid = 0;
             state.exit_code = exit.code;
             state.oom_killed = exit.oom_killed;
+            state.oom.clone_from(&exit.oom);
             state.error = exit.error.clone().unwrap_or_default();
             state.finished_at = exit.finished_at.into();
             state.health_stopped();
             record.exits += 1;
-            if !held && wants_restart(record) {
+            let unhealthy = record.unhealthy && !record.stopped_by_user;
+            if !held && (unhealthy || wants_restart(record)) {
                 record.state.status = Status::Restarting;
                 record.restart_count += 1;
-                record.short_runs = match was_short(record) {
+                record.short_runs = match unhealthy || was_short(record) {
                     true => record.short_runs.saturating_add(1),
                     false => 1,
                 };
@@ -99,7 +101,7 @@ impl Engine {
         let record = container.record();
         info!(container = %container.id, code = exit.code, "exited");
         if exit.oom_killed {
-            self.container_event(&record, "oom", []);
+            self.container_event(&record, "oom", oom_attributes(exit.oom.as_ref()));
         }
         let seconds = record.state.finished_at.seconds() - record.state.started_at.seconds();
         self.container_event(
@@ -151,6 +153,7 @@ impl Engine {
             code: 137,
             signal: Some(9),
             oom_killed: false,
+            oom: None,
             finished_at: Timestamp::now().inner(),
             error: Some("the monitor of the container was killed".to_owned()),
         }
@@ -178,6 +181,21 @@ impl Engine {
             }
         });
     }
+}
+
+/// What an event says about a want of memory, as far as it is known.
+fn oom_attributes(oom: Option<&Oom>) -> Vec<(String, String)> {
+    let Some(oom) = oom else { return Vec::new() };
+    let numbers = [
+        ("limit", oom.limit),
+        ("peak", oom.peak),
+        ("victimPid", oom.pid.map(u64::from)),
+    ];
+    let numbers = numbers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_string())));
+    let victim = oom.victim.clone().map(|name| ("victim".to_owned(), name));
+    numbers.chain(victim).collect()
 }
 
 /// Whether the restart policy brings back a container that just ended.

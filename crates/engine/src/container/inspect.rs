@@ -119,6 +119,13 @@ fn state(record: &Record) -> api::State {
         paused: state.status == Status::Paused,
         restarting: state.status == Status::Restarting,
         oom_killed: state.oom_killed,
+        oom: state.oom.as_ref().map(|oom| api::Oom {
+            limit: oom.limit,
+            peak: oom.peak,
+            victim: oom.victim.clone().unwrap_or_default(),
+            pid: oom.pid.unwrap_or_default(),
+            scope: oom.scope.name().to_owned(),
+        }),
         dead: state.status == Status::Dead,
         pid: state.pid,
         exit_code: state.exit_code,

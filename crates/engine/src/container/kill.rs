@@ -31,22 +31,29 @@ impl Engine {
             self.mark_stopped(&container).await?;
         }
         if signal.number() == Signal::KILL.number() {
-            return self.kill_for_good(&container).await;
+            return self.kill_for_good(&container, None).await;
         }
-        self.signal(&container, signal).await?;
+        self.signal(&container, signal, None).await?;
         if ends || record.config.stop_signal.is_empty() {
             self.resume(&container).await?;
         }
         Ok(())
     }
 
-    /// Hands `signal` to the monitor; a container that just ended has had it.
-    pub(crate) async fn signal(&self, container: &Arc<Container>, signal: Signal) -> Result<()> {
+    /// Hands `signal` to the monitor; a container that just ended has had it. `reason`: why, where no client asked.
+    pub(crate) async fn signal(
+        &self,
+        container: &Arc<Container>,
+        signal: Signal,
+        reason: Option<&str>,
+    ) -> Result<()> {
         let Some(task) = container.task() else {
             return Ok(());
         };
         // Before it is sent, so that nobody hears of the end first.
-        let attributes = [("signal".to_owned(), signal.number().to_string())];
+        let reason = reason.map(|reason| ("reason".to_owned(), reason.to_owned()));
+        let signalled = ("signal".to_owned(), signal.number().to_string());
+        let attributes = [signalled].into_iter().chain(reason);
         self.container_event(&container.record(), "kill", attributes);
         task.signal(signal.number()).await
     }

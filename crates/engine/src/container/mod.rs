@@ -29,6 +29,7 @@ mod record;
 mod remove;
 mod rename;
 mod resize;
+mod silent;
 mod start;
 mod stop;
 mod top;
@@ -55,6 +56,7 @@ pub(crate) use exit::{starts_with_daemon, watch as watch_exit};
 pub(crate) use record::{Record, State, Status};
 pub(crate) use start::{Process, failure, window};
 pub(crate) use stop::StopCause;
+pub(crate) use view::process;
 
 use crate::error::{Error, Result};
 use crate::task::{Stream, Task};

@@ -4,6 +4,7 @@
 
 use onggi_api::container::{Config, Health, HostConfig, MountPoint, NetworkingConfig};
 use onggi_model::{ContainerId, Digest, Timestamp};
+use onggi_monitor::protocol::Oom;
 use onggi_network::Endpoint;
 use onggi_store::Record as Stored;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub(crate) struct Record {
     pub(crate) exits: u64,
     /// Set by stop, kill and removal: a restart policy must not bring it back.
     pub(crate) stopped_by_user: bool,
+    /// It is being ended because its check fails (`--on-unhealthy=restart`): it comes back whatever its policy says.
+    #[serde(default)]
+    pub(crate) unhealthy: bool,
     /// Its anonymous volumes go with it: whoever finishes its removal must know.
     #[serde(default)]
     pub(crate) remove_volumes: bool,
@@ -56,6 +60,9 @@ pub(crate) struct State {
     pub(crate) exit_code: i32,
     pub(crate) error: String,
     pub(crate) oom_killed: bool,
+    /// What is known of that.
+    #[serde(default)]
+    pub(crate) oom: Option<Oom>,
     pub(crate) started_at: Timestamp,
     pub(crate) finished_at: Timestamp,
     /// Where it has a health check and was started.
@@ -103,7 +110,9 @@ impl Record {
         state.oom_killed = false;
         state.started_at = at;
         state.health = crate::health::at_start(&self.config, state.health.take());
+        state.oom = None;
         self.stopped_by_user = false;
+        self.unhealthy = false;
         self.boot_id = boot_id;
     }
 }
@@ -116,6 +125,7 @@ impl Default for State {
             exit_code: 0,
             error: String::new(),
             oom_killed: false,
+            oom: None,
             started_at: Timestamp::ZERO,
             finished_at: Timestamp::ZERO,
             health: None,

@@ -61,8 +61,14 @@ impl Engine {
                 "cannot remove container \"{id}\": container is {is}: {what}"
             )));
         }
-        self.stop(container, Some(onggi_model::Signal::KILL), Some(0))
-            .await
+        let stopped = self
+            .stop(container, Some(onggi_model::Signal::KILL), Some(0))
+            .await;
+        stopped.map_err(|fault| {
+            fault.context(format_args!(
+                "cannot remove container \"{id}\": could not kill"
+            ))
+        })
     }
 
     /// Removes a container that does not run. What is on disk is renamed away; the store frees it behind the

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use onggi_api::container::{AttachOptions, RemoveOptions};
 use onggi_model::ErrorKind;
@@ -19,6 +20,9 @@ use super::{Changed, Container, Waiting};
 use crate::error::{Error, Result};
 use crate::task::{self, Task, TaskEvents};
 use crate::{Engine, spec};
+
+/// A start that takes longer is given up, so that its container can be removed.
+const LONGEST_START: Duration = Duration::from_secs(120);
 
 /// Who starts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +75,20 @@ impl Engine {
 
     /// Brings the process up and its record to `running`. The writer is held by the caller.
     pub(crate) async fn launch(&self, container: &Arc<Container>, cause: Cause) -> Result<()> {
+        let unhealthy = container.record().unhealthy && cause == Cause::Policy;
         let waiting = container.take_waiting();
-        let launched = match self.try_launch(container, waiting).await {
+        let launched = tokio::time::timeout(LONGEST_START, self.try_launch(container, waiting));
+        let launched = launched.await.unwrap_or_else(|_| {
+            let seconds = LONGEST_START.as_secs();
+            Err((
+                128,
+                Error::internal(format!(
+                    "the container did not come up within {seconds} seconds: something it needs, as a file system that \
+                     it mounts, does not answer"
+                )),
+            ))
+        });
+        let launched = match launched {
             Ok(launched) => launched,
             Err((code, fault)) => {
                 self.not_started(container, code, &fault).await;
@@ -97,6 +113,10 @@ impl Engine {
         info!(container = %container.id, pid = launched.pid, "started");
         self.network_event(&container.record(), "connect");
         self.container_event(&container.record(), "start", []);
+        if unhealthy {
+            let reason = ("reason".to_owned(), "unhealthy".to_owned());
+            self.container_event(&container.record(), "restart", [reason]);
+        }
         self.ship_log(container);
         let Launched {
             task,
@@ -127,11 +147,14 @@ impl Engine {
         let child = task::spawn(program, &directory).map_err(general)?;
         let (task, mut events) = Task::open(&directory).await.map_err(general)?;
         expect_state(&mut events).await.map_err(general)?;
+        // Held until its process is about to begin: who was there when the document was written is there still.
+        let joined = spec::namespaces::joined(self, &record, &launch.spec).map_err(general)?;
         let mut descriptors = Vec::new();
         if launch.init {
             let init = self.inner.programs.init.try_clone();
             descriptors.push(init.map_err(|e| general(Error::io("share onggi-init", e)))?);
         }
+        descriptors.extend(joined);
         task.send(&ToMonitor::Create(Box::new(launch)), descriptors)
             .await
             .map_err(general)?;

@@ -25,6 +25,19 @@ pub(crate) enum StopCause {
     User,
     /// The daemon, which takes its containers with it: the policy is for the next one to obey.
     Daemon,
+    /// Its own failing check: it comes back whatever its policy says.
+    Unhealthy,
+}
+
+impl StopCause {
+    /// As events say it.
+    fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::User => None,
+            Self::Daemon => Some("daemon"),
+            Self::Unhealthy => Some("unhealthy"),
+        }
+    }
 }
 
 impl Engine {
@@ -98,6 +111,8 @@ impl Engine {
         match cause {
             StopCause::User => self.mark_stopped(container).await?,
             StopCause::Daemon => container.set_hold(Hold::Daemon),
+            // On record already.
+            StopCause::Unhealthy => {}
         }
         if self.cancel_restart(container).await? {
             return Ok(());
@@ -108,7 +123,7 @@ impl Engine {
             .or(record.config.stop_timeout)
             .unwrap_or(STOP_TIMEOUT);
         if timeout != 0 || signal.number() != Signal::KILL.number() {
-            self.signal(container, signal).await?;
+            self.signal(container, signal, cause.reason()).await?;
             // A frozen process hears nothing.
             self.resume(container).await?;
             let patience = match u64::try_from(timeout) {
@@ -119,12 +134,16 @@ impl Engine {
                 return Ok(());
             }
         }
-        self.kill_for_good(container).await
+        self.kill_for_good(container, cause.reason()).await
     }
 
     /// SIGKILL, and if pid 1 does not go, everything in its cgroup.
-    pub(crate) async fn kill_for_good(&self, container: &Arc<Container>) -> Result<()> {
-        self.signal(container, Signal::KILL).await?;
+    pub(crate) async fn kill_for_good(
+        &self,
+        container: &Arc<Container>,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        self.signal(container, Signal::KILL, reason).await?;
         self.resume(container).await?;
         if self
             .wait_until_stopped(container, Some(KILL_PATIENCE))
@@ -144,10 +163,11 @@ impl Engine {
         {
             return Ok(());
         }
-        Err(Error::internal(format!(
+        let fault = Error::internal(format!(
             "cannot stop container: {}: tried to kill container, but did not receive an exit event",
             container.id
-        )))
+        ));
+        Err(self.with_reason(container, fault).await)
     }
 
     /// Whether it stopped before `patience` ran out; `None` waits for ever.

@@ -37,6 +37,8 @@ impl Engine {
         let mut warnings = checks::resources(&mut request.resources, &known, Asked::Change)?;
         let after = merged(&before, &request).map_err(cannot)?;
         super::create::check_restart_policy(&after.host_config)?;
+        let mut after = after;
+        crate::health::settle(&after.config, &mut after.host_config).map_err(cannot)?;
         if before.state.is_running() {
             let limits = limits(&after)?;
             let applied = self.with_group(&before, move |group| group.update(&limits));
@@ -107,6 +109,12 @@ fn merged(record: &Record, request: &UpdateRequest) -> Result<Record> {
             ));
         }
         record.host_config.restart_policy = policy.clone();
+    }
+    if !request.on_unhealthy.is_empty() {
+        record
+            .host_config
+            .on_unhealthy
+            .clone_from(&request.on_unhealthy);
     }
     Ok(record)
 }

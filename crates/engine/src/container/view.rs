@@ -334,7 +334,7 @@ fn apart<T: Send + 'static>(
 
 /// The directory of a container's first process in `/proc`: it stays that process's when the number is used again.
 /// `Conflict` where the process has ended and the record does not tell it yet.
-fn process(record: &Record) -> Result<OwnedFd> {
+pub(crate) fn process(record: &Record) -> Result<OwnedFd> {
     let gone = || Error::conflict(format!("container {} is not running", record.id));
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let process = rustix::fs::open(format!("/proc/{}", record.state.pid), flags, Mode::empty())

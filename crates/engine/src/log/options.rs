@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use onggi_api::container::LogConfig;
-use onggi_logs::{Driver, LogSpec};
+use onggi_logs::{Behind, Driver, LogSpec};
 use onggi_model::units::from_human_size;
 
 use super::Subject;
 use super::driver::{self, Kind};
+use super::ship::cursor_path;
 use crate::error::{Error, Result};
 
 /// Options that every driver has.
@@ -47,7 +48,7 @@ pub(crate) fn read(log: &LogConfig, path: PathBuf, subject: &Subject) -> Result<
     };
     let empty = BTreeMap::new();
     let options = log.config.as_ref().unwrap_or(&empty);
-    mode(options)?;
+    let waits = mode(options)?;
     let known = |lists: &[&[&str]]| {
         let known = |option: &&String| lists.iter().any(|list| list.contains(&option.as_str()));
         match options.keys().find(|option| !known(option)) {
@@ -65,6 +66,9 @@ pub(crate) fn read(log: &LogConfig, path: PathBuf, subject: &Subject) -> Result<
         known(&[COMMON, CACHE, ATTRIBUTES, kind.options()])?;
         record.driver = Driver::Local;
         bounds(&mut record, options, "cache-")?;
+        if waits {
+            record.behind = Some(behind(&record)?);
+        }
         driver::check(kind, options, subject)?;
         let disabled = boolean(options, "cache-disabled")?;
         return Ok(Log {
@@ -120,8 +124,27 @@ pub(crate) fn names() -> Vec<&'static str> {
     names
 }
 
-/// `mode` and `max-buffer-size`. The record on disk is the buffer of every mode: no container waits for a peer.
-fn mode(options: &BTreeMap<String, String>) -> Result<()> {
+/// How far a peer may be behind before a container in `mode=blocking` waits for it.
+const MOST_BEHIND: u64 = 1 << 20;
+
+/// When the container waits. The record must hold what the peer has not taken, rotation or not.
+fn behind(record: &LogSpec) -> Result<Behind> {
+    let kept = record.kept();
+    if kept < 2 * MOST_BEHIND {
+        return Err(Error::invalid(format!(
+            "logger: mode=blocking needs a record that keeps 2MiB behind the current file, and this one keeps {kept} bytes: \
+             raise cache-max-size or cache-max-file"
+        )));
+    }
+    Ok(Behind {
+        cursor: cursor_path(record.path.parent().unwrap_or(&record.path)),
+        most: MOST_BEHIND,
+    })
+}
+
+/// `mode` and `max-buffer-size`: whether the container is to wait for the peer. Only who says `blocking` wants that: the
+/// record on disk is the buffer of all others.
+fn mode(options: &BTreeMap<String, String>) -> Result<bool> {
     let mode = options.get("mode").map_or("", String::as_str);
     if !matches!(mode, "" | "blocking" | "non-blocking") {
         return Err(Error::invalid(format!(
@@ -129,7 +152,7 @@ fn mode(options: &BTreeMap<String, String>) -> Result<()> {
         )));
     }
     let Some(text) = options.get("max-buffer-size") else {
-        return Ok(());
+        return Ok(mode == "blocking");
     };
     if mode != "non-blocking" {
         return Err(Error::invalid(
@@ -137,7 +160,7 @@ fn mode(options: &BTreeMap<String, String>) -> Result<()> {
         ));
     }
     match onggi_model::units::ram_in_bytes(text) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(false),
         Err(_) => Err(Error::invalid(format!(
             "error parsing option max-buffer-size: invalid size: '{text}'"
         ))),
@@ -265,6 +288,20 @@ mod tests {
         assert!(log.readable && log.ships == Some(Kind::Syslog));
         let log = parse("syslog", &[address, ("cache-disabled", "true")]).expect("good options");
         assert!(!log.readable);
+    }
+
+    #[test]
+    fn only_who_says_blocking_waits_for_a_peer() {
+        let address = ("syslog-address", "udp://127.0.0.1:514");
+        for (mode, waits) in [("", false), ("non-blocking", false), ("blocking", true)] {
+            let log = parse("syslog", &[address, ("mode", mode)]).expect("good options");
+            assert_eq!(log.record.behind.is_some(), waits, "{mode}");
+        }
+        let log = parse("json-file", &[("mode", "blocking")]).expect("good options");
+        assert!(log.record.behind.is_none());
+        let small = [address, ("mode", "blocking"), ("cache-max-size", "100k")];
+        let text = parse("syslog", &small).expect_err("too small").to_string();
+        assert!(text.contains("raise cache-max-size"), "{text}");
     }
 
     #[test]

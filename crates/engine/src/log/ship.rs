@@ -19,6 +19,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Records are handed to the driver in pieces of this size.
 const BATCH: usize = 64 * 1024;
+/// A peer that takes nothing for so long is not waited for at the end.
+const STUCK: Duration = Duration::from_secs(1);
+/// How often somebody who waits looks whether there is still something to hope for.
+const LOOK: Duration = Duration::from_millis(50);
 /// A thread's stack: readers and drivers keep their buffers elsewhere.
 const STACK: usize = 256 * 1024;
 
@@ -36,6 +40,7 @@ struct Shared {
 
 struct Thread {
     cancelled: Arc<Cancelled>,
+    peer: Arc<Peer>,
     waker: Option<Waker>,
     /// It is to look once more before it ends: the container was started again.
     again: bool,
@@ -46,6 +51,37 @@ struct Thread {
 struct Cancelled {
     flag: Mutex<bool>,
     set: Condvar,
+}
+
+/// How the peer takes what it is sent.
+#[derive(Default)]
+struct Peer(Mutex<Taking>);
+
+#[derive(Default)]
+struct Taking {
+    /// It was tried last without success.
+    failing: bool,
+    /// Since when it has been taking nothing of what it is being sent.
+    since: Option<Instant>,
+}
+
+impl Peer {
+    fn begins(&self) {
+        lock(&self.0).since = Some(Instant::now());
+    }
+
+    fn ends(&self, failing: bool) {
+        *lock(&self.0) = Taking {
+            failing,
+            since: None,
+        };
+    }
+
+    /// Nobody should wait for it.
+    fn is_hopeless(&self) -> bool {
+        let taking = lock(&self.0);
+        taking.failing || taking.since.is_some_and(|since| since.elapsed() > STUCK)
+    }
 }
 
 impl Cancelled {
@@ -88,8 +124,10 @@ impl Shipping {
         }
         let cursor = Cursor::open(&job.cursor)?;
         let cancelled = Arc::new(Cancelled::default());
+        let peer = Arc::new(Peer::default());
         let thread = Thread {
             cancelled: cancelled.clone(),
+            peer: peer.clone(),
             waker: None,
             again: false,
         };
@@ -99,7 +137,7 @@ impl Shipping {
         let begun = std::thread::Builder::new()
             .name("log-shipping".to_owned())
             .stack_size(STACK)
-            .spawn(move || shared.run(job, &cursor, &cancelled));
+            .spawn(move || shared.run(job, &cursor, &cancelled, &peer));
         if let Err(error) = begun {
             threads.remove(&id);
             return Err(error);
@@ -122,17 +160,18 @@ impl Shipping {
         lock(&self.shared.threads).contains_key(id)
     }
 
-    /// The container is removed: waits at most `limit` for what is under way, then gives it up.
+    /// The container is removed: waits at most `limit` for what is under way, and not at all for a peer that is dead or does
+    /// not read, then gives it up.
     pub(crate) fn finish(&self, id: &ContainerId, limit: Duration) {
         self.wake(id);
         let end = Instant::now() + limit;
         let mut threads = lock(&self.shared.threads);
-        while threads.contains_key(id) {
+        while let Some(thread) = threads.get(id) {
             let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if left.is_zero() || thread.peer.is_hopeless() {
                 break;
             }
-            threads = match self.shared.ended.wait_timeout(threads, left) {
+            threads = match self.shared.ended.wait_timeout(threads, left.min(LOOK)) {
                 Ok((threads, _)) => threads,
                 Err(poisoned) => poisoned.into_inner().0,
             };
@@ -147,7 +186,7 @@ impl Shipping {
 }
 
 impl Shared {
-    fn run(&self, mut job: Job, cursor: &Cursor, cancelled: &Arc<Cancelled>) {
+    fn run(&self, mut job: Job, cursor: &Cursor, cancelled: &Arc<Cancelled>, peer: &Peer) {
         let running: Arc<dyn Fn() -> bool + Send + Sync> = {
             let running = Mutex::new(std::mem::replace(&mut job.running, Box::new(|| false)));
             Arc::new(move || lock(&running)())
@@ -160,7 +199,7 @@ impl Shared {
             if let Some(thread) = lock(&self.threads).get_mut(&job.id) {
                 thread.waker = Some(wait.waker());
             }
-            send_all(&mut job, cursor, wait, cancelled);
+            send_all(&mut job, cursor, wait, cancelled, peer);
             let mut threads = lock(&self.threads);
             match threads.get_mut(&job.id) {
                 Some(thread) if thread.again && !cancelled.is() => thread.again = false,
@@ -175,7 +214,7 @@ impl Shared {
 }
 
 /// Reads behind the cursor to the end and sends.
-fn send_all(job: &mut Job, cursor: &Cursor, wait: Wait, cancelled: &Cancelled) {
+fn send_all(job: &mut Job, cursor: &Cursor, wait: Wait, cancelled: &Cancelled, peer: &Peer) {
     let options = Options {
         from: cursor.place(),
         follow: Some(wait),
@@ -191,7 +230,7 @@ fn send_all(job: &mut Job, cursor: &Cursor, wait: Wait, cancelled: &Cancelled) {
     };
     while let Some(first) = reader.next() {
         let batch = gather(&mut reader, first);
-        if !deliver(job, cursor, &batch, cancelled) {
+        if !deliver(job, cursor, &batch, cancelled, peer) {
             return;
         }
     }
@@ -221,6 +260,7 @@ fn deliver(
     cursor: &Cursor,
     batch: &[(Record, Option<Place>)],
     cancelled: &Cancelled,
+    peer: &Peer,
 ) -> bool {
     let mut sent = 0;
     let mut pause = FIRST_PAUSE;
@@ -230,6 +270,7 @@ fn deliver(
         }
         let (id, begin) = (&job.id, sent);
         let records: Vec<_> = batch[begin..].iter().map(|(record, _)| record).collect();
+        peer.begins();
         let result = job.sink.send(&records, &mut |count| {
             sent = begin + count;
             if let Some((_, Some(place))) = sent.checked_sub(1).and_then(|last| batch.get(last))
@@ -237,7 +278,9 @@ fn deliver(
             {
                 tracing::warn!(container = %id, "remember what was sent: {error}");
             }
+            peer.begins();
         });
+        peer.ends(result.is_err());
         if sent > begin {
             pause = FIRST_PAUSE;
         }
@@ -260,4 +303,52 @@ pub(crate) fn cursor_path(folder: &Path) -> PathBuf {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use onggi_logs::{Driver, Stream, Writer};
+
+    use super::*;
+
+    /// A peer that is not there.
+    struct Dead;
+
+    impl Sink for Dead {
+        fn send(&mut self, _: &[&Record], _: &mut dyn FnMut(usize)) -> std::io::Result<()> {
+            Err(std::io::ErrorKind::ConnectionRefused.into())
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_the_dead() {
+        let folder = std::env::temp_dir().join(format!("onggi-ship-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("can make a folder");
+        let record = LogSpec {
+            driver: Driver::Local,
+            path: folder.join("log"),
+            ..LogSpec::default()
+        };
+        let mut writer = Writer::open(&record).expect("can be opened");
+        writer
+            .write(Stream::Stdout, jiff::Timestamp::now(), b"line\n")
+            .expect("can be written");
+        writer.flush().expect("can be written");
+        let id = ContainerId::random().expect("random bytes");
+        let shipping = Shipping::default();
+        let job = Job {
+            id: id.clone(),
+            record,
+            cursor: cursor_path(&folder),
+            sink: Box::new(Dead),
+            running: Box::new(|| true),
+        };
+        shipping.start(job).expect("a thread");
+        // Without end where it waits for the peer.
+        shipping.finish(&id, Duration::from_secs(1 << 20));
+        while shipping.is_busy(&id) {
+            std::thread::yield_now();
+        }
+        std::fs::remove_dir_all(&folder).expect("can be removed");
+    }
 }

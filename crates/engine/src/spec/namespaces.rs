@@ -1,9 +1,10 @@
 //! Which namespaces are the container's own, which are the host's, which are another container's.
 
 use std::collections::BTreeMap;
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use onggi_api::container::HostConfig;
-use onggi_oci::runtime::{Namespace, NamespaceKind};
+use onggi_oci::runtime::{Namespace, NamespaceKind, Spec};
 
 use super::network::Mode;
 use crate::Engine;
@@ -162,6 +163,56 @@ fn of(engine: &Engine, container: &str, kind: &str) -> Result<String> {
         }));
     }
     Ok(format!("/proc/{}/ns/{kind}", record.state.pid))
+}
+
+/// Descriptors of the processes whose namespaces and files the document names by `/proc/PID`, each known to be a process of
+/// its container. While they are held, and their processes live, the numbers in the document mean them.
+pub(crate) fn joined(engine: &Engine, record: &Record, spec: &Spec) -> Result<Vec<OwnedFd>> {
+    let host = &record.host_config;
+    let modes = [&host.pid_mode, &host.ipc_mode, &host.network_mode];
+    let others = modes
+        .into_iter()
+        .filter_map(|mode| mode.strip_prefix("container:"));
+    let donors = others
+        .map(|other| Ok(engine.inner.containers.find(other)?.record()))
+        .collect::<Result<Vec<_>>>()?;
+    let shared_memory = host.ipc_mode.starts_with("container:");
+    let mut pids: Vec<u32> = numbers(spec, shared_memory).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    pids.into_iter()
+        .map(|pid| {
+            let gone = |id: &str| Error::conflict(format!("container {id} is not running"));
+            let donor = donors.iter().find(|donor| donor.state.pid == pid);
+            // Started again since the document was written: then the number is of the run before.
+            let donor = donor.ok_or_else(|| {
+                gone(donors.first().map_or(record.id.as_str(), |d| d.id.as_str()))
+            })?;
+            let pidfd = onggi_sys::process::pidfd(pid).map_err(|_| gone(donor.id.as_str()))?;
+            crate::container::process(donor)?;
+            match onggi_sys::process::has_ended(pidfd.as_fd()) {
+                true => Err(gone(donor.id.as_str())),
+                false => Ok(pidfd),
+            }
+        })
+        .collect()
+}
+
+/// The processes that a document names.
+fn numbers(spec: &Spec, shared_memory: bool) -> impl Iterator<Item = u32> {
+    let linux = spec.linux.iter();
+    let namespaces = linux
+        .flat_map(|linux| &linux.namespaces)
+        .filter_map(|namespace| namespace.path.as_deref());
+    // What users bind from there is their own affair.
+    let shm = spec
+        .mounts
+        .iter()
+        .filter(move |mount| shared_memory && mount.destination == "/dev/shm")
+        .filter_map(|mount| mount.source.as_deref());
+    namespaces
+        .chain(shm)
+        .filter_map(|path| path.strip_prefix("/proc/")?.split_once('/')?.0.parse().ok())
 }
 
 /// The name inside; none where the host's UTS namespace is used.

@@ -64,7 +64,9 @@ pub enum ToMonitor {
         detach: bool,
     },
 
-    /// Make the container. Descriptors: the onggi-init program, if `init`. Answer: `Created` or `Failed`.
+    /// Make the container. Descriptors: the onggi-init program, if `init`; then pidfds of processes that the document names
+    /// by `/proc/PID`: has one of them ended, its number may mean another, and the container is not started.
+    /// Answer: `Created` or `Failed`.
     Create(Box<Launch>),
     /// Run the container's process. Descriptors: sockets that hold published ports, any number; they stay
     /// open until the container has exited. Answer: `Started` or `Failed`.
@@ -269,10 +271,54 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// The kernel's memory killer took one of its processes.
     pub oom_killed: bool,
+    /// What is known of that.
+    #[serde(default)]
+    pub oom: Option<Oom>,
     /// When.
     pub finished_at: Timestamp,
     /// What went wrong beside it.
     pub error: Option<String>,
+}
+
+/// What the kernel's memory killer did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Oom {
+    /// Bytes the container may take.
+    pub limit: Option<u64>,
+    /// The most it took, in bytes.
+    pub peak: Option<u64>,
+    /// Name of the last process that was killed, as the kernel's log has it.
+    pub victim: Option<String>,
+    /// Its number on the host.
+    pub pid: Option<u32>,
+    /// Whose memory ran out.
+    pub scope: Scope,
+}
+
+/// Whose memory ran out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// The kernel's log does not tell, or may not be read.
+    #[default]
+    Unknown,
+    /// The container's.
+    Container,
+    /// That of a control group above it.
+    Parent,
+    /// The machine's.
+    Machine,
+}
+
+impl Scope {
+    /// Its name; empty for what is not known.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "",
+            Self::Container => "container",
+            Self::Parent => "parent",
+            Self::Machine => "machine",
+        }
+    }
 }
 
 /// An exec, for a daemon that was away.

@@ -2,6 +2,7 @@
 
 use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use onggi_logs::Stream;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -22,6 +23,8 @@ pub(crate) struct Client {
     stderr: bool,
     waiting: Vec<u8>,
     sent: usize,
+    /// Since when it has taken nothing of what waits for it.
+    stuck_since: Option<Instant>,
     /// The peer will say nothing more.
     input_over: bool,
     /// The peer is gone altogether: what waits for it is for nobody.
@@ -39,6 +42,7 @@ impl Client {
             stderr,
             waiting: Vec::new(),
             sent: 0,
+            stuck_since: None,
             input_over: false,
             gone: false,
             ending: false,
@@ -59,6 +63,11 @@ impl Client {
             Stream::Stdout => self.stdout,
             Stream::Stderr => self.stderr,
         }
+    }
+
+    /// Since when it has taken nothing, though something waits for it.
+    pub(crate) fn stuck_since(&self) -> Option<Instant> {
+        self.stuck_since
     }
 
     pub(crate) fn is_lagging(&self) -> bool {
@@ -90,6 +99,7 @@ impl Client {
         self.gone = true;
         self.waiting = Vec::new();
         self.sent = 0;
+        self.stuck_since = None;
     }
 
     /// Bytes as they are, before any output.
@@ -130,6 +140,9 @@ impl Client {
         }
         self.waiting
             .extend_from_slice(&bytes[sent.saturating_sub(header.len())..]);
+        if !self.waiting.is_empty() {
+            self.stuck_since.get_or_insert_with(Instant::now);
+        }
     }
 
     pub(crate) fn flush(&mut self) {
@@ -139,7 +152,10 @@ impl Client {
                 &self.waiting[self.sent..],
                 SendFlags::NOSIGNAL,
             ) {
-                Ok(count) => self.sent += count,
+                Ok(count) => {
+                    self.sent += count;
+                    self.stuck_since = Some(Instant::now());
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     self.waiting.drain(..self.sent);
@@ -151,6 +167,7 @@ impl Client {
         }
         self.waiting = Vec::new();
         self.sent = 0;
+        self.stuck_since = None;
     }
 
     /// Takes what the peer says, once.

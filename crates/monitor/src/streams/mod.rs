@@ -1,13 +1,14 @@
 //! One process' stdin, stdout, stderr and who is attached to them.
 //!
 //! Kept true: no byte is dropped for a client that reads, however slowly; memory is bounded, because a source that a client lags
-//! behind on is not read: the process waits, as it would on a slow terminal. A client that is gone holds nobody up.
+//! behind on is not read: the process waits, as it would on a slow terminal. A client that is gone holds nobody up, and one
+//! that reads nothing at all holds no other client up for long: it is left behind, its connection ended.
 
 mod client; // one attached connection
 mod input; // the process' stdin
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use onggi_logs::Stream;
@@ -22,6 +23,8 @@ use crate::log::Log;
 
 /// As much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
+/// A client that reads nothing for so long while others wait is left behind.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
 /// Reads of one source in one round.
 const READS: usize = 4;
 /// At the end of a process what is in its pipes is read, and they hold no more than this (`pipe-max-size`).
@@ -46,6 +49,17 @@ impl Scratch {
         }
         &mut self.bytes
     }
+}
+
+/// Who holds a process up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Nobody.
+    Free,
+    /// Clients that lag behind.
+    Bounded,
+    /// Nothing is read for now.
+    Held,
 }
 
 /// A stream the process writes to.
@@ -148,16 +162,53 @@ impl Streams {
         }
     }
 
-    /// What to wait for. `bounded`: sources that a client lags behind on are left alone.
-    pub(crate) fn interests<'fd>(
-        &'fd self,
-        owner: Owner,
-        bounded: bool,
-        list: &mut Interests<'fd>,
-    ) {
+    /// Ends the connections of those who have read nothing for long while others wait for them. A client that is alone
+    /// may take its time: nobody else waits, but the process, as on a terminal.
+    pub(crate) fn leave_behind(&mut self) {
+        for index in 0..self.clients.len() {
+            let Some(client) = &self.clients[index] else {
+                continue;
+            };
+            if client
+                .stuck_since()
+                .is_some_and(|since| since.elapsed() >= LEFT_BEHIND)
+                && self.holds_others_up(index)
+            {
+                if client.stdin() {
+                    self.input.client_gone();
+                }
+                self.clients[index] = None;
+            }
+        }
+    }
+
+    /// Whether another client has all there is of a stream that this one holds up.
+    fn holds_others_up(&self, index: usize) -> bool {
+        let Some(Some(client)) = self.clients.get(index) else {
+            return false;
+        };
+        let shares = |other: &Client| {
+            let streams = [Stream::Stdout, Stream::Stderr];
+            let mut shared = streams.into_iter().filter(|s| client.wants(*s));
+            shared.any(|stream| other.wants(stream)) && !other.is_lagging() && !other.is_over()
+        };
+        let mut others = self.clients.iter().enumerate();
+        client.is_lagging()
+            && others.any(|(at, other)| at != index && other.as_ref().is_some_and(shares))
+    }
+
+    /// What to wait for. Sources that a client lags behind on are left alone where the `pace` is bounded.
+    pub(crate) fn interests<'fd>(&'fd self, owner: Owner, pace: Pace, list: &mut Interests<'fd>) {
+        for (index, client) in self.clients.iter().enumerate() {
+            if let Some(since) = client.as_ref().and_then(Client::stuck_since)
+                && self.holds_others_up(index)
+            {
+                list.until(since + LEFT_BEHIND);
+            }
+        }
         for (index, source) in self.sources.iter().enumerate() {
             if let Some(source) = source
-                && !(bounded && self.lagging(source.stream))
+                && self.may_read(source.stream, pace)
             {
                 list.add(
                     Token::Output(owner, index),
@@ -179,6 +230,14 @@ impl Streams {
         }
     }
 
+    fn may_read(&self, stream: Stream, pace: Pace) -> bool {
+        match pace {
+            Pace::Free => true,
+            Pace::Bounded => !self.lagging(stream),
+            Pace::Held => false,
+        }
+    }
+
     fn lagging(&self, stream: Stream) -> bool {
         self.clients
             .iter()
@@ -190,7 +249,7 @@ impl Streams {
     pub(crate) fn read(
         &mut self,
         index: usize,
-        bounded: bool,
+        pace: Pace,
         mut log: Option<&mut Log>,
         scratch: &mut Scratch,
     ) {
@@ -199,7 +258,7 @@ impl Streams {
                 return;
             };
             let stream = source.stream;
-            if bounded && self.lagging(stream) {
+            if !self.may_read(stream, pace) {
                 return;
             }
             match self.read_once(index, &mut log, scratch) {

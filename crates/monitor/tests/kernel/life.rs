@@ -27,6 +27,7 @@ pub(crate) const TESTS: &[Test] = &[
         exit_file_that_cannot_be_written,
     ),
     ("many_held_sockets", many_held_sockets),
+    ("who_is_joined_must_live", who_is_joined_must_live),
     (
         "monitors_have_a_group_of_their_own",
         monitors_have_a_group_of_their_own,
@@ -342,4 +343,45 @@ fn monitors_have_a_group_of_their_own() {
     wait_for("the monitor ends", || group.pids().unwrap().is_empty());
     group.remove().unwrap();
     monitor.gone();
+}
+
+/// The process whose namespaces are named by its number has ended: the number may mean another by now.
+fn who_is_joined_must_live() {
+    use std::os::fd::OwnedFd;
+    for lives in [true, false] {
+        let mut donor = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let pidfd: OwnedFd = onggi_sys::process::pidfd(donor.id()).unwrap();
+        let monitor = Monitor::start();
+        let (mut control, _) = monitor.control();
+        let launch = monitor.launch(&["true"]);
+        onggi_monitor::protocol::Outgoing::new(&ToMonitor::Create(Box::new(launch)), vec![pidfd])
+            .unwrap()
+            .send_all(&control.socket)
+            .unwrap();
+        assert!(matches!(control.hear(), FromMonitor::Created { .. }));
+        if !lives {
+            donor.kill().unwrap();
+            donor.wait().unwrap();
+        }
+        control.say(&ToMonitor::Start);
+        match control.hear() {
+            FromMonitor::Started { .. } if lives => {}
+            FromMonitor::Failed { message, .. } if !lives => {
+                assert!(message.contains("has ended meanwhile"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+        if lives {
+            control.finish();
+        } else {
+            control.say(&ToMonitor::Acknowledge);
+        }
+        // Once more for one that is gone does no harm.
+        let _ = donor.kill();
+        donor.wait().unwrap();
+        monitor.gone();
+    }
 }

@@ -1,7 +1,7 @@
 //! Another OCI runtime: Debian's runc in the place of ours.
 
 use anyhow::{Result, ensure};
-use onggi_testkit::{Daemon, Subject};
+use onggi_testkit::{Daemon, LIMIT, Subject, wait_until};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -146,5 +146,82 @@ fn its_whole_life() -> Result<()> {
     ensure!(daemon.cli(&["logs", "pot"])?.ok()? == "up\nbye");
     daemon.cli(&["start", "pot"])?.ok()?;
     daemon.cli(&["rm", "-f", "pot"])?.ok()?;
+    daemon.clean()
+}
+
+#[test]
+fn dockers_name_of_its_runtime_is_ours_and_says_so() -> Result<()> {
+    let daemon = crate::daemon()?;
+    if daemon.subject() == Subject::Dockerd {
+        return Ok(());
+    }
+    let made = daemon.cli(&["create", "--runtime", "runc", "--name", "pot", "busybox"])?;
+    ensure!(
+        made.code == 0
+            && made
+                .stderr
+                .contains("the built-in one, onggi, runs this container"),
+        "{made:?}"
+    );
+    let runtime = daemon.cli(&["inspect", "-f", "{{.HostConfig.Runtime}}", "pot"])?;
+    ensure!(runtime.ok()? == "onggi", "{runtime:?}");
+    let info = daemon.get("/info")?.ok()?.json()?;
+    for name in ["onggi", "runc", "io.containerd.runc.v2"] {
+        let path = &info["Runtimes"][name]["path"];
+        ensure!(*path == "onggi-runtime (built in)", "{name}: {path}");
+    }
+    daemon.clean()
+}
+
+#[test]
+fn namespaces_are_shared_across_runtimes() -> Result<()> {
+    let Some(daemon) = daemon()? else {
+        return Ok(());
+    };
+    for (donor, joiner) in [("onggi", "other"), ("other", "onggi"), ("other", "other")] {
+        let script = "echo given > /dev/shm/pot; exec sleep 1000";
+        daemon
+            .cli(&[
+                "run",
+                "-d",
+                "--name",
+                "donor",
+                "--runtime",
+                donor,
+                "--ipc",
+                "shareable",
+                "busybox",
+                "sh",
+                "-c",
+                script,
+            ])?
+            .ok()?;
+        wait_until("the file to be there", LIMIT, || {
+            let said = daemon.cli(&["exec", "donor", "cat", "/dev/shm/pot"]).ok()?;
+            (said.stdout == "given\n").then_some(())
+        })?;
+        let output = daemon.cli(&[
+            "run",
+            "--rm",
+            "--runtime",
+            joiner,
+            "--ipc",
+            "container:donor",
+            "--pid",
+            "container:donor",
+            "--network",
+            "container:donor",
+            "busybox",
+            "sh",
+            "-c",
+            "cat /dev/shm/pot; cat /proc/1/comm; for kind in ipc net pid; do \
+             [ $(readlink /proc/1/ns/$kind) = $(readlink /proc/self/ns/$kind) ] && echo shared; done",
+        ])?;
+        ensure!(
+            output.ok()? == "given\nsleep\nshared\nshared\nshared",
+            "{joiner} in {donor}: {output:?}"
+        );
+        daemon.cli(&["rm", "-f", "donor"])?.ok()?;
+    }
     daemon.clean()
 }

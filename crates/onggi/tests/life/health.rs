@@ -180,3 +180,166 @@ fn health_goes_on_after_the_daemon_was_killed() -> Result<()> {
     })?;
     daemon.clean()
 }
+
+#[test]
+fn unhealthy_ones_are_started_again_where_that_is_asked_for() -> Result<()> {
+    if !ours("does not know that")? {
+        return Ok(());
+    }
+    let daemon = daemon()?;
+    let flags = [
+        "run",
+        "-d",
+        "--name",
+        "one",
+        "--stop-signal",
+        "KILL",
+        "--health-cmd",
+        "test ! -e /sick",
+        "--health-interval",
+        "100ms",
+        "--health-retries",
+        "1",
+        "--on-unhealthy",
+        "restart",
+        "busybox",
+        "sh",
+        "-c",
+        // Each run says so; what makes it sick goes with the file that the next run removes.
+        "echo run; rm -f /sick; exec sleep 10000",
+    ];
+    daemon.cli(&flags)?.ok()?;
+    let host = inspect(&daemon, "one")?["HostConfig"].take();
+    ensure!(
+        host["OnUnhealthy"] == "restart" && host["RestartPolicy"]["Name"] == "no",
+        "{host}"
+    );
+    wait_for_health(&daemon, "one", "healthy")?;
+    daemon.cli(&["exec", "one", "touch", "/sick"])?.ok()?;
+    let again = |count: i64| {
+        move |c: &Value| c["RestartCount"] == count && c["State"]["Status"] == "running"
+    };
+    wait_for(&daemon, "one", "its restart", again(1))?;
+    wait_for_health(&daemon, "one", "healthy")?;
+    ensure!(daemon.cli(&["logs", "one"])?.ok()? == "run\nrun");
+    let events = daemon.cli(&[
+        "events",
+        "--since",
+        "1h",
+        "--until",
+        "0s",
+        "--filter",
+        "container=one",
+    ])?;
+    let events = events.ok()?;
+    let mut rest = events;
+    for word in [
+        "health_status: unhealthy",
+        "reason=unhealthy",
+        " die ",
+        " start ",
+        " restart ",
+        "reason=unhealthy",
+    ] {
+        let Some(at) = rest.find(word) else {
+            anyhow::bail!("{word} is missing in {events}");
+        };
+        rest = &rest[at + word.len()..];
+    }
+    let why = daemon.cli(&["why", "one"])?;
+    ensure!(
+        why.ok()?
+            .contains("it was started again because its health check failed before"),
+        "{why:?}"
+    );
+    // Whoever stops it has the last word, and so has whoever takes the wish away.
+    daemon
+        .cli(&["update", "--on-unhealthy", "no", "one"])?
+        .ok()?;
+    ensure!(
+        inspect(&daemon, "one")?["HostConfig"]
+            .get("OnUnhealthy")
+            .is_none()
+    );
+    daemon.cli(&["exec", "one", "touch", "/sick"])?.ok()?;
+    wait_for_health(&daemon, "one", "unhealthy")?;
+    daemon
+        .cli(&["update", "--on-unhealthy", "restart", "one"])?
+        .ok()?;
+    wait_for(&daemon, "one", "its second restart", again(2))?;
+    act(&daemon, "one", "stop?t=0")?.ok()?;
+    ensure!(inspect(&daemon, "one")?["State"]["Status"] == "exited");
+    for (words, text) in [
+        (&["--on-unhealthy", "restart"][..], "no health check"),
+        (
+            &["--on-unhealthy", "panic", "--health-cmd", "true"],
+            "use one of 'no' or 'restart'",
+        ),
+        (
+            &["--on-unhealthy", "restart", "--health-cmd", "true", "--rm"],
+            "AutoRemove",
+        ),
+    ] {
+        let said = daemon.cli(&[&["create"], words, &["busybox"]].concat())?;
+        ensure!(
+            said.code != 0 && said.stderr.contains(text),
+            "{words:?}: {said:?}"
+        );
+    }
+    daemon.clean()
+}
+
+#[test]
+fn the_daemons_death_does_not_lose_a_restart() -> Result<()> {
+    if !ours("does not know that")? {
+        return Ok(());
+    }
+    let mut daemon = daemon()?;
+    // It takes its time to end, so that the daemon is killed in between.
+    let flags = [
+        "run",
+        "-d",
+        "--name",
+        "one",
+        "--stop-timeout",
+        "1000",
+        "--health-cmd",
+        "test ! -e /sick",
+        "--health-interval",
+        "100ms",
+        "--health-retries",
+        "1",
+        "--on-unhealthy",
+        "restart",
+        "busybox",
+        "sh",
+        "-c",
+        "rm -f /sick; trap 'while [ ! -e /end ]; do usleep 10000; done; rm /end; exit 0' TERM; \
+         echo up; while :; do usleep 10000; done",
+    ];
+    daemon.cli(&flags)?.ok()?;
+    daemon.cli(&["exec", "one", "touch", "/sick"])?.ok()?;
+    onggi_testkit::wait_until("the signal", onggi_testkit::LIMIT, || {
+        let events = daemon.cli(&[
+            "events",
+            "--since",
+            "1h",
+            "--until",
+            "0s",
+            "--filter",
+            "event=kill",
+        ]);
+        events
+            .ok()?
+            .stdout
+            .contains("reason=unhealthy")
+            .then_some(())
+    })?;
+    daemon.kill()?;
+    daemon.run()?;
+    daemon.cli(&["exec", "one", "touch", "/end"])?.ok()?;
+    wait_for(&daemon, "one", "its restart", |c| {
+        c["RestartCount"] == 1 && c["State"]["Status"] == "running"
+    })?;
+    daemon.clean()
+}

@@ -56,6 +56,11 @@ pub(crate) fn source(mount: &MountPlan) -> Result<Option<OwnedFd>, Error> {
     }
 }
 
+/// Whether a source lies in the mount namespace of another process.
+pub(crate) fn is_elsewhere(source: &str) -> bool {
+    elsewhere(source).is_some()
+}
+
 /// `/proc/PID/root/PATH` lies in the mount namespace of a process.
 fn elsewhere(source: &str) -> Option<(&str, &str)> {
     let (pid, path) = source.strip_prefix("/proc/")?.split_once("/root/")?;

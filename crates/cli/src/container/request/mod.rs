@@ -131,6 +131,11 @@ pub(crate) fn create_request(
         group_add: list("group-add"),
         ipc_mode: matches.text("ipc").to_owned(),
         links: list("link"),
+        on_unhealthy: matches
+            .one("on-unhealthy")
+            .filter(|what| *what != "no")
+            .unwrap_or_default()
+            .to_owned(),
         oom_score_adj: matches.int("oom-score-adj").unwrap_or(0),
         pid_mode: matches.text("pid").to_owned(),
         privileged: matches.on("privileged"),

@@ -85,6 +85,14 @@ fn command(known: &Known) -> String {
 }
 
 fn restarting(known: &Known) -> Verdict {
+    if let Some(facts) = sent_by_health(known) {
+        return Verdict {
+            what: "is started again because its health check failed".to_owned(),
+            facts,
+            advice: vec![the_check(known), leave_unhealthy()],
+            speaks: true,
+        };
+    }
     let inner = ended(known);
     Verdict {
         what: format!("restarts again and again: it {}", inner.what),
@@ -117,6 +125,19 @@ fn running(known: &Known, now: jiff::Timestamp) -> Verdict {
             ..Verdict::default()
         },
     };
+    let again = |event: &Message| {
+        let reason = event.actor.attributes.get("reason");
+        event.action == "restart" && reason.is_some_and(|reason| reason == "unhealthy")
+    };
+    if known.events.iter().any(again) {
+        verdict
+            .facts
+            .push("it was started again because its health check failed before".to_owned());
+        if text(health, &["Status"]) != "unhealthy" {
+            verdict.facts.extend(failure(known));
+        }
+        verdict.advice.push(leave_unhealthy());
+    }
     let killed = known.events.iter().any(|event| event.action == "oom");
     if killed || state["OOMKilled"] == true {
         if health.is_null() {
@@ -130,6 +151,54 @@ fn running(known: &Known, now: jiff::Timestamp) -> Verdict {
         verdict.speaks = true;
     }
     verdict
+}
+
+/// What the daemon did because the check failed: signals that nobody else asked for.
+fn sent_by_health(known: &Known) -> Option<Vec<String>> {
+    let sent = |event: &&Message| {
+        let reason = event.actor.attributes.get("reason");
+        event.action == "kill" && reason.is_some_and(|reason| reason == "unhealthy")
+    };
+    let signals: Vec<String> = known
+        .events
+        .iter()
+        .filter(sent)
+        .filter_map(signal)
+        .map(signal_name)
+        .collect();
+    if signals.is_empty() {
+        return None;
+    }
+    let mut facts = vec![format!("check: {}", shell_words(&test(known)))];
+    facts.extend(failure(known));
+    facts.push(format!(
+        "so the daemon sent it {}, as --on-unhealthy=restart says",
+        signals.join(" and ")
+    ));
+    Some(facts)
+}
+
+/// The last failure of its check.
+fn failure(known: &Known) -> Option<String> {
+    let log = known.container["State"]["Health"]["Log"].as_array()?;
+    let failed = log.iter().rev().find(|probe| probe["ExitCode"] != 0)?;
+    Some(format!("it failed with {}", said(failed)))
+}
+
+/// `exit code 7, what it wrote first`.
+fn said(probe: &Value) -> String {
+    let code = probe["ExitCode"].as_i64().unwrap_or(-1);
+    let output = text(probe, &["Output"]).trim();
+    let first = output.lines().next().unwrap_or("no output");
+    format!("exit code {code}, {first}")
+}
+
+fn the_check(known: &Known) -> String {
+    "run the check yourself: ONGGI exec NAME ".to_owned() + &shell_words(&test(known))
+}
+
+fn leave_unhealthy() -> String {
+    "to look at it in peace: ONGGI update --on-unhealthy=no NAME".to_owned()
 }
 
 fn unhealthy(known: &Known, now: jiff::Timestamp) -> Verdict {
@@ -149,9 +218,7 @@ fn unhealthy(known: &Known, now: jiff::Timestamp) -> Verdict {
     {
         advice.push("the check's program is not in the image: install it, or check with one that is there (--health-cmd)".to_owned());
     } else {
-        advice.push(
-            "run the check yourself: ONGGI exec NAME ".to_owned() + &shell_words(&test(known)),
-        );
+        advice.push(the_check(known));
     }
     Verdict {
         what: format!("is unhealthy: its check failed {streak} times in a row"),
@@ -186,12 +253,9 @@ fn test(known: &Known) -> Vec<String> {
 fn probe(known: &Known, now: jiff::Timestamp) -> Vec<String> {
     let mut facts = vec![format!("check: {}", shell_words(&test(known)))];
     if let Some(last) = last_probe(known) {
-        let code = last["ExitCode"].as_i64().unwrap_or(-1);
         let when = text(last, &["End"]).parse::<jiff::Timestamp>();
         let when = when.map_or(String::new(), |time| format!("{} ago: ", span(time, now)));
-        let output = text(last, &["Output"]).trim();
-        let first = output.lines().next().unwrap_or("no output");
-        facts.push(format!("{when}exit code {code}, {first}"));
+        facts.push(format!("{when}{}", said(last)));
     }
     facts
 }
@@ -283,8 +347,11 @@ fn ended(known: &Known) -> Verdict {
     let error = text(state, &["Error"]);
     if state["OOMKilled"] == true {
         return Verdict {
-            what: format!("was killed for want of memory (exit code {code})"),
-            facts: vec![format!("the kernel ended it{}", limit(known))],
+            what: match code {
+                137 => "was killed for want of memory (exit code 137)".to_owned(),
+                _ => format!("lost a process for want of memory, and ended with exit code {code}"),
+            },
+            facts: out_of_memory(known),
             advice: vec![
                 more_memory(known),
                 "or find out what takes so much: ONGGI stats NAME while it runs".to_owned(),
@@ -296,10 +363,43 @@ fn ended(known: &Known) -> Verdict {
         if text(state, &["StartedAt"]).starts_with("0001") || matches!(code, 126..=128) {
             return failed_start(known, error);
         }
+        let says = format!("the daemon says: {error}");
+        if error.contains("the monitor of the container was killed") {
+            return Verdict {
+                what: format!(
+                    "was ended because the process that watches over it was killed (exit code {code})"
+                ),
+                facts: vec![says, "a container never runs unwatched".to_owned()],
+                advice: vec![
+                    "somebody on this machine killed onggi-monitor, or the machine ran out of memory: dmesg | grep -i 'killed process'".to_owned(),
+                    "ONGGI start NAME".to_owned(),
+                ],
+                speaks: true,
+            };
+        }
+        if error.contains("the machine stopped while the container ran") {
+            return Verdict {
+                what: "ended with the machine, which stopped under it".to_owned(),
+                facts: vec![says],
+                advice: vec![
+                    "for containers that must come back: ONGGI update --restart=unless-stopped NAME"
+                        .to_owned(),
+                ],
+                speaks: true,
+            };
+        }
         return Verdict {
             what: format!("ended with exit code {code}"),
-            facts: vec![format!("the daemon says: {error}")],
+            facts: vec![says],
             advice: Vec::new(),
+            speaks: true,
+        };
+    }
+    if let Some(facts) = sent_by_health(known) {
+        return Verdict {
+            what: format!("was stopped because its health check failed (exit code {code})"),
+            facts,
+            advice: vec!["ONGGI start NAME".to_owned()],
             speaks: true,
         };
     }
@@ -392,6 +492,10 @@ fn asked(known: &Known, code: i64) -> Option<Verdict> {
         .filter_map(|event| Some((signal(event)?, event.time_nano)))
         .collect();
     let stopped = known.events.iter().any(|event| event.action == "stop");
+    let by_daemon = known.events.iter().any(|event| {
+        let reason = event.actor.attributes.get("reason");
+        event.action == "kill" && reason.is_some_and(|reason| reason == "daemon")
+    });
     let ((first, asked), (last, killed)) = (*sent.first()?, *sent.last()?);
     if code == 137 && sent.len() > 1 && last == 9 {
         let waited = (killed - asked + 500_000_000) / 1_000_000_000;
@@ -406,6 +510,21 @@ fn asked(known: &Known, code: i64) -> Option<Verdict> {
                 "if it needs another signal or more time: --stop-signal, --stop-timeout".to_owned(),
             ],
             speaks: true,
+        });
+    }
+    if by_daemon {
+        return Some(Verdict {
+            what: format!("was stopped with the daemon (exit code {code})"),
+            facts: vec![format!(
+                "the daemon stopped, and live-restore is off: it sent {}",
+                signal_name(first)
+            )],
+            advice: vec![
+                "ONGGI start NAME".to_owned(),
+                "for containers that run on without the daemon: live-restore in its configuration, which is the default"
+                    .to_owned(),
+            ],
+            speaks: false,
         });
     }
     if stopped {
@@ -443,6 +562,28 @@ fn exhausted(known: &Known, verdict: &mut Verdict) {
             "it was started again {most} times, and failed each time"
         ));
     }
+}
+
+/// Who fell to the memory killer, and how much it was.
+fn out_of_memory(known: &Known) -> Vec<String> {
+    let oom = &known.container["State"]["OOM"];
+    let mut facts = Vec::new();
+    let pid = oom["Pid"].as_i64();
+    match (text(oom, &["Victim"]), pid) {
+        ("", _) | (_, None) => facts.push(format!("the kernel ended it{}", limit(known))),
+        (victim, Some(pid)) => facts.push(format!(
+            "the kernel ended its process {victim} (pid {pid}){}",
+            match text(oom, &["Scope"]) {
+                "parent" => ": the limit of a control group above it was reached".to_owned(),
+                "machine" => ": the machine itself was out of memory".to_owned(),
+                _ => limit(known),
+            }
+        )),
+    }
+    if let Some(peak) = oom["Peak"].as_i64() {
+        facts.push(format!("the most it took: {}", bytes_size(peak as f64)));
+    }
+    facts
 }
 
 /// ` at its limit of 64MiB`.

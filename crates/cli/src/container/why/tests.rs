@@ -106,6 +106,54 @@ fn cases() -> Vec<Case> {
             &["loading model ..."],
         ),
         (
+            "out of memory, with a victim",
+            container(json!({
+                "State": {
+                    "ExitCode": 137, "OOMKilled": true,
+                    "OOM": {"Limit": 67_108_864, "Peak": 67_108_864, "Victim": "worker", "Pid": 4711, "Scope": "container"},
+                },
+                "HostConfig": {"Memory": 67_108_864},
+            })),
+            vec![event("oom", &[])],
+            &["loading model ..."],
+        ),
+        (
+            "out of memory, the machine's",
+            container(json!({"State": {
+                "ExitCode": 137, "OOMKilled": true,
+                "OOM": {"Peak": 1_073_741_824, "Victim": "worker", "Pid": 4711, "Scope": "machine"},
+            }})),
+            vec![event("oom", &[])],
+            &[],
+        ),
+        (
+            "stopped with the daemon",
+            exited(143),
+            vec![event("kill", &[("signal", "15"), ("reason", "daemon")])],
+            &[],
+        ),
+        (
+            "started again because it is unhealthy",
+            {
+                let mut container = health(json!(["CMD", "check"]), "unhealthy", 7, "no answer\n");
+                merge(
+                    &mut container,
+                    json!({"State": {
+                    "Status": "restarting", "Restarting": true, "ExitCode": 143,
+                }, "RestartCount": 2}),
+                );
+                container
+            },
+            vec![event("kill", &[("signal", "15"), ("reason", "unhealthy")])],
+            &["serving"],
+        ),
+        (
+            "runs again because it was unhealthy",
+            health(json!(["CMD", "check"]), "starting", 7, "no answer\n"),
+            vec![event("restart", &[("reason", "unhealthy")])],
+            &[],
+        ),
+        (
             "out of memory, without a limit",
             container(json!({"State": {"ExitCode": 137, "OOMKilled": true}})),
             none(),
