@@ -24,7 +24,7 @@ pub(crate) const MAX_PATH: usize = 4096;
 
 /// Directories that are remembered beside those that are open: how they were made, and their times. Beyond, it is asked
 /// again what can be asked.
-const MOST_KNOWN: usize = 32_768;
+const MOST_KNOWN: usize = 8_192;
 /// Directories of which something must be remembered to the end.
 pub(crate) const MOST_HELD: u64 = 250_000;
 

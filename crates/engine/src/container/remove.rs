@@ -124,6 +124,12 @@ impl Engine {
 /// The container goes from the catalogue, with its anonymous volumes if they are to go: all or nothing. Names of the
 /// volumes that went.
 fn forget(inner: &Inner, record: &Record) -> Result<Vec<String>> {
+    // Its monitor has removed the group, unless the kernel would not let go of it then.
+    if let Ok(group) = inner.cgroups.open(&crate::spec::cgroup_path(record))
+        && let Err(fault) = group.remove()
+    {
+        warn!(container = %record.id, "its control group stays: {}", onggi_model::chain(&fault));
+    }
     let anonymous = record
         .volumes()
         .filter(|(_, volume)| record.remove_volumes && volume.anonymous);

@@ -123,7 +123,7 @@ fn a_daemon_does_not_wait_for_a_monitor_that_is_stopped() -> Result<()> {
         let said = daemon.cli(&["exec", "held", "echo", "there"]).ok()?;
         (said.stdout == "there\n").then_some(())
     })?;
-    daemon.clean()
+    daemon.clean().with_context(|| daemon.log())
 }
 
 #[test]

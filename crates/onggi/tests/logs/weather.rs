@@ -162,6 +162,7 @@ fn who_asks_for_it_waits_for_the_peer() -> Result<()> {
     let script = format!("i=0; while [ $i -lt {count} ]; do i=$((i+1)); echo $i {line}; done");
     let options = json!({
         "syslog-address": "tcp://127.0.0.1:5155", "mode": "blocking", "cache-max-size": "1m", "cache-max-file": "4",
+        "cache-compress": "false",
     });
     run(&daemon, "patient", &script, "syslog", &options)?;
     // 8 MB are to be written, of which the record keeps the last three or four: all of it comes only if it waits.
