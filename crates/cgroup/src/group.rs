@@ -2,6 +2,8 @@
 
 mod life;
 
+pub use life::Unified;
+
 use crate::devices::{self, Policy};
 use crate::dir::{Dir, remove_one};
 use crate::layout::{Cgroups, Hierarchy, Layout, Which, components};
@@ -120,12 +122,11 @@ impl Group {
         &self.warnings
     }
 
-    /// On v2 the directory, for `CLONE_INTO_CGROUP`; `None` elsewhere.
+    /// The directory in the v2 hierarchy, for `CLONE_INTO_CGROUP`; `None` where there is none.
     pub fn directory(&self) -> Option<BorrowedFd<'_>> {
-        match self.layout {
-            Layout::V2 => self.places.first().map(|place| place.dir.fd()),
-            Layout::V1 | Layout::Hybrid => None,
-        }
+        let mut places = self.places.iter();
+        let place = places.find(|place| place.hierarchy.unified)?;
+        Some(place.dir.fd())
     }
 
     /// Changes limits; what `resources` leaves out stays as it is. Returns what cannot be had, as [`Group::warnings`].

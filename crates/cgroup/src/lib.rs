@@ -19,7 +19,7 @@ mod stats; // control files to numbers
 pub use devices::{Access, Policy};
 pub use error::Error;
 pub use features::Features;
-pub use group::{Group, JoinPath};
+pub use group::{Group, JoinPath, Unified};
 pub use layout::{Cgroups, Layout, Which};
 pub use limits::convert;
 pub use stats::{BlockEntry, BlockStats, CpuStats, MemoryStats, PidsStats, Stats};

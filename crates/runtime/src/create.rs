@@ -1,9 +1,9 @@
-//! The parent's side: clone the child, put it into its control groups while it mounts, hear that it is ready, let it go.
+//! The parent's side: make the control groups, clone the child, hear that it is ready, let it go.
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use onggi_cgroup::{Cgroups, Group};
+use onggi_cgroup::{Cgroups, Group, Unified};
 use onggi_oci::runtime::{NamespaceKind, Resources};
 use onggi_sys::clone::Child;
 use onggi_sys::namespace::flag;
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 
 use crate::Error;
 use crate::error::reason;
-use crate::init::{self, Given, Streams};
+use crate::init::{self, Given, Home, Streams};
 use crate::launch::{Gate, Launch, Stdio};
 use crate::plan::Plan;
 use crate::sync::{FromChild, FromParent, Sync};
@@ -54,19 +54,17 @@ struct Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if let Some((child, group, _)) = self.parts.take() {
-            destroy(&child, Some(&group));
+            destroy(&child, &group);
         }
     }
 }
 
 /// Kills and reaps a child that nobody shall see, and removes its group.
-fn destroy(child: &Child, group: Option<&Group>) {
+fn destroy(child: &Child, group: &Group) {
     let _ = onggi_sys::signal::send(child.pidfd.as_fd(), 9);
     let _ = onggi_sys::process::wait(child.pidfd.as_fd());
-    if let Some(group) = group {
-        let _ = group.kill();
-        let _ = group.remove();
-    }
+    let _ = group.kill();
+    let _ = group.remove();
 }
 
 /// Makes a container up to the point where its program could run. Only for processes with one thread.
@@ -77,7 +75,7 @@ pub fn create(launch: Launch<'_>) -> Result<Created, Error> {
     begin(launch)?.finish()
 }
 
-/// The first half of [`create`]: the process and its namespaces exist, its control groups hold it, while it goes on by itself.
+/// The first half of [`create`]: the process and its namespaces exist, it enters its control groups and goes on by itself.
 ///
 /// # Errors
 /// As [`create`], but for what fails inside the container.
@@ -155,12 +153,12 @@ fn spawn(
     };
     let target = plan.join_pid.as_deref().map(open_namespace).transpose()?;
     let made = in_pid_namespace(target.as_ref().map(AsFd::as_fd), || {
-        spawn_into(group, plan.clone, || {
-            init::container(given, plan, &launch.rootfs, joins, &paths)
+        spawn_into(group, plan.clone, |home| {
+            init::container(given, home, plan, &launch.rootfs, joins, &paths)
         })
     })?;
     // The child's ends and streams are closed here, when `launch` and `child` go: so its end is seen.
-    Ok((join(made, group, &parent)?, parent))
+    Ok((made, parent))
 }
 
 /// What a child and its parent hold of the sync socket, and what else the child is handed.
@@ -226,18 +224,22 @@ pub(crate) fn in_pid_namespace<T>(
     result
 }
 
-/// Clones, on v2 right into the group.
+/// Clones, in a v2 hierarchy right into the group; the others the child enters by itself.
 pub(crate) fn spawn_into(
     group: &Group,
     namespaces: u64,
-    child: impl Fn() -> i32,
+    child: impl Fn(Home<'_>) -> i32,
 ) -> Result<Child, Error> {
     let mut options = onggi_sys::clone::Options {
         namespaces,
         cgroup: group.directory(),
         sibling: false,
     };
-    let mut result = onggi_sys::clone::spawn(options, &child);
+    let unified = match options.cgroup {
+        Some(_) => Unified::Born,
+        None => Unified::Move,
+    };
+    let mut result = onggi_sys::clone::spawn(options, || child(Home { group, unified }));
     if let Err(error) = &result
         && options.cgroup.is_some()
         && matches!(
@@ -247,7 +249,8 @@ pub(crate) fn spawn_into(
         )
     {
         options.cgroup = None;
-        result = onggi_sys::clone::spawn(options, &child);
+        let unified = Unified::Move;
+        result = onggi_sys::clone::spawn(options, || child(Home { group, unified }));
     }
     result.map_err(
         |error| match error.raw_os_error().map(Errno::from_raw_os_error) {
@@ -258,22 +261,6 @@ pub(crate) fn spawn_into(
             _ => Error::namespace("making a process")(error),
         },
     )
-}
-
-/// Puts the child into its groups (on v2 it is there already, which costs nothing to say again) and tells it.
-pub(crate) fn join(child: Child, group: &Group, parent: &Sync) -> Result<Child, Error> {
-    let joined = match group.add(child.pid) {
-        // It has ended already: why, its message says.
-        Err(error) if error.errno() == Some(Errno::SRCH.raw_os_error()) => Ok(()),
-        other => other.map_err(Error::cgroup),
-    };
-    if let Err(error) = joined {
-        destroy(&child, None);
-        return Err(error);
-    }
-    // A child that has failed does not listen any more: its reason is read next.
-    let _ = parent.order(FromParent::Joined);
-    Ok(child)
 }
 
 impl Starting {

@@ -63,11 +63,10 @@ pub fn exec(target: &Running, launch: ExecLaunch<'_>) -> Result<Execed, Error> {
     };
     let pidfd = target.pidfd.as_fd();
     let child = create::in_pid_namespace(Some(pidfd), || {
-        create::spawn_into(&target.group, 0, || init::visitor(given, pidfd))
+        create::spawn_into(&target.group, 0, |home| init::visitor(given, home, pidfd))
     })?;
     drop(ends);
     drop(launch.stdio);
-    let child = create::join(child, &target.group, &parent)?;
     let result = create::hear_ready(&child, &parent)
         .and_then(|ready| create::let_go(&child, &parent).map(|()| ready));
     match result {

@@ -32,8 +32,6 @@ pub(crate) enum FromChild {
 /// What the parent says: one byte each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FromParent {
-    /// You are in your control groups.
-    Joined,
     /// Execute the program.
     Start,
     /// The parent is gone or wants you gone.
@@ -114,7 +112,6 @@ impl Sync {
     /// The parent tells the child.
     pub(crate) fn order(&self, order: FromParent) -> io::Result<()> {
         let byte = match order {
-            FromParent::Joined => b'J',
             FromParent::Start => b'S',
             FromParent::End => b'E',
         };
@@ -127,7 +124,6 @@ impl Sync {
         let mut byte = [0; 1];
         let count = rustix::io::retry_on_intr(|| rustix::io::read(&self.socket, &mut byte))?;
         Ok(match (count, byte[0]) {
-            (1, b'J') => FromParent::Joined,
             (1, b'S') => FromParent::Start,
             _ => FromParent::End,
         })
@@ -171,7 +167,7 @@ mod tests {
     #[test]
     fn last_words_are_heard_when_an_order_was_left_unread() -> io::Result<()> {
         let (parent, child) = pair()?;
-        parent.order(FromParent::Joined)?;
+        parent.order(FromParent::Start)?;
         child.tell(FromChild::Failed(Error::Rootfs("why".into())), &[])?;
         drop(child);
         let heard = parent.hear(&mut Vec::new())?;
@@ -195,10 +191,8 @@ mod tests {
     #[test]
     fn orders_arrive_and_hanging_up_is_the_end() -> io::Result<()> {
         let (parent, child) = pair()?;
-        parent.order(FromParent::Joined)?;
         parent.order(FromParent::Start)?;
         drop(parent);
-        assert_eq!(child.await_order()?, FromParent::Joined);
         assert_eq!(child.await_order()?, FromParent::Start);
         assert_eq!(child.await_order()?, FromParent::End);
         Ok(())

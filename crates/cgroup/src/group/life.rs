@@ -2,6 +2,7 @@
 
 use super::{Group, Place};
 use crate::dir::{Dir, is_gone, remove_one, remove_tree};
+use crate::layout::{Hierarchy, Layout};
 use crate::{Error, Result};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,7 +11,45 @@ use std::time::{Duration, Instant};
 /// How long the kernel may take to freeze a group, or to let go of a dead one.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What [`Group::enter`] does in the v2 hierarchy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unified {
+    /// Nothing: clone3 made the process there ([`Group::directory`]).
+    Born,
+    /// Moves there. The kernel stops all forks for it, which takes a grace period: 5 to 20 milliseconds.
+    Move,
+    /// As `Move`, unless it stands beside v1 and the process is in its root, where nobody counts or manages it.
+    MayStay,
+}
+
 impl Group {
+    /// Puts the calling process, which must have one thread, into the group in every hierarchy. On v1 that takes
+    /// microseconds: a thread that moves itself needs no grace period (`cgroup_procs_write_start`, since Linux 5.5), other
+    /// than one that is moved ([`Group::add`]).
+    ///
+    /// # Errors
+    /// As [`Group::add`].
+    pub fn enter(&self, unified: Unified) -> Result<()> {
+        for place in &self.places {
+            let Hierarchy {
+                unified: is_unified,
+                own,
+                ..
+            } = &place.hierarchy;
+            let stays = match unified {
+                Unified::Born => true,
+                Unified::Move => false,
+                Unified::MayStay => self.layout == Layout::Hybrid && matches!(&**own, "" | "/"),
+            };
+            match (is_unified, stays) {
+                (true, true) => {}
+                (true, false) => place.dir.write("cgroup.procs", "0")?,
+                (false, _) => place.dir.write("tasks", "0")?,
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a process, with all its threads, into the group in every hierarchy; 0 is the caller.
     ///
     /// # Errors

@@ -16,21 +16,8 @@ use crate::options::Options;
 use crate::plan::MountPlan;
 use crate::root::{Links, Target};
 
-/// Waits for the control groups, makes the namespace, and mounts what was put off.
-pub(super) fn join(container: &mut Container<'_>) -> Result<(), Error> {
-    enter(container)?;
-    if let Some(at) = container.cgroup_later.take() {
-        mount(container, at)?;
-    }
-    Ok(())
-}
-
-/// The root of a new cgroup namespace is the group of who makes it: so after joining.
-fn enter(container: &mut Container<'_>) -> Result<(), Error> {
-    if container.child.joined {
-        return Ok(());
-    }
-    container.child.join()?;
+/// Its own view of them. The root of a new cgroup namespace is the group of who makes it, so the clone could not.
+pub(super) fn separate(container: &mut Container<'_>) -> Result<(), Error> {
     if container.plan.new_cgroup {
         onggi_sys::namespace::unshare(flag::CGROUP)
             .map_err(Error::namespace("making a cgroup namespace"))?;
@@ -40,7 +27,6 @@ fn enter(container: &mut Container<'_>) -> Result<(), Error> {
 
 /// Mounts `/sys/fs/cgroup`: v2 itself, or a tmpfs with one directory a hierarchy.
 pub(super) fn mount(container: &mut Container<'_>, at: usize) -> Result<(), Error> {
-    enter(container)?;
     let plan = container.plan;
     let mount = &plan.mounts[at];
     let root = container.child.root()?;

@@ -25,7 +25,3 @@ pub(super) fn namespaces(visitor: &mut Visitor<'_>) -> Result<(), Error> {
     visitor.child.root = Some(Root::new(root));
     Ok(())
 }
-
-pub(super) fn cgroups(visitor: &mut Visitor<'_>) -> Result<(), Error> {
-    visitor.child.join()
-}

@@ -1,4 +1,5 @@
-//! The child keeps nothing of its parent but what is meant for it: descriptors, signals, session, tracing.
+//! The child enters its control groups, and keeps nothing of its parent but what is meant for it: descriptors, signals,
+//! session, tracing.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -21,6 +22,12 @@ fn begin(child: &Child<'_>, also: &[BorrowedFd<'_>]) -> Result<(), Error> {
     // (CVE-2016-9962).
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(Error::internal("PR_SET_DUMPABLE"))?;
+    // Limits count from here on; its directories are closed below.
+    child
+        .home
+        .group
+        .enter(child.home.unified)
+        .map_err(Error::cgroup)?;
     onggi_sys::signal::reset();
     if let Streams::Fds(fds) = child.given.streams {
         onggi_sys::fd::install_stdio(fds).map_err(Error::internal("standard streams"))?;

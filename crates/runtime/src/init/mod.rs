@@ -27,7 +27,7 @@ mod user; // names to numbers, HOME
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use onggi_cgroup::JoinPath;
+use onggi_cgroup::{Group, JoinPath, Unified};
 
 pub use reaper::main;
 
@@ -35,7 +35,7 @@ use crate::Error;
 use crate::launch::Rootfs;
 use crate::plan::{Plan, ProcessPlan};
 use crate::root::Root;
-use crate::sync::{FromChild, FromParent, Sync};
+use crate::sync::{FromChild, Sync};
 use crate::user::Credentials;
 
 /// A step: a name for error texts, and what it does.
@@ -63,6 +63,13 @@ pub(crate) struct Given<'a> {
     pub(crate) die_with_parent: bool,
 }
 
+/// The control groups that the child belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Home<'a> {
+    pub(crate) group: &'a Group,
+    pub(crate) unified: Unified,
+}
+
 /// Standard streams as the child gets them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Streams<'a> {
@@ -73,6 +80,7 @@ pub(crate) enum Streams<'a> {
 /// A process on its way, first of a container or one of exec.
 pub(crate) struct Child<'a> {
     given: Given<'a>,
+    home: Home<'a>,
     /// A procfs of this PID namespace that is mounted nowhere.
     procfs: Option<OwnedFd>,
     /// The root the process will have.
@@ -83,7 +91,6 @@ pub(crate) struct Child<'a> {
     environment: Vec<String>,
     /// Path of the program inside the container.
     path: String,
-    joined: bool,
     /// Nobody hears what this process says on the socket any more: its creator has left.
     alone: bool,
     warnings: Vec<String>,
@@ -102,8 +109,6 @@ pub(crate) struct Container<'a> {
     null: Option<OwnedFd>,
     /// Mounts that become read-only once everything below them is made.
     readonly_later: Vec<OwnedFd>,
-    /// The cgroup mount, when it can wait until the child is in its groups.
-    cgroup_later: Option<usize>,
 }
 
 /// A further process on its way into a running container.
@@ -114,9 +119,10 @@ pub(crate) struct Visitor<'a> {
 }
 
 impl<'a> Child<'a> {
-    fn new(given: Given<'a>) -> Self {
+    fn new(given: Given<'a>, home: Home<'a>) -> Self {
         Self {
             given,
+            home,
             procfs: None,
             root: None,
             master: None,
@@ -124,7 +130,6 @@ impl<'a> Child<'a> {
             credentials: None,
             environment: given.process.env.clone(),
             path: String::new(),
-            joined: false,
             alone: false,
             warnings: Vec::new(),
         }
@@ -140,18 +145,6 @@ impl<'a> Child<'a> {
         self.credentials
             .as_ref()
             .ok_or_else(|| Error::Internal("the user is not resolved yet".to_owned()))
-    }
-
-    /// Waits until the parent has put this process into its control groups.
-    fn join(&mut self) -> Result<(), Error> {
-        if !self.joined {
-            match self.given.sync.await_order() {
-                Ok(FromParent::Joined) => self.joined = true,
-                Ok(_) => return Err(Error::Gone("the parent hung up".to_owned())),
-                Err(error) => return Err(Error::internal("waiting for the parent")(error)),
-            }
-        }
-        Ok(())
     }
 
     /// The descriptors that stay open.
@@ -180,13 +173,14 @@ fn go<F: Copy>(
 /// What the child of `create` does. Returns only on failure, with its exit code.
 pub(crate) fn container(
     given: Given<'_>,
+    home: Home<'_>,
     plan: &Plan,
     rootfs: &Rootfs,
     joins: &[(u64, OwnedFd)],
     cgroup_paths: &[JoinPath],
 ) -> i32 {
     let mut container = Container {
-        child: Child::new(given),
+        child: Child::new(given, home),
         plan,
         rootfs,
         joins,
@@ -194,7 +188,6 @@ pub(crate) fn container(
         sources: Vec::new(),
         null: None,
         readonly_later: Vec::new(),
-        cgroup_later: None,
     };
     let result = go(steps::CONTAINER, |run| run(&mut container))
         .and_then(|()| go(steps::PROCESS, |run| run(&mut container.child)));
@@ -202,9 +195,9 @@ pub(crate) fn container(
 }
 
 /// What the child of `exec` does. Returns only on failure, with its exit code.
-pub(crate) fn visitor(given: Given<'_>, target: BorrowedFd<'_>) -> i32 {
+pub(crate) fn visitor(given: Given<'_>, home: Home<'_>, target: BorrowedFd<'_>) -> i32 {
     let mut visitor = Visitor {
-        child: Child::new(given),
+        child: Child::new(given, home),
         target,
     };
     let result = go(steps::VISITOR, |run| run(&mut visitor))

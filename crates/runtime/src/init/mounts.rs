@@ -42,18 +42,7 @@ pub(super) fn all(container: &mut Container<'_>) -> Result<(), Error> {
                     tree.ok_or_else(|| Error::Internal("a source was not opened".to_owned()))?;
                 bind(container.child.root()?, mount, tree)?;
             }
-            MountKind::Cgroup => {
-                // Waiting for the control groups can cost a grace period of the kernel: later, if nothing is mounted below.
-                let below = format!("{}/", mount.destination);
-                let rest = &plan.mounts[at + 1..];
-                if rest.iter().any(|m| {
-                    m.destination.starts_with(&below) || m.destination == mount.destination
-                }) {
-                    cgroups::mount(container, at)?;
-                } else {
-                    container.cgroup_later = Some(at);
-                }
-            }
+            MountKind::Cgroup => cgroups::mount(container, at)?,
             MountKind::Type(kind) => typed(container, mount, kind)?,
         }
     }

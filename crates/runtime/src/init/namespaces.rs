@@ -1,7 +1,6 @@
 //! Namespaces that exist already, the loopback link of a new one, and where mount events go.
 
 use onggi_sys::mount::Reach;
-use onggi_sys::namespace::flag;
 use rustix::mount::MountPropagationFlags;
 
 use super::Container;
@@ -10,10 +9,6 @@ use crate::Error;
 pub(super) fn join(container: &mut Container<'_>) -> Result<(), Error> {
     for (kind, namespace) in container.joins {
         use std::os::fd::AsFd;
-        if *kind == flag::CGROUP {
-            // What it shows is decided by where it was made; entering it does not move the process.
-            container.child.join()?;
-        }
         onggi_sys::namespace::enter(namespace.as_fd(), *kind)
             .map_err(Error::namespace("joining by path"))?;
     }

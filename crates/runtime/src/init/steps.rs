@@ -17,6 +17,10 @@ pub(super) const CONTAINER: &[OfContainer] = &[
         run: namespaces::join,
     },
     Step {
+        name: "separating control groups",
+        run: cgroups::separate,
+    },
+    Step {
         name: "separating mounts",
         run: namespaces::propagation,
     },
@@ -43,10 +47,6 @@ pub(super) const CONTAINER: &[OfContainer] = &[
     Step {
         name: "hiding paths",
         run: hidden::all,
-    },
-    Step {
-        name: "joining control groups",
-        run: cgroups::join,
     },
     Step {
         name: "making mounts read-only",
@@ -83,10 +83,6 @@ pub(super) const VISITOR: &[OfVisitor] = &[
     Step {
         name: "opening the console",
         run: console::visitor,
-    },
-    Step {
-        name: "joining control groups",
-        run: enter::cgroups,
     },
 ];
 
