@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use onggi_cgroup::{Cgroups, Layout};
+use onggi_cgroup::{Cgroups, Features, Layout};
 use onggi_image::Images;
 use onggi_model::ContainerId;
 use onggi_monitor::protocol::Exit;
 use onggi_network::Networks;
 use onggi_snapshot::Snapshots;
-use onggi_store::Store;
+use onggi_store::{Store, WriteTx};
 use onggi_volume::Volumes;
 
 use crate::config::{Config, Live};
@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) networks: Arc<Networks>,
     pub(crate) volumes: Volumes,
     pub(crate) cgroups: Cgroups,
+    /// What the kernel can limit, once somebody asked.
+    pub(crate) features: OnceLock<Features>,
     pub(crate) containers: Containers,
     pub(crate) execs: Execs,
     pub(crate) events: Bus,
@@ -81,12 +83,25 @@ impl Engine {
         container: &Arc<Container>,
         change: impl FnOnce(&mut Record),
     ) -> Result<()> {
+        self.commit_with(container, change, |_| Ok(())).await
+    }
+
+    /// As [`Engine::commit`], with more in the same transaction: one sync for both.
+    pub(crate) async fn commit_with(
+        &self,
+        container: &Arc<Container>,
+        change: impl FnOnce(&mut Record),
+        more: impl FnOnce(&mut WriteTx<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let mut record = (*container.record()).clone();
         change(&mut record);
         let store = self.inner.store.clone();
         let record = onggi_rt::blocking("commit a container", move || {
-            store.write(|tx| tx.put(record.id.as_str(), &record))?;
-            Ok::<_, onggi_store::Error>(record)
+            store.write(|tx| {
+                tx.put(record.id.as_str(), &record)?;
+                more(tx)
+            })?;
+            Ok::<_, Error>(record)
         })
         .await??;
         container.publish(record);

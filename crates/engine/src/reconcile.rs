@@ -89,6 +89,7 @@ impl Engine {
         let id = installation(&config.data_root)?;
         let inner = Inner {
             boot_id: boot_id.trim().to_owned(),
+            features: Default::default(),
             containers: Default::default(),
             execs: Default::default(),
             events: Bus::new(),

@@ -1,21 +1,22 @@
 //! The container: from nothing to its recorded end.
 //!
 //! Kept true: `Exited` is said when everything it wrote is in the log and on its way to the clients, its end is in
-//! the exit file, and its control group is gone.
+//! the exit file, and its control group is gone. A daemon that is there syncs the end with its own record, before any
+//! client hears of it; without one the exit file is synced.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use onggi_cgroup::{Cgroups, Group, Which};
+use onggi_cgroup::{Cgroups, Group, Unified, Which};
 use onggi_oci::runtime::{NamespaceKind, Seccomp, Spec};
 use onggi_runtime::{Running, Starting, Stdio};
 use onggi_sys::process::{self, Ended};
 
 use crate::entry::report;
 use crate::exec::{Exec, Request};
-use crate::exit;
+use crate::exit::{self, Keep};
 use crate::foreign::{self, Foreign};
 use crate::log::Log;
 use crate::monitor::GRACE;
@@ -55,8 +56,8 @@ pub(crate) struct Container {
     pub(crate) pid: Option<u32>,
     pub(crate) started_at: Option<Timestamp>,
     pub(crate) exit: Option<Exit>,
-    /// The exit file is on disk.
-    pub(crate) durable: bool,
+    /// How the exit file is kept, where there is one.
+    kept: Option<Keep>,
     id: String,
     exit_file: PathBuf,
     /// Its system call filter, for its execs: as JSON, because it is large and rarely needed.
@@ -371,7 +372,8 @@ impl Container {
     }
 
     /// Moves on towards the end; `true`, once: it has exited. `execs_run`: processes of its execs are to be reaped still.
-    pub(crate) fn advance(&mut self, scratch: &mut Scratch, execs_run: bool) -> bool {
+    /// `keep`: how its end is to be recorded.
+    pub(crate) fn advance(&mut self, scratch: &mut Scratch, execs_run: bool, keep: Keep) -> bool {
         if matches!(self.stage, Stage::Failed(_) | Stage::Exited) {
             self.streams.end_clients();
             return false;
@@ -394,11 +396,11 @@ impl Container {
         else {
             return false;
         };
-        self.finish(&group, ended, finished_at);
+        self.finish(&group, ended, finished_at, keep);
         true
     }
 
-    fn finish(&mut self, group: &Group, ended: Ended, finished_at: Timestamp) {
+    fn finish(&mut self, group: &Group, ended: Ended, finished_at: Timestamp, keep: Keep) {
         if let Some(log) = &mut self.log {
             log.finish(finished_at);
         }
@@ -422,14 +424,26 @@ impl Container {
             report(&format!("the control group stays: {text}"));
             exit.error = Some(text);
         }
-        match exit::record(&self.exit_file, &exit) {
-            Ok(()) => self.durable = true,
+        match exit::record(&self.exit_file, &exit, keep) {
+            Ok(()) => self.kept = Some(keep),
             Err(error) => {
                 // Then the daemon, this one or the next, must hear it from us.
                 report(&format!("the exit status cannot be recorded: {error}"));
             }
         }
         self.exit = Some(exit);
+    }
+
+    /// The daemon that was told is gone, and nobody knows whether it came to keep what it heard. Whether the end is safe.
+    pub(crate) fn is_durable(&mut self) -> bool {
+        if self.kept == Some(Keep::InKernel) {
+            match exit::sync(&self.exit_file) {
+                // Not there any more: the daemon has it on record, and needs the file no longer.
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {}
+                _ => self.kept = Some(Keep::OnDisk),
+            }
+        }
+        self.kept == Some(Keep::OnDisk)
     }
 
     /// The last thing: slow where the log is large, and nobody waits for it.
@@ -483,7 +497,7 @@ fn join(cgroups: &Cgroups, path: &str) -> Result<(), onggi_cgroup::Error> {
     loop {
         let joined = cgroups
             .ensure(path, Which::All)
-            .and_then(|group| group.add(std::process::id()));
+            .and_then(|group| group.enter(Unified::MayStay));
         match joined {
             Err(error)
                 if attempt < ATTEMPTS && error.errno().is_some_and(|n| gone.contains(&n)) =>

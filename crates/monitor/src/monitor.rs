@@ -10,6 +10,7 @@ use crate::container::{Container, Stage};
 use crate::entry::report;
 use crate::events::{Interests, Owner, Token};
 use crate::exec::{Exec, Request};
+use crate::exit::Keep;
 use crate::protocol::{ExecState, FromMonitor, Phase, ToMonitor, VERSION, encode};
 use crate::runtime::Failure;
 use crate::streams::{Client, Pace, Scratch};
@@ -204,9 +205,14 @@ impl Monitor {
                 *slot = None;
             }
         }
+        let keep = match self.control {
+            Some(_) => Keep::InKernel,
+            None => Keep::OnDisk,
+        };
         if self.container.advance(
             &mut self.scratch,
             self.execs.iter().flatten().any(Exec::runs),
+            keep,
         ) {
             if let Some(warning) = self.container.log.as_mut().and_then(|log| log.warning()) {
                 self.warn(warning);
@@ -215,11 +221,12 @@ impl Monitor {
                 self.tell(&FromMonitor::Exited(exit), Vec::new());
             }
         }
-        self.over = match &self.container.stage {
+        self.over = match self.container.stage {
             Stage::New => self.control.is_none() && self.born.elapsed() >= PATIENCE || self.over,
             Stage::Failed(_) => self.acknowledged || self.control.is_none(),
             Stage::Exited => {
-                let told = self.acknowledged || (self.control.is_none() && self.container.durable);
+                let told =
+                    self.acknowledged || (self.control.is_none() && self.container.is_durable());
                 told && !self.container.streams.has_clients()
                     && self.execs.iter().all(Option::is_none)
             }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ipnet::Ipv4Net;
 use onggi_model::ContainerId;
 use onggi_netlink::{Protocol, Socket};
-use onggi_store::Store;
+use onggi_store::{Store, WriteTx};
 use tracing::{info, warn};
 
 use crate::address;
@@ -141,6 +141,31 @@ impl Networks {
         .await?
     }
 
+    /// As [`Networks::allocate`], but nothing is on record: put [`Networks::record_in`] into a transaction of the store
+    /// before the endpoint is attached.
+    ///
+    /// # Errors
+    /// As [`Networks::allocate`].
+    pub async fn reserve(
+        &self,
+        container: &ContainerId,
+        request: EndpointRequest,
+    ) -> Result<Endpoint> {
+        let (inner, container) = (Arc::clone(&self.inner), container.clone());
+        onggi_rt::blocking("reserve an endpoint", move || {
+            inner.reserve(&container, &request)
+        })
+        .await?
+    }
+
+    /// Records a reserved endpoint in a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn record_in(tx: &mut WriteTx<'_>, endpoint: &Endpoint) -> Result<()> {
+        Ok(tx.put(endpoint.container.as_str(), endpoint)?)
+    }
+
     /// Connects the network namespace of a container: its link, address and route, then its published ports. Returns
     /// the sockets that hold the host ports: they are to stay open as long as the container runs.
     ///
@@ -162,6 +187,33 @@ impl Networks {
     pub async fn release(&self, container: &ContainerId) -> Result<()> {
         let (inner, container) = (Arc::clone(&self.inner), container.clone());
         onggi_rt::blocking("release an endpoint", move || inner.release(&container)).await?
+    }
+
+    /// The first half of [`Networks::release`]: takes published ports back. Address and record stay until
+    /// [`Networks::forget_in`] and [`Networks::forget`]. Says whether the container has an endpoint at all.
+    ///
+    /// # Errors
+    /// What the kernel refused; it may be called again.
+    pub async fn withdraw(&self, container: &ContainerId) -> Result<bool> {
+        if !self.inner.state().endpoints.contains_key(container) {
+            return Ok(false);
+        }
+        let (inner, container) = (Arc::clone(&self.inner), container.clone());
+        onggi_rt::blocking("withdraw an endpoint", move || inner.withdraw(&container)).await?
+    }
+
+    /// Removes the record of an endpoint in a transaction.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn forget_in(tx: &mut WriteTx<'_>, container: &ContainerId) -> Result<()> {
+        tx.delete::<Endpoint>(container.as_str())?;
+        Ok(())
+    }
+
+    /// Gives the address of a withdrawn endpoint to whoever comes next. After its record is gone, not before.
+    pub fn forget(&self, container: &ContainerId) {
+        self.inner.forget(container);
     }
 
     /// Releases the endpoints of all containers that are not `live`, and makes the firewall what it should be.
@@ -286,54 +338,55 @@ impl Inner {
     }
 
     fn allocate(&self, container: &ContainerId, request: &EndpointRequest) -> Result<Endpoint> {
+        let endpoint = self.reserve(container, request)?;
+        let recorded = self.store.write(|tx| Networks::record_in(tx, &endpoint));
+        if recorded.is_err() {
+            self.forget(container);
+        }
+        recorded.map(|()| endpoint)
+    }
+
+    fn reserve(&self, container: &ContainerId, request: &EndpointRequest) -> Result<Endpoint> {
         let document = self.document(&request.network)?;
         let bridge = match &self.bridge {
             Some(bridge) if document.name == BRIDGE => bridge,
             _ => return Err(Error::NoEndpoints(document.name.clone())),
         };
         self.release(container)?;
-        let endpoint = {
-            let mut state = self.state();
-            let endpoint_id = ContainerId::from_bytes(rand::random()).to_string();
-            let ipv4 = state.address(bridge, document, self.config.fixed_cidr, request.ip)?;
-            let target = Target {
-                container: ipv4,
-                default_host: self.config.default_publish_address,
-                range: sysctl::ephemeral_ports(),
-            };
-            let (ports, sockets) =
-                state
-                    .ports
-                    .take(&request.ports, target)
-                    .map_err(|source| Error::Publish {
-                        name: request.name.clone(),
-                        endpoint: endpoint_id.clone(),
-                        source: Box::new(source),
-                    })?;
-            let endpoint = Endpoint {
-                container: container.clone(),
-                network: document.name.clone(),
-                network_id: document.id.clone(),
-                endpoint_id,
-                ipv4,
-                prefix: bridge.subnet.prefix_len(),
-                gateway: bridge.gateway,
-                mac: request.mac.unwrap_or_else(Mac::random),
-                ports,
-            };
-            let entry = Entry {
-                endpoint: endpoint.clone(),
-                attached: false,
-                sockets,
-            };
-            state.endpoints.insert(container.clone(), entry);
-            endpoint
+        let mut state = self.state();
+        let endpoint_id = ContainerId::from_bytes(rand::random()).to_string();
+        let ipv4 = state.address(bridge, document, self.config.fixed_cidr, request.ip)?;
+        let target = Target {
+            container: ipv4,
+            default_host: self.config.default_publish_address,
+            range: sysctl::ephemeral_ports(),
         };
-        let recorded = self.store.write(|tx| tx.put(container.as_str(), &endpoint));
-        if let Err(error) = recorded {
-            self.forget(container);
-            return Err(Error::Store(error));
-        }
+        let (ports, sockets) =
+            state
+                .ports
+                .take(&request.ports, target)
+                .map_err(|source| Error::Publish {
+                    name: request.name.clone(),
+                    endpoint: endpoint_id.clone(),
+                    source: Box::new(source),
+                })?;
+        let endpoint = Endpoint {
+            container: container.clone(),
+            network: document.name.clone(),
+            network_id: document.id.clone(),
+            endpoint_id,
+            ipv4,
+            prefix: bridge.subnet.prefix_len(),
+            gateway: bridge.gateway,
+            mac: request.mac.unwrap_or_else(Mac::random),
+            ports,
+        };
+        let entry = Entry {
+            endpoint: endpoint.clone(),
+            attached: false,
+            sockets,
+        };
+        state.endpoints.insert(container.clone(), entry);
         Ok(endpoint)
     }
 
@@ -377,30 +430,34 @@ impl Inner {
     }
 
     fn release(&self, container: &ContainerId) -> Result<()> {
-        {
-            let mut kernel = self.kernel();
-            let endpoint = {
-                let mut state = self.state();
-                let Some(entry) = state.endpoints.get_mut(container) else {
-                    return Ok(());
-                };
-                entry.sockets.clear();
-                let attached = std::mem::take(&mut entry.attached);
-                attached.then(|| entry.endpoint.clone())
-            };
-            if let (Some(endpoint), Some(kernel)) = (endpoint, kernel.as_mut())
-                && let Err(error) = kernel.firewall.unpublish(&endpoint)
-            {
-                if let Some(entry) = self.state().endpoints.get_mut(container) {
-                    entry.attached = true;
-                }
-                return Err(error);
-            }
+        if self.withdraw(container)? {
+            self.store.write(|tx| Networks::forget_in(tx, container))?;
+            self.forget(container);
         }
-        self.store
-            .write(|tx| tx.delete::<Endpoint>(container.as_str()))?;
-        self.forget(container);
         Ok(())
+    }
+
+    /// Says whether there was an endpoint.
+    fn withdraw(&self, container: &ContainerId) -> Result<bool> {
+        let mut kernel = self.kernel();
+        let endpoint = {
+            let mut state = self.state();
+            let Some(entry) = state.endpoints.get_mut(container) else {
+                return Ok(false);
+            };
+            entry.sockets.clear();
+            let attached = std::mem::take(&mut entry.attached);
+            attached.then(|| entry.endpoint.clone())
+        };
+        if let (Some(endpoint), Some(kernel)) = (endpoint, kernel.as_mut())
+            && let Err(error) = kernel.firewall.unpublish(&endpoint)
+        {
+            if let Some(entry) = self.state().endpoints.get_mut(container) {
+                entry.attached = true;
+            }
+            return Err(error);
+        }
+        Ok(true)
     }
 
     fn reconcile(&self, live: &HashSet<ContainerId>) -> Result<()> {

@@ -6,6 +6,7 @@ use onggi_oci::runtime::{Device, DeviceKind, DeviceRule, Mount};
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// What a container's root may do.
 pub const CAPABILITIES: &[&str] = &[
@@ -97,11 +98,15 @@ const ALL_CAPABILITIES: &[&str] = &[
 
 /// Every capability that the running kernel knows, by number.
 pub fn all_capabilities() -> &'static [&'static str] {
-    let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok();
-    let count = last
-        .and_then(|text| text.trim().parse::<usize>().ok())
-        .map_or(ALL_CAPABILITIES.len(), |last| last + 1);
-    &ALL_CAPABILITIES[..count.min(ALL_CAPABILITIES.len())]
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    let count = || {
+        let last = fs::read_to_string("/proc/sys/kernel/cap_last_cap").ok();
+        let count = last
+            .and_then(|text| text.trim().parse::<usize>().ok())
+            .map_or(ALL_CAPABILITIES.len(), |last| last + 1);
+        count.min(ALL_CAPABILITIES.len())
+    };
+    &ALL_CAPABILITIES[..*COUNT.get_or_init(count)]
 }
 
 /// The mounts of every container, in their order.

@@ -9,12 +9,15 @@ use std::time::Duration;
 use onggi_api::container::{RemoveOptions, RestartPolicyMode};
 use onggi_model::Timestamp;
 use onggi_monitor::protocol::{Exit, FromMonitor, Oom, ToMonitor};
+use onggi_network::Networks;
+use onggi_store::WriteTx;
 use tracing::{error, info, warn};
 
 use super::record::{Record, Status};
+use super::start::Withdrawn;
 use super::{Container, Hold};
 use crate::Engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::task::{Task, TaskEvents};
 
 /// The pause before the first restart; it doubles with each one that follows soon.
@@ -75,7 +78,17 @@ impl Engine {
             return Ok(());
         }
         let held = self.is_leaving() || container.hold() == Hold::Daemon;
-        self.commit(container, |record| {
+        // What the kernel refuses to let go stays known in memory, and is tried again.
+        let withdrawn = self.withdraw_network(container).await;
+        let id = container.id.clone();
+        let forget = move |tx: &mut WriteTx<'_>| match withdrawn {
+            Withdrawn::Yes => Networks::forget_in(tx, &id).map_err(|fault| Error::of(&fault)),
+            Withdrawn::Nothing | Withdrawn::No => Ok(()),
+        };
+        let change = |record: &mut Record| {
+            if withdrawn != Withdrawn::No {
+                record.endpoint = None;
+            }
             let state = &mut record.state;
             state.status = Status::Exited;
             state.pid = 0;
@@ -95,8 +108,11 @@ impl Engine {
                     false => 1,
                 };
             }
-        })
-        .await?;
+        };
+        self.commit_with(container, change, forget).await?;
+        if withdrawn == Withdrawn::Yes {
+            self.inner.networks.forget(&container.id);
+        }
         container.set_task(None);
         let record = container.record();
         info!(container = %container.id, code = exit.code, "exited");
@@ -114,8 +130,7 @@ impl Engine {
         );
         self.inner.shipping.wake(&container.id);
         self.execs_ended(&container.id);
-        self.release_network(container).await;
-        self.network_event(&record, "disconnect");
+        self.network_event(&before, "disconnect");
         self.unmount_volumes(container).await;
         let directory = self.exec_directory(&container.id);
         let _ = std::fs::remove_dir_all(&directory);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use onggi_api::container::RestartPolicyMode;
 use onggi_model::Signal;
 
 use super::Container;
@@ -61,7 +62,17 @@ impl Engine {
     /// From here on no restart policy brings the container back.
     pub(crate) async fn mark_stopped(&self, container: &Arc<Container>) -> Result<()> {
         let _writer = container.writer.lock().await;
-        if container.record().stopped_by_user {
+        let record = container.record();
+        if record.stopped_by_user {
+            return Ok(());
+        }
+        if record.host_config.restart_policy.name == RestartPolicyMode::No
+            && record.state.is_running()
+        {
+            // No policy to hold back: it goes to disk with the end.
+            let mut marked = (*record).clone();
+            marked.stopped_by_user = true;
+            container.publish(marked);
             return Ok(());
         }
         self.commit(container, |record| record.stopped_by_user = true)

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use onggi_api::container::RemoveOptions;
+use onggi_network::Networks;
 use tracing::{info, warn};
 
 use super::record::Status;
+use super::start::Withdrawn;
 use super::{Container, Record};
 use crate::Engine;
 use crate::engine::Inner;
@@ -95,16 +97,27 @@ impl Engine {
             }
             _ => {}
         }
-        self.release_network(container).await;
-        self.commit(container, |record| {
-            record.state.status = Status::Removing;
-            record.remove_volumes = options.volumes;
-        })
-        .await?;
+        // What the kernel refuses to let go goes with the next daemon; until then nobody else gets the address.
+        let withdrawn = self.withdraw_network(container).await;
+        // Not on disk: should the daemon die now, it is not removed, and nobody was told that it is.
+        let mut leaving = (*record).clone();
+        leaving.state.status = Status::Removing;
+        leaving.remove_volumes = options.volumes;
+        container.publish(leaving);
         let inner = self.inner.clone();
         let gone = container.record();
-        let volumes =
-            onggi_rt::blocking("remove a container", move || forget(&inner, &gone)).await??;
+        let forgotten =
+            onggi_rt::blocking("remove a container", move || forget(&inner, &gone)).await;
+        let volumes = match forgotten.map_err(Error::from).flatten() {
+            Ok(volumes) => volumes,
+            Err(fault) => {
+                container.publish((*record).clone());
+                return Err(fault);
+            }
+        };
+        if withdrawn == Withdrawn::Yes {
+            self.inner.networks.forget(&id);
+        }
         let _ = std::fs::remove_dir_all(self.exec_directory(&id));
         self.execs_ended(&id);
         self.inner.execs.forget(&id);
@@ -145,6 +158,7 @@ fn forget(inner: &Inner, record: &Record) -> Result<Vec<String>> {
     inner.store.write(|tx| -> Result<()> {
         inner.snapshots.remove_in(tx, &record.id)?;
         tx.delete::<Record>(record.id.as_str())?;
+        Networks::forget_in(tx, &record.id).map_err(|fault| Error::of(&fault))?;
         if let Some(doomed) = &doomed {
             doomed.forget_in(tx)?;
         }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use onggi_api::container::{AttachOptions, RemoveOptions};
 use onggi_model::ErrorKind;
 use onggi_monitor::protocol::{FailureKind, FromMonitor, Launch, RootfsSpec, StdinMode, ToMonitor};
-use onggi_network::Endpoint;
+use onggi_network::{Endpoint, Networks};
 use onggi_snapshot::Rootfs;
+use tokio::process::Child;
 use tracing::{info, warn};
 
 use super::record::{Record, Status};
@@ -33,11 +34,20 @@ pub(crate) enum Cause {
     Policy,
 }
 
+/// Whether the kernel has let go of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawn {
+    /// There was none.
+    Nothing,
+    Yes,
+    No,
+}
+
 /// A process that runs.
 struct Launched {
     task: Arc<Task>,
     events: TaskEvents,
-    child: tokio::process::Child,
+    child: Child,
     pid: u32,
     started_at: onggi_model::Timestamp,
 }
@@ -136,29 +146,14 @@ impl Engine {
     ) -> Result<Launched, (i32, Error)> {
         let general = |fault: Error| (128, fault);
         self.share_names(container).await.map_err(general)?;
-        let endpoint = self.allocate_network(container).await.map_err(general)?;
-        let record = container.record();
-        self.write_files(&record, endpoint.as_ref())
-            .map_err(general)?;
-        self.mount_volumes(container).await.map_err(general)?;
-        let launch = self.launch_document(&record).map_err(general)?;
-        let directory = self.exec_directory(&record.id);
-        let program = self.inner.programs.monitor.as_fd();
-        let child = task::spawn(program, &directory).map_err(general)?;
-        let (task, mut events) = Task::open(&directory).await.map_err(general)?;
-        expect_state(&mut events).await.map_err(general)?;
-        // Held until its process is about to begin: who was there when the document was written is there still.
-        let joined = spec::namespaces::joined(self, &record, &launch.spec).map_err(general)?;
-        let mut descriptors = Vec::new();
-        if launch.init {
-            let init = self.inner.programs.init.try_clone();
-            descriptors.push(init.map_err(|e| general(Error::io("share onggi-init", e)))?);
-        }
-        descriptors.extend(joined);
-        task.send(&ToMonitor::Create(Box::new(launch)), descriptors)
-            .await
-            .map_err(general)?;
-        let netns = expect_created(&mut events).await?;
+        let endpoint = self.reserve_network(container).await.map_err(general)?;
+        // The disk and the kernel at the same time: what is made holds nothing of the network yet.
+        let (recorded, made) = tokio::join!(
+            self.record_network(container, endpoint.as_ref()),
+            self.make(container, endpoint.as_ref()),
+        );
+        let (task, mut events, child, netns) = made?;
+        recorded.map_err(general)?;
         let held = self
             .attach_network(endpoint.as_ref(), netns)
             .await
@@ -183,6 +178,37 @@ impl Engine {
             pid,
             started_at,
         })
+    }
+
+    /// A monitor with the container, up to the moment before its process; and its network namespace, where it has one.
+    async fn make(
+        &self,
+        container: &Arc<Container>,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<(Arc<Task>, TaskEvents, Child, Option<OwnedFd>), (i32, Error)> {
+        let general = |fault: Error| (128, fault);
+        let record = container.record();
+        self.write_files(&record, endpoint).map_err(general)?;
+        self.mount_volumes(container).await.map_err(general)?;
+        let launch = self.launch_document(&record).map_err(general)?;
+        let directory = self.exec_directory(&record.id);
+        let program = self.inner.programs.monitor.as_fd();
+        let child = task::spawn(program, &directory).map_err(general)?;
+        let (task, mut events) = Task::open(&directory).await.map_err(general)?;
+        expect_state(&mut events).await.map_err(general)?;
+        // Held until its process is about to begin: who was there when the document was written is there still.
+        let joined = spec::namespaces::joined(self, &record, &launch.spec).map_err(general)?;
+        let mut descriptors = Vec::new();
+        if launch.init {
+            let init = self.inner.programs.init.try_clone();
+            descriptors.push(init.map_err(|e| general(Error::io("share onggi-init", e)))?);
+        }
+        descriptors.extend(joined);
+        task.send(&ToMonitor::Create(Box::new(launch)), descriptors)
+            .await
+            .map_err(general)?;
+        let netns = expect_created(&mut events).await?;
+        Ok((task, events, child, netns))
     }
 
     /// Everything the monitor needs to know.
@@ -262,21 +288,33 @@ impl Engine {
         }
     }
 
-    /// An address and ports, on record before anything exists in the kernel.
-    async fn allocate_network(&self, container: &Arc<Container>) -> Result<Option<Endpoint>> {
+    /// An address and ports; to be recorded before anything of them exists in the kernel.
+    async fn reserve_network(&self, container: &Arc<Container>) -> Result<Option<Endpoint>> {
         let record = container.record();
         let Some(request) = spec::network::request(&record)? else {
             return Ok(None);
         };
-        let endpoint = self
-            .inner
-            .networks
-            .allocate(&record.id, request)
-            .await
-            .map_err(|fault| Error::of(&fault).context("failed to set up container networking"))?;
-        self.commit(container, |record| record.endpoint = Some(endpoint.clone()))
-            .await?;
-        Ok(Some(endpoint))
+        let endpoint = self.inner.networks.reserve(&record.id, request).await;
+        endpoint
+            .map(Some)
+            .map_err(|fault| Error::of(&fault).context("failed to set up container networking"))
+    }
+
+    async fn record_network(
+        &self,
+        container: &Arc<Container>,
+        endpoint: Option<&Endpoint>,
+    ) -> Result<()> {
+        let Some(endpoint) = endpoint.cloned() else {
+            return Ok(());
+        };
+        let on_record = Some(endpoint.clone());
+        self.commit_with(
+            container,
+            |record| record.endpoint = on_record,
+            move |tx| Networks::record_in(tx, &endpoint).map_err(|fault| Error::of(&fault)),
+        )
+        .await
     }
 
     async fn attach_network(
@@ -300,18 +338,32 @@ impl Engine {
 
     /// Rules, ports and address of a container that ended or was not started.
     pub(crate) async fn release_network(&self, container: &Arc<Container>) {
-        if container.record().endpoint.is_none() {
-            return;
+        match self.withdraw_network(container).await {
+            Withdrawn::Nothing if container.record().endpoint.is_none() => return,
+            Withdrawn::Nothing | Withdrawn::Yes => {}
+            Withdrawn::No => return,
         }
-        if let Err(fault) = self.inner.networks.release(&container.id).await {
-            warn!(container = %container.id, "{}", onggi_model::chain(&fault));
-            return;
+        let id = container.id.clone();
+        let committed = self.commit_with(
+            container,
+            |record| record.endpoint = None,
+            move |tx| Networks::forget_in(tx, &id).map_err(|fault| Error::of(&fault)),
+        );
+        match committed.await {
+            Ok(()) => self.inner.networks.forget(&container.id),
+            Err(fault) => warn!(container = %container.id, "{fault}"),
         }
-        if let Err(fault) = self
-            .commit(container, |record| record.endpoint = None)
-            .await
-        {
-            warn!(container = %container.id, "{fault}");
+    }
+
+    /// Takes what the kernel has of its network; address and record are still its own.
+    pub(crate) async fn withdraw_network(&self, container: &Arc<Container>) -> Withdrawn {
+        match self.inner.networks.withdraw(&container.id).await {
+            Ok(false) => Withdrawn::Nothing,
+            Ok(true) => Withdrawn::Yes,
+            Err(fault) => {
+                warn!(container = %container.id, "{}", onggi_model::chain(&fault));
+                Withdrawn::No
+            }
         }
     }
 }

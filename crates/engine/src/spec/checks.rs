@@ -140,11 +140,13 @@ fn cpu(r: &mut Resources, known: &Features, w: &mut Vec<String>) -> Result<()> {
             "NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not mounted",
         );
     }
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if r.nano_cpus < 0 || r.nano_cpus > i64::try_from(cpus).unwrap_or(1) * 1_000_000_000 {
-        return Err(Error::invalid(format!(
-            "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
-        )));
+    if r.nano_cpus != 0 {
+        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        if r.nano_cpus < 0 || r.nano_cpus > i64::try_from(cpus).unwrap_or(1) * 1_000_000_000 {
+            return Err(Error::invalid(format!(
+                "range of CPUs is from 0.01 to {cpus}.00, as there are only {cpus} CPUs available"
+            )));
+        }
     }
     if r.cpu_shares < 0 {
         return Err(Error::invalid(format!(
@@ -293,12 +295,14 @@ pub(crate) fn rights(host: &HostConfig) -> Result<Vec<String>> {
     let unlimited = onggi_sys::capability::number("CAP_SYS_RESOURCE")
         .zip(onggi_sys::capability::current().ok())
         .is_some_and(|(number, sets)| sets.effective & (1 << number) != 0);
-    let own_score = own_oom_score_floor();
-    if !unlimited && host.oom_score_adj < own_score {
-        warnings.push(format!(
-            "The OOM score {} is below what the daemon may give ({own_score}): it is not applied.",
-            host.oom_score_adj
-        ));
+    if !unlimited {
+        let own_score = own_oom_score_floor();
+        if host.oom_score_adj < own_score {
+            warnings.push(format!(
+                "The OOM score {} is below what the daemon may give ({own_score}): it is not applied.",
+                host.oom_score_adj
+            ));
+        }
     }
     for ulimit in host.ulimits.iter().flatten() {
         let name = format!("RLIMIT_{}", ulimit.name.to_uppercase());

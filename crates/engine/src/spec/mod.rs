@@ -15,8 +15,8 @@ pub(crate) mod process;
 mod propagation;
 pub(crate) mod security;
 
-use onggi_api::container::HostConfig;
-use onggi_cgroup::Group;
+use onggi_api::container::{HostConfig, Resources};
+use onggi_cgroup::Features;
 use onggi_monitor::protocol::UserSpec;
 use onggi_oci::runtime::{Linux, Spec, VERSION};
 
@@ -104,15 +104,16 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
 /// Settles the limits of a new container against what the kernel knows. Returns what had to be given up.
 pub(crate) fn settle_limits(engine: &Engine, host: &mut HostConfig) -> Result<Vec<String>> {
     let cgroups = &engine.inner.cgroups;
-    let parent = cgroups.open(crate::CGROUP_PARENT);
-    let known = parent.as_ref().map(Group::features).unwrap_or_default();
+    let known = features(engine, &host.resources);
     let mut warnings = checks::resources(&mut host.resources, &known, checks::Asked::New)?;
     if host.cpu_realtime_runtime > 0 {
         let above = match host.cgroup_parent.as_str() {
-            "" => parent.ok(),
-            above => cgroups.open(above).ok(),
+            "" => crate::CGROUP_PARENT,
+            above => above,
         };
-        let most = above
+        let most = cgroups
+            .open(above)
+            .ok()
             .and_then(|group| group.realtime())
             .map_or(0, |(most, _)| most);
         if most >= 0 && host.cpu_realtime_runtime > most {
@@ -126,4 +127,23 @@ pub(crate) fn settle_limits(engine: &Engine, host: &mut HostConfig) -> Result<Ve
     warnings.extend(checks::rights(host)?);
     warnings.extend(conflicts::warnings(host));
     Ok(warnings)
+}
+
+/// What the kernel can limit. Only which processors there are may change while it runs.
+fn features(engine: &Engine, asked: &Resources) -> Features {
+    let look = || {
+        let parent = engine.inner.cgroups.open(crate::CGROUP_PARENT).ok()?;
+        Some(parent.features())
+    };
+    if !(asked.cpuset_cpus.is_empty() && asked.cpuset_mems.is_empty()) {
+        return look().unwrap_or_default();
+    }
+    let known = &engine.inner.features;
+    if known.get().is_none()
+        && let Some(found) = look()
+    {
+        // Another request may have looked at the same time, and seen the same.
+        let _ = known.set(found);
+    }
+    known.get().cloned().unwrap_or_default()
 }

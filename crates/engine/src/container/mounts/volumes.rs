@@ -118,6 +118,9 @@ impl Engine {
     /// Makes what a container is about to mount ready.
     pub(crate) async fn mount_volumes(&self, container: &Arc<Container>) -> Result<()> {
         let (inner, record) = (self.inner.clone(), container.record());
+        if record.wanted.is_empty() {
+            return Ok(());
+        }
         onggi_rt::blocking("mount volumes", move || -> Result<()> {
             for wanted in &record.wanted {
                 wanted.prepare()?;
