@@ -4,7 +4,7 @@ use crate::{Error, Result};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -100,11 +100,20 @@ impl Dir {
             Mode::empty(),
         )
         .map_err(|e| Error::file("read", &path(), e))?;
-        let mut text = String::new();
-        File::from(fd)
-            .read_to_string(&mut text)
-            .map_err(|e| Error::file("read", &path(), e))?;
-        Ok(text)
+        // Control files have no size to ask for first, and most have one line.
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut buffer)) {
+                Ok(0) => break,
+                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+                Err(error) => return Err(Error::file("read", &path(), error)),
+            }
+        }
+        String::from_utf8(bytes).map_err(|_| {
+            let invalid = std::io::Error::from(std::io::ErrorKind::InvalidData);
+            Error::file("read", &path(), invalid)
+        })
     }
 
     /// The whole file as text; `None` when the kernel has no such file or the group is gone.

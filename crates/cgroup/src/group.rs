@@ -7,7 +7,7 @@ pub use life::Unified;
 use crate::devices::{self, Policy};
 use crate::dir::{Dir, remove_one};
 use crate::layout::{Cgroups, Hierarchy, Layout, Which, components};
-use crate::{Error, Result, Stats, limits, stats};
+use crate::{Counted, Error, Result, Stats, limits, stats};
 use onggi_oci::runtime::Resources;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -96,9 +96,13 @@ impl Group {
         }
     }
 
-    pub(crate) fn open(cgroups: &Cgroups, path: &str) -> Result<Self> {
+    pub(crate) fn open(
+        cgroups: &Cgroups,
+        path: &str,
+        wanted: impl Fn(&Hierarchy) -> bool,
+    ) -> Result<Self> {
         let mut places = Vec::with_capacity(cgroups.hierarchies.len());
-        for hierarchy in cgroups.hierarchies.iter() {
+        for hierarchy in cgroups.hierarchies.iter().filter(|h| wanted(h)) {
             places.extend(Place::open(hierarchy, path)?);
         }
         if places.is_empty() {
@@ -142,6 +146,10 @@ impl Group {
     /// # Errors
     /// `NotFound` when the group is gone, or `File`.
     pub fn stats(&self) -> Result<Stats> {
+        self.count(Counted::All)
+    }
+
+    pub(crate) fn count(&self, counted: Counted) -> Result<Stats> {
         if !self
             .places
             .iter()
@@ -149,7 +157,7 @@ impl Group {
         {
             return Err(Error::NotFound(self.path.clone()));
         }
-        stats::read(self)
+        stats::read(self, counted)
     }
 
     /// Whether the kernel can limit the swap that the group takes.

@@ -1,7 +1,7 @@
 //! Which hierarchies the machine has, where they are mounted, and where we stand in them.
 
 use crate::dir::Dir;
-use crate::{Error, Group, Result};
+use crate::{Counted, Error, Group, Result, Stats};
 use onggi_oci::runtime::Resources;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -132,7 +132,20 @@ impl Cgroups {
     /// # Errors
     /// `InvalidPath`, `NotFound` when no hierarchy has it, or `File`.
     pub fn open(&self, path: &str) -> Result<Group> {
-        Group::open(self, path)
+        Group::open(self, path, |_| true)
+    }
+
+    /// Numbers of the group with this path, as [`Group::stats`] has them; only the hierarchies that count are looked at.
+    ///
+    /// # Errors
+    /// As [`Cgroups::open`] and [`Group::stats`].
+    pub fn stats(&self, path: &str, counted: Counted) -> Result<Stats> {
+        // v2 counts processor time without a controller.
+        let unified = !self.has("cpuacct");
+        let wanted = |h: &Hierarchy| {
+            (unified && h.unified) || counted.controllers().iter().any(|name| h.has(name))
+        };
+        Group::open(self, path, wanted)?.count(counted)
     }
 }
 

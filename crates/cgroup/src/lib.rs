@@ -22,7 +22,7 @@ pub use features::Features;
 pub use group::{Group, JoinPath, Unified};
 pub use layout::{Cgroups, Layout, Which};
 pub use limits::convert;
-pub use stats::{BlockEntry, BlockStats, CpuStats, MemoryStats, PidsStats, Stats};
+pub use stats::{BlockEntry, BlockStats, Counted, CpuStats, MemoryStats, PidsStats, Stats};
 
 /// Results of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -86,7 +86,26 @@ pub struct BlockEntry {
     pub value: u64,
 }
 
-pub(crate) fn read(group: &Group) -> Result<Stats> {
+/// What is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Everything.
+    All,
+    /// Processor time; the rest is zero and empty.
+    Processor,
+}
+
+impl Counted {
+    /// The controllers that count it.
+    pub(crate) fn controllers(self) -> &'static [&'static str] {
+        match self {
+            Self::All => &["cpuacct", "cpu", "memory", "pids", "blkio", "io"],
+            Self::Processor => &["cpuacct", "cpu"],
+        }
+    }
+}
+
+pub(crate) fn read(group: &Group, counted: Counted) -> Result<Stats> {
     let mut stats = Stats::default();
     match group.place("cpuacct") {
         Some(place) => v1::cpu_time(&place.dir, &mut stats.cpu)?,
@@ -96,6 +115,9 @@ pub(crate) fn read(group: &Group) -> Result<Stats> {
     }
     if let Some(place) = group.place("cpu").filter(|p| !p.hierarchy.unified) {
         v1::throttling(&place.dir, &mut stats.cpu)?;
+    }
+    if counted == Counted::Processor {
+        return Ok(stats);
     }
     match group.place("memory") {
         Some(place) if place.hierarchy.unified => stats.memory = v2::memory(&place.dir)?,

@@ -2,7 +2,7 @@
 //!
 //! While somebody watches, one task reads the counters of every container that is watched, once a second, and all
 //! who ask are answered from its last sample. When nobody watches, nothing is read. Who asks once and finds no
-//! fresh sample gets two, taken a moment apart.
+//! fresh sample gets two, taken a moment apart, together with all who ask at the same time.
 
 mod document; // counters to Docker's document
 mod sample; // the counters
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use onggi_api::container::Stats;
+use onggi_cgroup::Counted;
 use onggi_model::ContainerId;
 use tokio::sync::{mpsc, watch};
 
@@ -24,6 +25,8 @@ use sample::Sample;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Between the two samples of a client that asks once.
 const MOMENT: Duration = Duration::from_millis(40);
+/// How long those who ask once wait for others who do.
+const GATHERING: Duration = Duration::from_millis(2);
 
 /// How statistics are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +49,18 @@ struct State {
     watched: HashMap<ContainerId, Watched>,
     /// The task is there.
     at_work: bool,
+    /// Those who ask once, while more may join.
+    burst: Option<Burst>,
 }
+
+/// What is sampled together.
+struct Burst {
+    containers: Vec<Arc<Container>>,
+    /// First and second samples.
+    sampled: watch::Sender<Option<Arc<[Samples; 2]>>>,
+}
+
+type Samples = HashMap<ContainerId, Arc<Sample>>;
 
 #[derive(Default)]
 struct Watched {
@@ -164,7 +178,7 @@ impl Engine {
             let containers = ids
                 .iter()
                 .filter_map(|id| self.inner.containers.find(id.as_str()).ok());
-            let samples = self.sample(containers.collect()).await;
+            let samples = self.sample(containers.collect(), Counted::All).await;
             let mut state = self.inner.sampler.state();
             for (id, entry) in &mut state.watched {
                 let new = samples.get(id).cloned();
@@ -180,14 +194,14 @@ impl Engine {
     }
 
     /// Samples of those that run, in one go.
-    async fn sample(&self, containers: Vec<Arc<Container>>) -> HashMap<ContainerId, Arc<Sample>> {
+    async fn sample(&self, containers: Vec<Arc<Container>>, counted: Counted) -> Samples {
         let records: Vec<_> = containers.iter().map(|c| c.record()).collect();
         let inner = self.inner.clone();
         let sampled = onggi_rt::blocking("sample control groups", move || {
             let machine = sample::Machine::now();
             let running = records.iter().filter(|r| r.state.is_running());
             let samples = running.filter_map(|record| {
-                let sample = Sample::take(&inner.cgroups, record, &machine)?;
+                let sample = Sample::take(&inner.cgroups, record, &machine, counted)?;
                 Some((record.id.clone(), Arc::new(sample)))
             });
             samples.collect::<HashMap<_, _>>()
@@ -204,19 +218,52 @@ impl Engine {
             let before = (!options.one_shot).then_some(before);
             return self.pair(container, before, last);
         }
-        let one = |mut samples: HashMap<_, _>| samples.remove(&container.id);
-        let began = Instant::now();
-        let Some(first) = one(self.sample(vec![container.clone()]).await) else {
-            return self.document(container, None);
-        };
         if options.one_shot {
-            return self.pair(container, None, first);
+            let mut samples = self.sample(vec![container.clone()], Counted::All).await;
+            return match samples.remove(&container.id) {
+                Some(only) => self.pair(container, None, only),
+                None => self.document(container, None),
+            };
         }
-        tokio::time::sleep(MOMENT.saturating_sub(began.elapsed())).await;
-        match one(self.sample(vec![container.clone()]).await) {
-            Some(second) => self.pair(container, Some(first), second),
+        let samples = self.join_burst(container).await;
+        let of = |number: usize| samples.as_ref()?[number].get(&container.id).cloned();
+        match of(1) {
+            Some(second) => self.pair(container, of(0), second),
             None => self.document(container, None),
         }
+    }
+
+    /// Two samples of a container, a moment apart, with those of all others that are asked for now.
+    async fn join_burst(&self, container: &Arc<Container>) -> Option<Arc<[Samples; 2]>> {
+        let mut sampled = {
+            let mut state = self.inner.sampler.state();
+            let burst = state.burst.get_or_insert_with(|| {
+                tokio::spawn(self.clone().sample_burst());
+                Burst {
+                    containers: Vec::new(),
+                    sampled: watch::Sender::new(None),
+                }
+            });
+            burst.containers.push(container.clone());
+            burst.sampled.subscribe()
+        };
+        // An error: the daemon ends.
+        let samples = sampled.wait_for(Option::is_some).await.ok()?;
+        samples.clone()
+    }
+
+    async fn sample_burst(self) {
+        tokio::time::sleep(GATHERING).await;
+        let Some(burst) = self.inner.sampler.state().burst.take() else {
+            return;
+        };
+        let began = Instant::now();
+        // Of the first only the processor's share is told.
+        let first = self.sample(burst.containers.clone(), Counted::Processor);
+        let first = first.await;
+        tokio::time::sleep(MOMENT.saturating_sub(began.elapsed())).await;
+        let second = self.sample(burst.containers, Counted::All).await;
+        burst.sampled.send_replace(Some(Arc::new([first, second])));
     }
 
     fn pair(&self, container: &Container, before: Option<Arc<Sample>>, last: Arc<Sample>) -> Stats {

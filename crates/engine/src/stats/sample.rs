@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use onggi_api::container::NetworkStats;
-use onggi_cgroup::Cgroups;
+use onggi_cgroup::{Cgroups, Counted};
 use onggi_model::Timestamp;
 
 use crate::container::Record;
@@ -70,12 +70,17 @@ fn processors(text: &str) -> (u64, u32) {
 
 impl Sample {
     /// `None` where the container has just ended.
-    pub(super) fn take(cgroups: &Cgroups, record: &Record, machine: &Machine) -> Option<Self> {
-        let group = cgroups.open(&spec::cgroup_path(record)).ok()?;
-        let counted = group.stats().ok()?;
+    pub(super) fn take(
+        cgroups: &Cgroups,
+        record: &Record,
+        machine: &Machine,
+        counted: Counted,
+    ) -> Option<Self> {
+        let group = cgroups.stats(&spec::cgroup_path(record), counted).ok()?;
         let networks = match Mode::of(&record.host_config) {
             // The host's interfaces are not the container's.
             Mode::Host => BTreeMap::new(),
+            _ if counted == Counted::Processor => BTreeMap::new(),
             _ => {
                 let path = format!("/proc/{}/net/dev", record.state.pid);
                 interfaces(&std::fs::read_to_string(path).unwrap_or_default())
@@ -84,7 +89,7 @@ impl Sample {
         Some(Self {
             taken: Instant::now(),
             read: Timestamp::now(),
-            group: counted,
+            group,
             networks,
             machine: machine.clone(),
             v2: cgroups.layout() == onggi_cgroup::Layout::V2,
