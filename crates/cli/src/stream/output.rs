@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use onggi_api::stream::{Frames, Stream};
 use tokio::sync::{mpsc, oneshot};
 
@@ -82,30 +82,67 @@ impl Demux {
         }
     }
 
-    /// Takes bytes as they came; gives the pieces for stdout and stderr. A frame of the daemon's own is an error.
+    /// Takes bytes as they came; gives the pieces for stdout and stderr, one for all that follows each other on the same
+    /// stream: each is a write. A frame of the daemon's own is an error.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<(Stream, Bytes)>> {
         match self {
             Demux::Raw => Ok(vec![(Stream::Stdout, Bytes::copy_from_slice(bytes))]),
             Demux::Framed(frames) => {
                 frames.push(bytes);
-                let mut pieces = Vec::new();
+                let mut pieces: Vec<(Stream, BytesMut)> = Vec::new();
                 while let Some((stream, piece)) = frames
                     .next()
                     .map_err(|error| Error::new(error.to_string()))?
                 {
-                    match stream {
+                    let stream = match stream {
                         Stream::System => {
                             return Err(Error::new(format!(
                                 "error from daemon in stream: {}",
                                 String::from_utf8_lossy(&piece)
                             )));
                         }
-                        Stream::Stderr => pieces.push((Stream::Stderr, piece)),
-                        Stream::Stdin | Stream::Stdout => pieces.push((Stream::Stdout, piece)),
+                        Stream::Stderr => Stream::Stderr,
+                        Stream::Stdin | Stream::Stdout => Stream::Stdout,
+                    };
+                    match pieces.last_mut() {
+                        Some((last, before)) if *last == stream => before.extend_from_slice(&piece),
+                        _ => pieces.push((stream, BytesMut::from(&piece[..]))),
                     }
                 }
-                Ok(pieces)
+                let whole = |(stream, piece): (Stream, BytesMut)| (stream, piece.freeze());
+                Ok(pieces.into_iter().map(whole).collect())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use onggi_api::stream::header;
+
+    #[test]
+    fn what_follows_on_the_same_stream_is_one_piece() {
+        let mut sent = Vec::new();
+        for (stream, text) in [
+            (Stream::Stdout, "one\n"),
+            (Stream::Stdout, "two\n"),
+            (Stream::Stderr, "three\n"),
+            (Stream::Stdout, "four\n"),
+        ] {
+            sent.extend_from_slice(&header(stream, text.len()));
+            sent.extend_from_slice(text.as_bytes());
+        }
+        // The last frame is cut: its piece comes with the rest.
+        let (first, rest) = sent.split_at(sent.len() - 2);
+        let mut demux = Demux::new(false);
+        let pieces = demux.feed(first).expect("frames");
+        let wanted = [(Stream::Stdout, "one\ntwo\n"), (Stream::Stderr, "three\n")];
+        assert_eq!(
+            pieces,
+            wanted.map(|(stream, text)| (stream, Bytes::from(text)))
+        );
+        let pieces = demux.feed(rest).expect("the rest");
+        assert_eq!(pieces, [(Stream::Stdout, Bytes::from("four\n"))]);
     }
 }
