@@ -11,6 +11,8 @@ mod context; // commands on contexts
 mod daemon; // starting onggid on demand
 mod error; // failures and exit codes
 mod format; // --format: tables, JSON, templates
+#[cfg(test)]
+mod fuzz; // command lines nobody thought of
 mod help; // the help command
 mod image; // commands on images
 mod plugin; // programs that bring commands

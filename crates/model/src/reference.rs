@@ -132,9 +132,16 @@ impl ImageRef {
             return self.name();
         }
         // `docker.io/library/a/b` keeps its prefix: `a/b` would be another repository.
-        match self.path.strip_prefix(OFFICIAL_PREFIX) {
-            Some(official) if !official.contains('/') => official.to_owned(),
-            _ => self.path.clone(),
+        let short = match self.path.strip_prefix(OFFICIAL_PREFIX) {
+            Some(official) if !official.contains('/') => official,
+            _ => &self.path,
+        };
+        // And so does `docker.io/a.b/c`: `a.b` would be another registry.
+        let (domain, path) = split_domain(short);
+        if domain == self.domain && path == self.path {
+            short.to_owned()
+        } else {
+            self.name()
         }
     }
 
@@ -371,6 +378,11 @@ mod tests {
                 "docker.io/library/a/b",
                 "docker.io/library/a/b:latest",
                 "library/a/b:latest",
+            ),
+            (
+                "docker.io/a.b/c",
+                "docker.io/a.b/c:latest",
+                "docker.io/a.b/c:latest",
             ),
         ] {
             let reference = ImageRef::parse(text).unwrap();

@@ -1,7 +1,7 @@
 //! The API of a daemon, by its socket.
 
 use crate::http::{Request, Response};
-use crate::wait::LIMIT;
+use crate::wait::{LIMIT, patience};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::os::unix::net::UnixStream;
@@ -25,7 +25,7 @@ impl Api {
     /// When the daemon does not answer; a status of failure is not an error.
     pub fn send(&self, request: &Request<'_>) -> Result<Response> {
         let stream = UnixStream::connect(&self.socket).context("connect to the daemon")?;
-        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_read_timeout(Some(LIMIT * patience()))?;
         request
             .send(stream)
             .with_context(|| format!("{} {}", request.method, request.path))

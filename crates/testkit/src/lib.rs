@@ -9,6 +9,7 @@ mod api; // the API by its socket
 mod binaries; // where the programs under test are
 mod census; // what is left behind
 mod daemon; // a daemon of one's own
+mod fuzz; // inputs nobody thought of
 mod hostile; // a registry that misbehaves on purpose
 mod http; // HTTP/1.1 over any stream, enough for tests
 mod image; // images made here
@@ -24,6 +25,7 @@ pub use api::Api;
 pub use binaries::{Binaries, Client, Subject};
 pub use census::{Census, Leftovers};
 pub use daemon::{Daemon, DaemonOptions, Output};
+pub use fuzz::Fuzz;
 pub use hostile::{Behaviour, Hostile};
 pub use http::{Request, Response};
 pub use image::{Distribution, Entry, Image, Layer, digest, digest_512};
@@ -33,4 +35,4 @@ pub use own_registry::OnggiRegistry;
 pub use process::Process;
 pub use registry::{LOGIN, Registry};
 pub use terminal::Terminal;
-pub use wait::{LIMIT, wait_until};
+pub use wait::{LIMIT, patience, wait_until};

@@ -3,7 +3,7 @@
 use crate::http::{Request, Response};
 use crate::image::{Distribution, Image, MANIFEST};
 use crate::namespace::Namespace;
-use crate::wait::{LIMIT, wait_until};
+use crate::wait::{LIMIT, patience, wait_until};
 use anyhow::{Context, Result, bail};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
@@ -93,7 +93,7 @@ impl<'a> Registry<'a> {
             .namespace
             .run(connect)?
             .context("connect to the registry")?;
-        stream.set_read_timeout(Some(LIMIT))?;
+        stream.set_read_timeout(Some(LIMIT * patience()))?;
         request.send(stream)
     }
 
