@@ -70,6 +70,9 @@ pub(crate) fn ensure(endpoint: &Endpoint, environment: &Environment) -> Result<(
     if answers(socket) {
         return Ok(());
     }
+    if systemd_starts()? && answers(socket) {
+        return Ok(());
+    }
     let log = directory.join("onggid.log");
     let mut child = spawn(environment, &log)?;
     loop {
@@ -95,6 +98,33 @@ pub(crate) fn ensure(endpoint: &Endpoint, environment: &Environment) -> Result<(
             )));
         }
         pause();
+    }
+}
+
+/// Where systemd runs the machine and has our unit, the daemon is its business: its log, its limits, its end. Whether
+/// it is; an error when systemd will not start it.
+fn systemd_starts() -> Result<bool> {
+    /// `systemctl` on a unit that it does not have.
+    const NO_SUCH_UNIT: i32 = 5;
+    if !Path::new("/run/systemd/system").is_dir() {
+        return Ok(false);
+    }
+    let started = Command::new("systemctl")
+        .args(["start", "onggi.socket"])
+        .stdin(Stdio::null())
+        .output();
+    let output = match started {
+        Ok(output) => output,
+        // Not even the program is there.
+        Err(_) => return Ok(false),
+    };
+    match output.status.code() {
+        Some(0) => Ok(true),
+        Some(NO_SUCH_UNIT) => Ok(false),
+        _ => Err(Error::new(format!(
+            "Cannot connect to the Docker daemon, and systemd does not start it: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ))),
     }
 }
 

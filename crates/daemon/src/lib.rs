@@ -14,6 +14,7 @@ mod programs; // monitor and init in sealed memory
 mod reload; // SIGHUP
 mod run; // wiring, serving, signals
 mod settle; // what the values mean
+mod systemd; // readiness, sockets, the machine's end
 
 use std::process::ExitCode;
 

@@ -3,7 +3,6 @@
 //! The order is the message: lock the data root, look at the machine, take up what runs, and only then listen. A
 //! client that connects meets an engine that knows everything.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +25,7 @@ use crate::flags::Flags;
 use crate::logging::SetLevel;
 use crate::pidfile::PidFile;
 use crate::reload::Reload;
-use crate::{docker_socket, logging, metrics, programs};
+use crate::{docker_socket, logging, metrics, programs, systemd};
 
 /// How long requests may take to end once we were told to stop.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -79,21 +78,21 @@ async fn serve(flags: Flags, config: Config, set_level: SetLevel) -> Result<(), 
         registry,
         images,
     };
-    notify("READY=1");
+    systemd::notify("READY=1");
     info!(version = env!("CARGO_PKG_VERSION"), "ready");
     wait_for_stop(|| {
-        notify("RELOADING=1");
+        systemd::notify("RELOADING=1");
         reload.run(&engine);
-        notify("READY=1");
+        systemd::notify("READY=1");
     })
     .await?;
-    notify("STOPPING=1");
+    systemd::notify("STOPPING=1");
     info!("stopping");
     shutdown.trigger();
-    if !engine.live().live_restore {
-        engine
-            .stop_all(Duration::from_secs(reload.config.shutdown_timeout))
-            .await;
+    // With the machine its containers go, and in peace: whoever else ends them does not know their timeouts.
+    if !engine.live().live_restore || systemd::machine_goes_down().await {
+        let least = Duration::from_secs(reload.config.shutdown_timeout);
+        systemd::taking_time(engine.stop_all(least)).await;
     }
     for server in servers {
         // A server that panicked is gone, which is what we want of it.
@@ -168,7 +167,7 @@ async fn listen(
                 listeners.push(Listener::unix(path, SOCKET_MODE, group).map_err(|e| chain(&e))?);
             }
             Host::Fd => {
-                let sockets = systemd_sockets();
+                let sockets = systemd::sockets();
                 if sockets.is_empty() {
                     return Err("fd://: no sockets were handed over by systemd".to_owned());
                 }
@@ -245,21 +244,4 @@ fn group_id(name: &str) -> Option<u32> {
             .then(|| fields.nth(1)?.parse().ok())
             .flatten()
     })
-}
-
-/// The sockets that systemd opened for us (sd_listen_fds(3)).
-fn systemd_sockets() -> Vec<OwnedFd> {
-    onggi_sys::listen_fds::take()
-}
-
-/// Tells systemd how we stand (sd_notify(3)); nobody else listens.
-fn notify(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let sent = std::os::unix::net::UnixDatagram::unbound()
-        .and_then(|socket| socket.send_to(state.as_bytes(), Path::new(&path)));
-    if let Err(error) = sent {
-        warn!("tell systemd {state}: {error}");
-    }
 }

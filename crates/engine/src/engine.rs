@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use onggi_cgroup::{Cgroups, Features, Layout};
 use onggi_image::Images;
@@ -16,7 +17,7 @@ use onggi_store::{Store, WriteTx};
 use onggi_volume::Volumes;
 
 use crate::config::{Config, Live};
-use crate::container::{Container, Containers, Record, StopCause};
+use crate::container::{Container, Containers, Record, StopCause, stop_timeout};
 use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::exec::Execs;
@@ -172,7 +173,7 @@ impl Engine {
     /// Kills everything in the control group of a container and removes it.
     pub(crate) async fn kill_cgroup(&self, record: &Record) -> Result<()> {
         let inner = self.inner.clone();
-        let path = spec::cgroup_path(record);
+        let path = spec::cgroup_path(record, &self.inner.cgroups);
         onggi_rt::blocking("kill a control group", move || {
             match inner.cgroups.open(&path) {
                 Ok(group) => group.kill().and_then(|()| group.remove()),
@@ -208,15 +209,15 @@ impl Engine {
         self.inner.leaving.load(Ordering::SeqCst)
     }
 
-    /// Stops all containers, each by its own timeout but all within `limit`: what a stop without live-restore does.
-    pub async fn stop_all(&self, limit: std::time::Duration) {
+    /// Stops all containers, each by its own timeout: what a stop without live-restore does, and the end of the
+    /// machine. Gives up after `least`, or later where a container's timeout needs it.
+    pub async fn stop_all(&self, least: Duration) {
         self.inner.leaving.store(true, Ordering::SeqCst);
-        let stops = self
-            .inner
-            .containers
-            .all()
-            .into_iter()
-            .filter(|c| c.record().state.is_active());
+        let mut active = self.inner.containers.all();
+        active.retain(|c| c.record().state.is_active());
+        let timeouts = active.iter().map(|c| stop_timeout(&c.record().config));
+        let limit = patience(least, timeouts);
+        let stops = active.into_iter();
         let stops = stops.map(|container| {
             let engine = self.clone();
             async move {
@@ -227,8 +228,39 @@ impl Engine {
             }
         });
         let all = futures_util::future::join_all(stops);
-        if tokio::time::timeout(limit, all).await.is_err() {
-            tracing::warn!("containers that would not stop in time go on running");
+        match limit {
+            None => drop(all.await),
+            Some(limit) => {
+                if tokio::time::timeout(limit, all).await.is_err() {
+                    tracing::warn!("containers that would not stop in time go on running");
+                }
+            }
         }
+    }
+}
+
+/// How long stopping containers with these timeouts may take: `least`, or what the most patient one needs and a
+/// little more. A negative timeout is for ever.
+fn patience(least: Duration, timeouts: impl Iterator<Item = i64>) -> Option<Duration> {
+    const GRACE: Duration = Duration::from_secs(5);
+    timeouts.into_iter().try_fold(least, |limit, seconds| {
+        let seconds = u64::try_from(seconds).ok()?;
+        Some(limit.max(Duration::from_secs(seconds) + GRACE))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_patient_container_counts() {
+        let of = |timeouts: &[i64]| {
+            patience(Duration::from_secs(15), timeouts.iter().copied()).map(|limit| limit.as_secs())
+        };
+        assert_eq!(of(&[]), Some(15));
+        assert_eq!(of(&[0, 10]), Some(15));
+        assert_eq!(of(&[10, 120, 3]), Some(125));
+        assert_eq!(of(&[120, -1]), None);
     }
 }

@@ -300,7 +300,11 @@ fn security_options(v2: bool, defaults: &Defaults) -> Vec<String> {
         SeccompProfile::Unconfined => "unconfined".to_owned(),
         SeccompProfile::File(path, _) => path.display().to_string(),
     };
-    let mut options = vec![format!("name=seccomp,profile={profile}")];
+    let mut options = Vec::new();
+    if crate::spec::security::has_apparmor() {
+        options.push("name=apparmor".to_owned());
+    }
+    options.push(format!("name=seccomp,profile={profile}"));
     if defaults.no_new_privileges {
         options.push("name=no-new-privileges".to_owned());
     }

@@ -21,6 +21,7 @@ mod daemon_options; // the table of the daemon's keys and flags, for its page
 mod dag; // the table of crates: its edges, its fences
 mod demo; // containers on this machine, in a minute
 mod documents; // generated parts and checked paths of the documents
+mod fuzz; // inputs bent by chance
 mod install; // programs to their places
 mod packages; // Debian packages, in one list
 mod programs; // cargo, and the programs it builds
@@ -57,9 +58,20 @@ enum Command {
     },
     /// What CI runs
     Ci {
-        /// Also the oracle, the guest with cgroup v2, and the demo
+        /// Also the oracle, fuzzing, the demo, and the guests with cgroup v2 and systemd
         #[arg(long)]
         full: bool,
+        /// With --full: seconds for each fuzz target
+        #[arg(long, default_value_t = fuzz::SECONDS)]
+        fuzz_seconds: u64,
+    },
+    /// Run the tests on inputs bent by chance, each for a time
+    Fuzz {
+        /// Seconds for each
+        #[arg(long, default_value_t = fuzz::SECONDS)]
+        seconds: u64,
+        /// Only those whose name contains this
+        filter: Option<String>,
     },
     /// Run the benchmarks of the crates
     Bench {
@@ -72,6 +84,12 @@ enum Command {
         /// Run the tests of this package, or one target of them (several)
         #[arg(long = "tests", value_name = "PACKAGE[:TARGET]")]
         packages: Vec<String>,
+        /// Run the tests of the installed service, in a Debian that systemd boots
+        #[arg(long)]
+        systemd: bool,
+        /// Programs as for use instead of those quick to build
+        #[arg(long)]
+        release: bool,
         /// Only tests whose name contains this
         #[arg(long)]
         filter: Option<String>,
@@ -117,21 +135,37 @@ fn run(command: Command) -> Result<()> {
         Command::Test { filters } => test::run(&filters, test::Tier::Short),
         Command::Dag { check } => dag::run(check.into()),
         Command::Gen { check } => documents::run(check.into()),
-        Command::Ci { full } => ci::run(full),
+        Command::Ci { full, fuzz_seconds } => ci::run(full, fuzz_seconds),
+        Command::Fuzz { seconds, filter } => fuzz::run(seconds, filter.as_deref()),
         Command::Bench { arguments } => bench::run(&arguments),
         Command::Vm {
             packages,
+            systemd,
+            release,
             filter,
             programs,
             limit,
             command,
-        } => vm::run(&vm::Job {
-            packages,
-            filter,
-            programs,
-            limit,
-            command,
-        }),
+        } => {
+            let build = if release {
+                programs::Build::Release
+            } else {
+                programs::Build::Debug
+            };
+            let job = vm::Job {
+                packages,
+                filter,
+                programs,
+                build,
+                limit,
+                command,
+            };
+            if systemd {
+                vm::systemd(&job)
+            } else {
+                vm::run(&job)
+            }
+        }
         Command::Install { place, from } => install::run(&place, from),
         Command::Uninstall { place } => install::remove(&place),
     }

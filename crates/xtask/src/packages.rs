@@ -28,6 +28,21 @@ pub(crate) const GUEST: &[&str] = &[
     "busybox-static",
 ];
 
+/// To make the root of the guest that systemd boots.
+pub(crate) const SYSTEMD: &[&str] = &["debootstrap"];
+/// What is in that root beside Debian's smallest.
+pub(crate) const SYSTEMD_ROOT: &[&str] = &[
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "apparmor",
+    "busybox-static",
+    "curl",
+    "kmod",
+    "nftables",
+    "procps",
+];
+
 /// Installs what is missing of these lists. Elsewhere than on Debian it only says what would be needed.
 pub(crate) fn install(lists: &[&[&str]]) -> Result<()> {
     let missing: Vec<&str> = lists

@@ -108,7 +108,10 @@ impl Engine {
         if record.state.status != super::Status::Running {
             return Ok(None);
         }
-        let (engine, path) = (self.clone(), spec::cgroup_path(&record));
+        let (engine, path) = (
+            self.clone(),
+            spec::cgroup_path(&record, &self.inner.cgroups),
+        );
         onggi_rt::blocking("freeze a container", move || {
             let group = engine.inner.cgroups.open(&path);
             let frozen = group.and_then(|group| group.freeze().map(|()| group));
@@ -129,7 +132,7 @@ impl Engine {
         if record.state.status != super::Status::Running {
             return;
         }
-        let (engine, path) = (self.clone(), spec::cgroup_path(record));
+        let (engine, path) = (self.clone(), spec::cgroup_path(record, &self.inner.cgroups));
         let thawed = onggi_rt::blocking("thaw a container", move || {
             let group = engine.inner.cgroups.open(&path)?;
             let frozen = group.is_frozen()?;

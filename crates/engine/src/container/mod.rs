@@ -55,7 +55,7 @@ pub(crate) use attach::{Ended, relay};
 pub(crate) use exit::{starts_with_daemon, watch as watch_exit};
 pub(crate) use record::{Record, State, Status};
 pub(crate) use start::{Process, failure, window};
-pub(crate) use stop::StopCause;
+pub(crate) use stop::{StopCause, stop_timeout};
 pub(crate) use view::process;
 
 use crate::error::{Error, Result};

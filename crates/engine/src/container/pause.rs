@@ -102,7 +102,7 @@ impl Engine {
         act: impl FnOnce(&Group) -> Result<T, onggi_cgroup::Error> + Send + 'static,
     ) -> Result<T> {
         let inner = self.inner.clone();
-        let path = spec::cgroup_path(record);
+        let path = spec::cgroup_path(record, &self.inner.cgroups);
         onggi_rt::blocking("use a control group", move || {
             inner.cgroups.open(&path).and_then(|group| act(&group))
         })

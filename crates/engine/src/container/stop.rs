@@ -18,6 +18,11 @@ const KILL_PATIENCE: Duration = Duration::from_secs(2);
 /// How long its end may take then.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
+/// Seconds that a container gets to stop; negative: for ever.
+pub(crate) fn stop_timeout(config: &Config) -> i64 {
+    config.stop_timeout.unwrap_or(STOP_TIMEOUT)
+}
+
 /// Who stops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopCause {
@@ -119,9 +124,7 @@ impl Engine {
         }
         let record = container.record();
         let signal = signal.unwrap_or_else(|| self.stop_signal(&record.config));
-        let timeout = timeout
-            .or(record.config.stop_timeout)
-            .unwrap_or(STOP_TIMEOUT);
+        let timeout = timeout.unwrap_or_else(|| stop_timeout(&record.config));
         if timeout != 0 || signal.number() != Signal::KILL.number() {
             self.signal(container, signal, cause.reason()).await?;
             // A frozen process hears nothing.

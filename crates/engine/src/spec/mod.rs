@@ -16,7 +16,7 @@ mod propagation;
 pub(crate) mod security;
 
 use onggi_api::container::{HostConfig, Resources};
-use onggi_cgroup::Features;
+use onggi_cgroup::{Cgroups, Features, Group, Layout};
 use onggi_monitor::protocol::UserSpec;
 use onggi_oci::runtime::{Linux, Spec, VERSION};
 
@@ -48,7 +48,7 @@ pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
         linux: Some(Linux {
             sysctl: namespaces::sysctls(record)?,
             resources: Some(limits::resources(record)?),
-            cgroups_path: Some(cgroup_path(record)),
+            cgroups_path: Some(cgroup_path(record, &engine.inner.cgroups)),
             devices: limits::devices(record)?,
             seccomp: security::seccomp(record)?,
             masked_paths: security::masked_paths(host),
@@ -84,10 +84,25 @@ pub(crate) fn user(engine: &Engine, record: &Record) -> Result<UserSpec> {
 }
 
 /// The control group of a container.
-pub(crate) fn cgroup_path(record: &Record) -> String {
-    match record.host_config.cgroup_parent.as_str() {
-        "" => format!("{}/{}", crate::CGROUP_PARENT, record.id),
-        parent => format!("/{}/{}", parent.trim_matches('/'), record.id),
+pub(crate) fn cgroup_path(record: &Record, cgroups: &Cgroups) -> String {
+    let v2 = cgroups.layout() == Layout::V2;
+    let parent = match record.host_config.cgroup_parent.as_str() {
+        "" => crate::CGROUP_PARENT.to_owned(),
+        parent => parent_path(parent, v2),
+    };
+    format!("{parent}/{}", record.id)
+}
+
+/// The group above a container whose user names one. systemd takes controllers away from groups of its units when no
+/// unit needs them (at each daemon-reload), and limits with them; it cannot where a group below hands them on, so one
+/// of ours goes between.
+fn parent_path(given: &str, v2: bool) -> String {
+    let given = given.trim_matches('/');
+    let unit = [".slice", ".service", ".scope"];
+    if v2 && unit.iter().any(|kind| given.ends_with(kind)) {
+        format!("/{given}{}", crate::CGROUP_PARENT)
+    } else {
+        format!("/{given}")
     }
 }
 
@@ -146,4 +161,23 @@ fn features(engine: &Engine, asked: &Resources) -> Features {
         let _ = known.set(found);
     }
     known.get().cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_of_ours_is_below_units_of_systemd() {
+        for (given, v2, path) in [
+            ("/pots", true, "/pots"),
+            ("pots/kiln/", true, "/pots/kiln"),
+            ("pots.slice", true, "/pots.slice/onggi"),
+            ("/a.slice/b.service", true, "/a.slice/b.service/onggi"),
+            ("/a.slice/mine", true, "/a.slice/mine"),
+            ("/pots.slice", false, "/pots.slice"),
+        ] {
+            assert_eq!(parent_path(given, v2), path, "{given}");
+        }
+    }
 }

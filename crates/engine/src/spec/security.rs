@@ -88,7 +88,8 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-fn has_apparmor() -> bool {
+/// Whether the kernel confines by AppArmor profiles.
+pub(crate) fn has_apparmor() -> bool {
     let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
     enabled.is_ok_and(|text| text.trim() == "Y")
 }

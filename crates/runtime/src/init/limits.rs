@@ -68,9 +68,12 @@ fn apparmor(child: &mut Child<'_>) -> Result<(), Error> {
         .write_proc(&format!("{pid}/attr/apparmor/exec"), &value)
         .or_else(|_| child.write_proc(&format!("{pid}/attr/exec"), &value));
     result.map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => "it is not loaded: load it with apparmor_parser".into(),
+            _ => reason(&error),
+        };
         Error::Setting(format!(
-            "unable to apply apparmor profile {profile:?}: {}",
-            reason(&error)
+            "unable to apply apparmor profile {profile:?}: {why}"
         ))
     })
 }
