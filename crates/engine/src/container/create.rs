@@ -136,6 +136,7 @@ impl Engine {
             exits: 0,
             stopped_by_user: false,
             unhealthy: false,
+            stays_down: false,
             boot_id: String::new(),
             id,
             name,

@@ -216,12 +216,13 @@ fn oom_attributes(oom: Option<&Oom>) -> Vec<(String, String)> {
 /// Whether the restart policy brings back a container that just ended.
 fn wants_restart(record: &Record) -> bool {
     let policy = &record.host_config.restart_policy;
-    if record.stopped_by_user {
+    if record.stays_down {
         return false;
     }
     match policy.name {
         RestartPolicyMode::No => false,
-        RestartPolicyMode::Always | RestartPolicyMode::UnlessStopped => true,
+        RestartPolicyMode::Always => true,
+        RestartPolicyMode::UnlessStopped => !record.stopped_by_user,
         RestartPolicyMode::OnFailure => has_failed_and_may_again(record),
     }
 }

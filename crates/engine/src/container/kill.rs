@@ -20,22 +20,29 @@ impl Engine {
         let signal = Signal::parse(name.as_deref().unwrap_or("SIGKILL"))
             .map_err(|fault| Error::of(&fault).context(format!("cannot kill container: {id}")))?;
         let record = container.record();
-        if !record.state.is_running() {
+        if !record.state.is_active() {
             return Err(Error::conflict(format!(
                 "cannot kill container: {id}: container {} is not running",
                 container.id
             )));
         }
-        let stop_signal = self.stop_signal(&record.config);
-        let ends = [Signal::KILL.number(), stop_signal.number()].contains(&signal.number());
-        if ends {
-            self.mark_stopped(&container).await?;
+        let is_kill = signal.number() == Signal::KILL.number();
+        // A container that names no stop signal may take any as the word to end; it is not brought back from there.
+        let is_last = is_kill
+            || record.config.stop_signal.is_empty()
+            || signal.number() == self.stop_signal(&record.config).number();
+        self.mark_stopped(&container, is_last).await?;
+        if is_last && self.cancel_restart(&container).await? {
+            return Ok(());
         }
-        if signal.number() == Signal::KILL.number() {
-            return self.kill_for_good(&container, None).await;
+        if is_kill {
+            self.kill_for_good(&container, None).await?;
+            // Whoever records the end holds the writer until address and ports are free again.
+            drop(container.writer.lock().await);
+            return Ok(());
         }
         self.signal(&container, signal, None).await?;
-        if ends || record.config.stop_signal.is_empty() {
+        if is_last {
             self.resume(&container).await?;
         }
         Ok(())
@@ -59,11 +66,16 @@ impl Engine {
         task.signal(signal.number()).await
     }
 
-    /// From here on no restart policy brings the container back.
-    pub(crate) async fn mark_stopped(&self, container: &Arc<Container>) -> Result<()> {
+    /// Puts on record that a user wanted it down, which `unless-stopped` obeys; where this was the last word, no policy
+    /// brings it back before it is started again.
+    pub(crate) async fn mark_stopped(
+        &self,
+        container: &Arc<Container>,
+        is_last: bool,
+    ) -> Result<()> {
         let _writer = container.writer.lock().await;
         let record = container.record();
-        if record.stopped_by_user {
+        if record.stopped_by_user && (record.stays_down || !is_last) {
             return Ok(());
         }
         if record.host_config.restart_policy.name == RestartPolicyMode::No
@@ -72,10 +84,14 @@ impl Engine {
             // No policy to hold back: it goes to disk with the end.
             let mut marked = (*record).clone();
             marked.stopped_by_user = true;
+            marked.stays_down |= is_last;
             container.publish(marked);
             return Ok(());
         }
-        self.commit(container, |record| record.stopped_by_user = true)
-            .await
+        self.commit(container, |record| {
+            record.stopped_by_user = true;
+            record.stays_down |= is_last;
+        })
+        .await
     }
 }

@@ -40,11 +40,14 @@ pub(crate) struct Record {
     pub(crate) short_runs: u32,
     /// How often it has exited: what `wait` for the next exit counts.
     pub(crate) exits: u64,
-    /// Set by stop, kill and removal: a restart policy must not bring it back.
+    /// Set by stop, kill and removal: `unless-stopped` does not bring it back.
     pub(crate) stopped_by_user: bool,
     /// It is being ended because its check fails (`--on-unhealthy=restart`): it comes back whatever its policy says.
     #[serde(default)]
     pub(crate) unhealthy: bool,
+    /// Set by stop, removal and what kills: no policy brings it back at the end of this run.
+    #[serde(default)]
+    pub(crate) stays_down: bool,
     /// Its anonymous volumes go with it: whoever finishes its removal must know.
     #[serde(default)]
     pub(crate) remove_volumes: bool,
@@ -113,6 +116,7 @@ impl Record {
         state.oom = None;
         self.stopped_by_user = false;
         self.unhealthy = false;
+        self.stays_down = false;
         self.boot_id = boot_id;
     }
 }

@@ -114,7 +114,7 @@ impl Engine {
         timeout: Option<i64>,
     ) -> Result<()> {
         match cause {
-            StopCause::User => self.mark_stopped(container).await?,
+            StopCause::User => self.mark_stopped(container, true).await?,
             StopCause::Daemon => container.set_hold(Hold::Daemon),
             // On record already.
             StopCause::Unhealthy => {}
@@ -188,7 +188,7 @@ impl Engine {
     }
 
     /// A container between two runs stays down. Says whether it was one.
-    async fn cancel_restart(&self, container: &Arc<Container>) -> Result<bool> {
+    pub(crate) async fn cancel_restart(&self, container: &Arc<Container>) -> Result<bool> {
         let _writer = container.writer.lock().await;
         if container.record().state.status != Status::Restarting {
             return Ok(false);
