@@ -65,15 +65,15 @@ impl Watch {
         }
     }
 
-    /// Looks at the next bytes.
+    /// Looks at the next bytes. As for Docker, a byte that breaks a beginning does not begin another: ctrl-p twice is two
+    /// ctrl-p for the program, at once, whether a client looked for the keys before us or not.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Typed {
         let mut pass = Vec::with_capacity(bytes.len() + self.held);
         for &byte in bytes {
-            while byte != self.keys[self.held] && self.held > 0 {
-                self.fall_back(&mut pass);
-            }
             if byte != self.keys[self.held] {
+                pass.extend_from_slice(&self.keys[..self.held]);
                 pass.push(byte);
+                self.held = 0;
                 continue;
             }
             self.held += 1;
@@ -83,17 +83,6 @@ impl Watch {
             }
         }
         Typed::Pass(pass)
-    }
-
-    /// Gives up the longest hold for the next shorter one that still fits (as in Knuth-Morris-Pratt).
-    fn fall_back(&mut self, pass: &mut Vec<u8>) {
-        let seen = &self.keys[..self.held];
-        let shorter = (0..self.held)
-            .rev()
-            .find(|&n| seen[..n] == seen[self.held - n..])
-            .unwrap_or(0);
-        pass.extend_from_slice(&seen[..self.held - shorter]);
-        self.held = shorter;
     }
 }
 
@@ -134,7 +123,10 @@ mod tests {
         let mut w = watch("");
         assert_eq!(w.push(b"\x10"), Typed::Pass(vec![]));
         assert_eq!(w.push(b"x"), Typed::Pass(b"\x10x".to_vec()));
+        assert_eq!(w.push(b"\x10"), Typed::Pass(vec![]));
+        assert_eq!(w.push(b"\x10"), Typed::Pass(b"\x10\x10".to_vec()));
+        assert_eq!(w.push(b"\x11"), Typed::Pass(b"\x11".to_vec()));
         let mut w = watch("a,a,b");
-        assert_eq!(w.push(b"aaab"), Typed::Detach(b"a".to_vec()));
+        assert_eq!(w.push(b"aaab"), Typed::Pass(b"aaab".to_vec()));
     }
 }

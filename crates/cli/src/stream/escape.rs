@@ -43,7 +43,8 @@ impl Watch {
         Watch { keys, matched: 0 }
     }
 
-    /// Takes input; gives what may be passed on, and whether the keys were all pressed.
+    /// Takes input; gives what may be passed on, and whether the keys were all pressed. As for Docker, a key that breaks a
+    /// beginning does not begin another: the daemon looks for the keys too, and both would hold the second of two ctrl-p.
     pub(crate) fn feed(&mut self, input: &[u8]) -> (Vec<u8>, bool) {
         let mut pass = Vec::with_capacity(input.len());
         for &byte in input {
@@ -56,12 +57,8 @@ impl Watch {
                 continue;
             }
             pass.extend_from_slice(&self.keys.0[..self.matched]);
+            pass.push(byte);
             self.matched = 0;
-            if byte == self.keys.0[0] {
-                self.matched = 1;
-            } else {
-                pass.push(byte);
-            }
         }
         (pass, false)
     }
@@ -76,7 +73,8 @@ mod tests {
         let mut watch = Watch::new(Keys::parse("").unwrap());
         assert_eq!(watch.feed(b"ab\x10"), (b"ab".to_vec(), false));
         assert_eq!(watch.feed(b"c"), (b"\x10c".to_vec(), false));
-        assert_eq!(watch.feed(b"\x10\x10"), (b"\x10".to_vec(), false));
+        assert_eq!(watch.feed(b"\x10\x10"), (b"\x10\x10".to_vec(), false));
+        assert_eq!(watch.feed(b"\x10"), (b"".to_vec(), false));
         assert_eq!(watch.feed(b"\x11rest"), (b"".to_vec(), true));
     }
 
