@@ -7,6 +7,7 @@ mod exec; // /exec, /containers/{id}/exec
 mod failure; // errors to answers: the one place
 mod image; // /images
 mod network; // /networks, what there is
+mod plugin; // /plugins: none
 mod progress; // streams of progress messages
 mod server; // the service: version, route, headers
 mod system; // /_ping, /version, /info, /events

@@ -57,8 +57,9 @@ impl Waiter {
         let record = reached.unwrap_or_else(|_| self.records.borrow().clone());
         WaitResponse {
             status_code: i64::from(record.state.exit_code),
+            // Who waits for the removal is told what went wrong with that: nothing, or there would be no answer.
             error: Some(&record.state.error)
-                .filter(|error| !error.is_empty())
+                .filter(|error| !error.is_empty() && condition != WaitCondition::Removed)
                 .map(|error| WaitError {
                     message: error.clone(),
                 }),
