@@ -33,6 +33,9 @@ pub fn main() -> ExitCode {
         Err(fault) => return fail(&onggi_model::chain(&fault)),
     };
     if flags.validate {
+        if let Some(Err(text)) = config.group.as_deref().map(run::check_group) {
+            return fail(&text);
+        }
         for warning in &config.warnings {
             say(
                 &mut std::io::stderr(),

@@ -155,8 +155,8 @@ async fn listen(
             Some(tls.map_err(|fault| chain(&fault))?)
         }
     };
-    let group = match &config.group {
-        Some(name) => Some(group_id(name).ok_or_else(|| format!("group {name} not found"))?),
+    let group = match config.group.as_deref() {
+        Some(name) => check_group(name)?,
         // The default group is used where it exists; without it only root comes in.
         None => group_id("onggi"),
     };
@@ -230,6 +230,18 @@ fn directory(path: &Path, mode: u32) -> Result<(), String> {
         .mode(mode)
         .create(path)
         .map_err(|e| format!("create {}: {e}", path.display()))
+}
+
+/// The id of the group that sockets shall have; nothing for the empty name: then they have ours.
+///
+/// # Errors
+/// When there is no such group.
+pub(crate) fn check_group(name: &str) -> Result<Option<u32>, String> {
+    match group_id(name) {
+        _ if name.is_empty() => Ok(None),
+        None => Err(format!("group {name} not found")),
+        found => Ok(found),
+    }
 }
 
 /// The id of a group, from `/etc/group` (group(5)); no name service is asked.

@@ -151,6 +151,7 @@ pub(crate) fn settle(merged: Merged) -> Result<Config> {
     };
     config.engine.check().map_err(|fault| of(&fault))?;
     config.live.check().map_err(|fault| of(&fault))?;
+    config.network.check().map_err(|fault| of(&fault))?;
     Ok(config)
 }
 

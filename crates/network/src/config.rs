@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 
+use crate::address;
 use crate::error::Error;
 
 /// The settings of the default bridge, named as dockerd's flags.
@@ -82,6 +83,21 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Checks what can be checked without the kernel.
+    ///
+    /// # Errors
+    /// An address of the bridge that is none, or a range of containers outside its subnet.
+    pub fn check(&self) -> Result<(), Error> {
+        let Some(bip) = self.bip else {
+            return Ok(());
+        };
+        address::check_bip(bip)?;
+        match self.fixed_cidr {
+            Some(range) => address::check_range(bip.trunc(), range),
+            None => Ok(()),
+        }
+    }
+
     /// The bridge's name, unless there is to be none.
     pub(crate) fn bridge_name(&self) -> Option<&str> {
         (self.bridge != "none").then_some(self.bridge.as_str())
