@@ -24,7 +24,7 @@ pub(crate) enum Arity {
 pub(crate) struct Command {
     /// Every path it can be called by, like `container ls` and `ps`.
     pub(crate) names: &'static [&'static str],
-    /// What follows the name in the usage line.
+    /// What follows the name in the usage line; `{program}` where another line begins.
     pub(crate) usage: &'static str,
     pub(crate) about: &'static str,
     pub(crate) flags: &'static [&'static [Flag]],
@@ -103,11 +103,16 @@ impl Command {
             ),
             _ => return Ok(()),
         };
-        let usage = if self.usage.is_empty() { "" } else { " " };
         Err(Error::new(format!(
-            "{program}: '{program} {path}' {what}\n\nUsage:  {program} {path}{usage}{}\n\n{verb} '{program} {path} --help' for more information",
-            self.usage
+            "{program}: '{program} {path}' {what}\n\nUsage:  {}\n\n{verb} '{program} {path} --help' for more information",
+            self.usage_line(program, path)
         )))
+    }
+
+    /// The command as it is typed, called by `path`.
+    pub(crate) fn usage_line(&self, program: &str, path: &str) -> String {
+        let usage = self.usage.replace("{program}", program);
+        format!("{program} {path} {usage}").trim_end().to_owned()
     }
 }
 

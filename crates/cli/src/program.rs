@@ -149,37 +149,45 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
                 None => Err(unknown(&program, &word)),
             }
         }
-        Found::Group(group) => match globals.args.get(1).map(String::as_str) {
-            None => {
-                cli.complain(help::group(&program, group).trim_end_matches('\n'))?;
-                Ok(0)
-            }
-            Some("--help") => {
-                cli.print(&help::group(&program, group))?;
-                Ok(0)
-            }
-            Some(option) if option.starts_with('-') && option.len() > 1 => {
-                let error = parse::parse(&[], Positionals::Last, &globals.args[1..]).err();
-                let error = error.map(|error| error.to_string()).unwrap_or_default();
-                Err(Error::new(format!(
-                    "{error}\n\nUsage:  {program} {first} COMMAND\n\nRun '{program} {first} --help' for more information"
+        Found::Group(group) => {
+            // As Docker writes it, for this one group only.
+            let command = if group.name == "volume" {
+                " COMMAND"
+            } else {
+                ""
+            };
+            match globals.args.get(1).map(String::as_str) {
+                None => {
+                    cli.complain(help::group(&program, group).trim_end_matches('\n'))?;
+                    Ok(0)
+                }
+                Some("--help") => {
+                    cli.print(&help::group(&program, group))?;
+                    Ok(0)
+                }
+                Some(option) if option.starts_with('-') && option.len() > 1 => {
+                    let error = parse::parse(&[], Positionals::Last, &globals.args[1..]).err();
+                    let error = error.map(|error| error.to_string()).unwrap_or_default();
+                    Err(Error::new(format!(
+                    "{error}\n\nUsage:  {program} {first}{command}\n\nRun '{program} {first} --help' for more information"
                 ))
                 .with_code(125))
+                }
+                Some(word) => {
+                    let near = suggest::suggest(
+                        word,
+                        group
+                            .commands
+                            .iter()
+                            .map(|command| command.name_in(group.name)),
+                    );
+                    Err(Error::new(format!(
+                        "{program}: unknown command: {program} {first} {word}\n\nUsage:  {program} {first}{command}\n\n{}Run '{program} {first} --help' for more information",
+                        meant(&near)
+                    )))
+                }
             }
-            Some(word) => {
-                let near = suggest::suggest(
-                    word,
-                    group
-                        .commands
-                        .iter()
-                        .map(|command| command.name_in(group.name)),
-                );
-                Err(Error::new(format!(
-                    "{program}: unknown command: {program} {first} {word}\n\nUsage:  {program} {first}\n\n{}Run '{program} {first} --help' for more information",
-                    meant(&near)
-                )))
-            }
-        },
+        }
         Found::Command(command, path, used) => {
             cli.settings = Settings::new(&cli.environment, &globals)?;
             dispatch(cli, command, &path, &globals.args[used..])
@@ -218,10 +226,9 @@ fn dispatch(cli: &mut Cli, command: &'static Command, path: &str, args: &[String
         return Ok(0);
     }
     let matches = matches.map_err(|error| {
-        let usage = if command.usage.is_empty() { "" } else { " " };
         Error::new(format!(
-            "{error}\n\nUsage:  {program} {path}{usage}{}\n\nRun '{program} {path} --help' for more information",
-            command.usage
+            "{error}\n\nUsage:  {}\n\nRun '{program} {path} --help' for more information",
+            command.usage_line(&program, path)
         ))
         .with_code(125)
     })?;

@@ -11,7 +11,10 @@ pub(crate) fn api(text: &str) -> Result<String, String> {
 }
 
 fn at(text: &str, now: Duration) -> Result<String, String> {
-    if let Ok(ago) = crate::args::check::parse_duration(text) {
+    // A bare 0 is the epoch.
+    if text != "0"
+        && let Ok(ago) = crate::args::check::parse_duration(text)
+    {
         let now = i128::try_from(now.as_nanos()).unwrap_or_default();
         return Ok(seconds(now - i128::from(ago)));
     }
@@ -62,6 +65,7 @@ mod tests {
         let now = Duration::from_secs(1_000_000_000);
         assert_eq!(at("1m30s", now).unwrap(), "999999910.000000000");
         assert_eq!(at("1500000000.5", now).unwrap(), "1500000000.5");
+        assert_eq!(at("0", now).unwrap(), "0");
         assert_eq!(
             at("2013-01-02T13:23:37Z", now).unwrap(),
             "1357133017.000000000"

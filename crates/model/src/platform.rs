@@ -32,9 +32,12 @@ pub enum PlatformError {
         /// Its wrong part.
         component: String,
     },
-    /// One component that is neither a known system nor a known architecture, or too many components.
+    /// One component that is neither a known system nor a known architecture.
     #[error("{0:?}: unknown operating system or architecture")]
     Unknown(String),
+    /// Too many components.
+    #[error("{0:?}: cannot parse platform specifier")]
+    Specifier(String),
 }
 
 impl Fault for PlatformError {
@@ -157,7 +160,7 @@ impl Platform {
             }
             [os, architecture] => Ok(Self::new(os, architecture, None)),
             [os, architecture, variant] => Ok(Self::new(os, architecture, Some(variant))),
-            _ => Err(PlatformError::Unknown(text.to_owned())),
+            _ => Err(PlatformError::Specifier(text.to_owned())),
         }
     }
 

@@ -13,12 +13,8 @@ pub(crate) fn width() -> usize {
 
 /// The page of a command. `path` is how it was called, without the program.
 pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize) -> String {
-    let mut out = format!("Usage:  {program} {path}");
-    if !command.usage.is_empty() {
-        out.push(' ');
-        out.push_str(command.usage);
-    }
-    out.push_str(&format!("\n\n{}\n", command.about));
+    let usage = command.usage_line(program, path);
+    let mut out = format!("Usage:  {usage}\n\n{}\n", command.about);
     if command.names.len() > 1 {
         let names: Vec<String> = command
             .names

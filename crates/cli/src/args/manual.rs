@@ -36,9 +36,13 @@ fn page(program: &str, path: &str, command: &Command) -> Page {
     out.push_str(".SH SYNOPSIS\n");
     let _ = writeln!(
         out,
-        "\\fB{}\\fR {}",
+        "\\fB{}\\fR{}",
         text(&format!("{program} {path}")),
-        text(command.usage)
+        text(
+            command
+                .usage_line(program, path)
+                .trim_start_matches(&format!("{program} {path}"))
+        )
     );
     out.push_str(".SH DESCRIPTION\n");
     let _ = writeln!(out, "{}.", text(command.about));

@@ -1,12 +1,13 @@
 //! The command that was meant by a mistyped word.
 
-/// Those of `words` that are at most two edits away from `typed`, or begin with it; the nearest first.
+/// Those of `words` that are at most two edits and a third of its letters away from `typed`, or begin with it; the nearest first.
 pub(crate) fn suggest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut near: Vec<(usize, &str)> = words
         .into_iter()
         .filter_map(|word| {
             let distance = distance(typed, word);
-            let close = distance <= 2 && distance < typed.chars().count().max(2);
+            // In a short word two other letters are another word.
+            let close = distance <= 2 && distance * 3 <= typed.chars().count();
             let begun = typed.len() > 1 && word.starts_with(typed);
             (close || begun).then_some((distance, word))
         })
@@ -51,5 +52,7 @@ mod tests {
         assert_eq!(suggest("insp", words), ["inspect"]);
         assert!(suggest("frobnicate", words).is_empty());
         assert!(suggest("p", ["images"]).is_empty());
+        assert!(suggest("nope", ["top", "node"]).contains(&"node"));
+        assert!(suggest("nope", ["top"]).is_empty());
     }
 }

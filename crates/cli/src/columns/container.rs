@@ -1,6 +1,7 @@
 //! Columns of `ps`. To add one: an entry here; it gets a header, a field for templates and a key in JSON.
 
 use onggi_api::container::Summary;
+use onggi_api::image::Platform;
 use onggi_model::{ImageRef, units};
 
 use super::ports;
@@ -61,13 +62,18 @@ pub(crate) const COLUMNS: &[Column<Summary>] = &[
             .join(",")
             .into()
     }),
-    column("Platform", "PLATFORM", |c, _| {
-        c.image_manifest_descriptor
-            .as_ref()
-            .and_then(|descriptor| descriptor.platform.as_ref())
-            .and_then(|platform| serde_json::to_value(platform).ok())
-            .unwrap_or_default()
-    }),
+    Column {
+        name: "Platform",
+        header: "PLATFORM",
+        kind: Kind::Shown(
+            |c, _| {
+                platform(c)
+                    .and_then(|p| serde_json::to_value(p).ok())
+                    .unwrap_or_default()
+            },
+            |c| platform(c).map(words).unwrap_or_default(),
+        ),
+    },
 ];
 
 /// The table of `ps`.
@@ -76,6 +82,25 @@ pub(crate) const DEFAULT: &str =
 
 /// What `--format raw` stands for.
 pub(crate) const RAW: &str = "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n";
+
+fn platform(container: &Summary) -> Option<&Platform> {
+    container
+        .image_manifest_descriptor
+        .as_ref()?
+        .platform
+        .as_ref()
+}
+
+/// `linux/arm64/v8`.
+fn words(platform: &Platform) -> String {
+    let parts = [&platform.os, &platform.architecture, &platform.variant];
+    let parts: Vec<&str> = parts
+        .into_iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.join("/")
+}
 
 fn id(id: &str, options: &Options) -> String {
     if options.no_trunc {

@@ -18,7 +18,9 @@ pub(crate) const COLUMNS: &[Column<HistoryItem>] = &[
     }),
     column("CreatedAt", "CREATED AT", |h, _| rfc3339(h.created).into()),
     column("CreatedSince", "CREATED", |h, o| {
-        if o.human {
+        if o.human && h.created <= 0 {
+            "N/A".into()
+        } else if o.human {
             ago(h.created).into()
         } else {
             rfc3339(h.created).into()

@@ -102,6 +102,7 @@ async fn attach(
             output: true,
             tty,
             detach_keys,
+            caught: proxy && !tty,
         },
     )
     .await?;

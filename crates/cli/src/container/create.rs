@@ -187,7 +187,7 @@ fn attempt(
     create: &mut Create,
 ) -> Result<CreateResponse> {
     let image = create.request.config.image.clone();
-    let reference = if onggi_model::is_hex(&image) && image.len() == 64 || image.is_empty() {
+    let reference = if onggi_model::is_hex(&image) && image.len() == 64 {
         None
     } else {
         let parsed = ImageRef::parse(&image).map_err(|error| Error::new(error.to_string()))?;
@@ -200,6 +200,13 @@ fn attempt(
         .is_some_and(|host| host.dns.iter().flatten().any(|ip| ip.starts_with("127.")));
     if localhost {
         cli.complain("WARNING: Localhost DNS setting (--dns=127.0.0.1) may fail in containers.")?;
+    }
+    if !create.platform.is_empty() {
+        onggi_model::Platform::parse(&create.platform).map_err(|error| {
+            Error::new(format!(
+                "error parsing specified platform: {error}: invalid argument"
+            ))
+        })?;
     }
     let policy = matches.one("pull").unwrap_or("missing");
     let quiet = matches.on("quiet");

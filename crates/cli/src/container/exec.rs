@@ -134,6 +134,7 @@ async fn exec(
         output: true,
         tty: request.tty,
         detach_keys: request.detach_keys.clone(),
+        caught: false,
     };
     let end = session::run(connection, streams).await?;
     drop(resizing);

@@ -95,6 +95,6 @@ async fn logs(client: &Client, name: &str, options: &Logs) -> Result<u8> {
             }
         }
     }
-    output.finish().await?;
+    output.finish(false).await?;
     failure.map_or(Ok(0), Err)
 }

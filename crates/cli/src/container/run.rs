@@ -128,6 +128,7 @@ async fn follow(client: &Client, id: &str, options: &Options) -> Result<u8> {
         output: options.attach.stdout || options.attach.stderr,
         tty: options.tty,
         detach_keys: options.attach.detach_keys.clone(),
+        caught: options.sig_proxy,
     };
     let wait = async { Ok::<WaitResponse, Error>(waiting.json().await?) };
     let session = session::run(connection, streams);

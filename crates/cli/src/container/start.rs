@@ -56,7 +56,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     for flag in ["checkpoint", "checkpoint-dir"] {
         if matches.given(flag) {
             return Err(Error::new(format!(
-                "--{flag}: checkpoints are not supported yet"
+                "\"--{flag}\" is only supported on a Docker daemon with experimental features enabled"
             )));
         }
     }
@@ -127,6 +127,7 @@ async fn attach(client: &Client, name: &str, interactive: bool, detach_keys: Str
             output: true,
             tty,
             detach_keys,
+            caught: !tty,
         },
     );
     tokio::pin!(session);

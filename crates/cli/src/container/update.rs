@@ -62,6 +62,14 @@ const FLAGS: &[Flag] = &[
         "string",
         "Memory nodes to take memory from (0-3, 0,1)",
     ),
+    value(
+        None,
+        "kernel-memory",
+        "bytes",
+        "Limit of the kernel's memory (ignored: the kernel has it no more)",
+    )
+    .checked(check::bytes)
+    .hidden(),
     value(Some('m'), "memory", "bytes", "Limit of memory").checked(check::bytes),
     value(
         None,

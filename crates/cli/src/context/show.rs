@@ -113,7 +113,7 @@ fn ls(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     };
     let text = list.render(format, &rows)?;
     cli.print(&text)?;
-    if cli.settings.by_environment && current == DEFAULT && !matches.on("quiet") {
+    if cli.settings.by_environment && current == DEFAULT {
         cli.complain("Warning: DOCKER_HOST environment variable overrides the active context. To use a context, either set the global --context flag, or unset DOCKER_HOST environment variable.")?;
     }
     Ok(0)

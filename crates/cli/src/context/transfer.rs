@@ -75,6 +75,9 @@ fn pack(metadata: &Metadata, pems: &store::Pems) -> Result<Vec<u8>> {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_mode(mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         header.set_size(bytes.len() as u64);
         archive.append_data(&mut header, path, bytes)
     };

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 pub(crate) enum Kind<R> {
     /// Plain data.
     Value(fn(&R, &Options) -> serde_json::Value),
+    /// Data in the JSON, a text in templates: what has a method `String` in Go.
+    Shown(fn(&R, &Options) -> serde_json::Value, fn(&R) -> String),
     /// A method with one text, like `.Label`; not part of the JSON.
     Method(fn(&R, &str) -> String),
 }
@@ -116,7 +118,7 @@ impl<R: Clone + Send + Sync> List<'_, R> {
 
     fn header(&self, template: &Template) -> Result<String> {
         let fields = self.columns.iter().map(|column| match &column.kind {
-            Kind::Value(_) => (column.name, Field::Json(column.header.into())),
+            Kind::Value(_) | Kind::Shown(..) => (column.name, Field::Json(column.header.into())),
             Kind::Method(_) => (column.name, Field::Method(Arc::new(label_header))),
         });
         let data = Data::row("formatter.SubHeaderContext", fields, String::new());
@@ -134,6 +136,10 @@ impl<R: Clone + Send + Sync> List<'_, R> {
                     let value = value(row, self.options);
                     json.push((column.name, value.clone()));
                     fields.push((column.name, Field::Json(value)));
+                }
+                Kind::Shown(value, text) => {
+                    json.push((column.name, value(row, self.options)));
+                    fields.push((column.name, Field::Json(text(row).into())));
                 }
                 Kind::Method(method) => {
                     let row = row.clone();

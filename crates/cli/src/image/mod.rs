@@ -42,7 +42,7 @@ pub(crate) fn platform(text: &str) -> Result<String> {
         return Ok(String::new());
     }
     let platform = onggi_model::Platform::parse(text)
-        .map_err(|error| Error::new(format!("invalid platform: {}", onggi_model::chain(&error))))?;
+        .map_err(|error| Error::new(format!("invalid platform: {error}: invalid argument")))?;
     let document = onggi_api::image::Platform::from(&platform);
     serde_json::to_string(&document).map_err(|error| Error::new(error.to_string()))
 }

@@ -9,12 +9,14 @@ use bytes::{Bytes, BytesMut};
 use onggi_api::stream::{Frames, Stream};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, path_error};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A way to stdout and stderr.
 pub(crate) struct Output {
     sender: mpsc::Sender<(Stream, Bytes)>,
-    done: oneshot::Receiver<io::Result<()>>,
+    done: oneshot::Receiver<Result<(), (Stream, io::Error)>>,
 }
 
 impl Output {
@@ -32,7 +34,7 @@ impl Output {
                 } else {
                     &mut out
                 };
-                result = target.write_all(&bytes);
+                result = target.write_all(&bytes).map_err(|error| (stream, error));
                 if result.is_err() {
                     break;
                 }
@@ -44,20 +46,23 @@ impl Output {
     }
 
     /// Writes bytes to a stream. Fails when an earlier write failed; [`Output::finish`] tells why.
-    pub(crate) async fn write(
-        &self,
-        stream: Stream,
-        bytes: Bytes,
-    ) -> std::result::Result<(), Gone> {
+    pub(crate) async fn write(&self, stream: Stream, bytes: Bytes) -> Result<(), Gone> {
         self.sender.send((stream, bytes)).await.map_err(|_| Gone)
     }
 
-    /// Waits until all is written.
-    pub(crate) async fn finish(self) -> Result<()> {
+    /// Waits until all is written. A reader that went away is told only where the signal about it was `caught`.
+    pub(crate) async fn finish(self, caught: bool) -> Result<()> {
         drop(self.sender);
         match self.done.await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(crate::cli::pipe(&error)),
+            Ok(Err((stream, error))) if caught && error.kind() == io::ErrorKind::BrokenPipe => {
+                let path = match stream {
+                    Stream::Stderr => "/dev/stderr",
+                    _ => "/dev/stdout",
+                };
+                Err(path_error("write", path, &error))
+            }
+            Ok(Err((_, error))) => Err(crate::cli::pipe(&error)),
             Err(_) => Err(Error::new("the writer of stdout died")),
         }
     }

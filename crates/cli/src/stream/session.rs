@@ -17,6 +17,9 @@ pub(crate) struct Streams {
     /// The other side is a terminal: no frames, raw mode here, keys that detach.
     pub(crate) tty: bool,
     pub(crate) detach_keys: String,
+    /// Signals are caught and passed on. For Docker, that one about broken pipes too: then it says what it could not
+    /// write, and does not end by the signal.
+    pub(crate) caught: bool,
 }
 
 /// How a session came to its end.
@@ -88,7 +91,7 @@ pub(crate) async fn run(connection: Hijacked, streams: Streams) -> Result<End> {
             },
         }
     };
-    let written = output.finish().await;
+    let written = output.finish(streams.caught).await;
     // Not before all is written: a terminal in its usual mode would put a carriage return before every line's end.
     drop(raw);
     let end = end?;

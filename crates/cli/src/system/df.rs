@@ -48,7 +48,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     } else {
         table(
             usage::KINDS,
-            "*formatter.diskUsageContext",
+            "*formatter.diskUsageImagesContext",
             usage::KINDS_DEFAULT,
             format,
             &usage.kinds,

@@ -39,12 +39,18 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         "json" => Some("{{json .}}"),
         text => Some(text),
     };
-    let template = template.map(Template::parse).transpose().map_err(|error| {
-        Error::new(format!(
-            "Error parsing format: template parsing error: {error}"
-        ))
-        .with_code(64)
-    })?;
+    let template = template
+        .map(Template::parse)
+        .transpose()
+        .map_err(|error| Error::new(format!("Error parsing format: {error}")).with_code(64))?;
+    if let Some(template) = &template {
+        // Before anything is asked of the daemon: a field that is not there.
+        let nothing = Message::default();
+        let value = serde_json::to_value(&nothing).unwrap_or_default();
+        template
+            .render(&data(&nothing, &value))
+            .map_err(|error| Error::new(format!("Error parsing format: {error}")).with_code(64))?;
+    }
     let time = |flag: &str| match matches.one(flag).filter(|text| !text.is_empty()) {
         None => Ok(String::new()),
         Some(text) => times::api(text).map_err(Error::new),

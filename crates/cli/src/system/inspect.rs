@@ -1,6 +1,6 @@
 //! `inspect`: everything about objects of any kind, as JSON or by a template.
 
-use onggi_gotmpl::{Data, Template, write_pretty};
+use onggi_gotmpl::{Data, Template, escape_html, write_pretty};
 
 use super::kinds::Documents;
 use crate::Cli;
@@ -61,23 +61,27 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 /// An object that was found.
-pub(crate) struct Object(serde_json::Value);
+pub(crate) struct Object {
+    json: serde_json::Value,
+    /// Written by Go's encoder, which escapes `<`, `>` and `&`; what comes from the daemon is shown as it came.
+    ours: bool,
+}
 
 impl Object {
     pub(crate) fn container(json: serde_json::Value) -> Self {
-        Object(json)
+        Object { json, ours: false }
     }
 
     pub(crate) fn context(json: serde_json::Value) -> Self {
-        Object(json)
+        Object { json, ours: true }
     }
 
     pub(crate) fn image(json: serde_json::Value) -> Self {
-        Object(json)
+        Object { json, ours: false }
     }
 
     pub(crate) fn volume(json: serde_json::Value) -> Self {
-        Object(json)
+        Object { json, ours: false }
     }
 }
 
@@ -123,7 +127,7 @@ fn find(cli: &mut Cli, name: &str, wanted: &str, size: bool) -> Result<Object> {
                 if size && kind != "container" {
                     cli.complain(&format!("WARNING: --size ignored for {kind}"))?;
                 }
-                return Ok(Object(json));
+                return Ok(Object { json, ours: false });
             }
             Err(error) if wanted.is_empty() && skips(&error) => {}
             Err(error) => return Err(error.into()),
@@ -157,10 +161,14 @@ pub(crate) fn inspect(
     let mut errors = Vec::new();
     let mut found = Vec::new();
     let mut rendered = String::new();
+    let mut escaped = false;
     for name in names {
         match get(cli, name) {
-            Ok(Object(json)) => match &template {
-                None => found.push(json),
+            Ok(Object { json, ours }) => match &template {
+                None => {
+                    escaped |= ours;
+                    found.push(json);
+                }
                 Some(template) => match template.render(&Data::document(&json, &Documents)) {
                     Ok(text) => {
                         rendered.push_str(&text);
@@ -181,6 +189,7 @@ pub(crate) fn inspect(
             write_pretty(&serde_json::Value::Array(found), "    ")
         ),
     };
+    let text = if escaped { escape_html(&text) } else { text };
     cli.print(&text)?;
     if errors.is_empty() {
         Ok(0)

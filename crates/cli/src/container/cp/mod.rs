@@ -34,7 +34,7 @@ const FLAGS: &[Flag] = &[
 ];
 
 pub(crate) const COMMAND: Command = Command {
-    usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|- | SRC_PATH|- CONTAINER:DEST_PATH",
+    usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\t{program} cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
     about: "Copy files into and out of a container",
     flags: &[FLAGS],
     arity: Arity::Exactly(2),

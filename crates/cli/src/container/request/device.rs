@@ -60,7 +60,7 @@ fn mapping(spec: &str) -> Result<DeviceMapping> {
         [source, target] => (source, target, "rwm"),
         [source, target, mode] if is_mode(mode) => (source, target, mode),
         [_, _, mode] => return Err(Error::new(format!("bad mode specified: {mode}"))),
-        _ => return Err(Error::new(format!("invalid device specification: {spec}"))),
+        _ => return Err(Error::new(format!("bad format for path: {spec}"))),
     };
     for path in [source, target] {
         if !path.starts_with('/') {

@@ -415,8 +415,9 @@ pub(super) fn restart_policy(text: &str) -> Result<RestartPolicy> {
         "on-failure" => RestartPolicyMode::OnFailure,
         "unless-stopped" => RestartPolicyMode::UnlessStopped,
         other => {
+            // The request has no place for it: said here in the words of the daemon that Docker's CLI leaves it to.
             return Err(Error::new(format!(
-                "invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+                "Error response from daemon: invalid restart policy: unknown policy '{other}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
             )));
         }
     };
