@@ -19,6 +19,8 @@ pub enum Behaviour {
     TruncatedBlob,
     /// Blobs end in the middle, but those asked for from there on (`Range`) are served.
     ResumableBlob,
+    /// Layers halt in the middle until [`Hostile::go_on`].
+    Halting,
     /// Blobs have one byte changed.
     WrongDigest,
     /// The first so many requests get status 500.
@@ -62,6 +64,7 @@ struct Shared {
     blobs: Vec<(String, Vec<u8>)>,
     requests: Mutex<Vec<String>>,
     served: AtomicU32,
+    going: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -92,6 +95,7 @@ impl Hostile {
             blobs,
             requests: Mutex::new(Vec::new()),
             served: AtomicU32::new(0),
+            going: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
         let server = Arc::clone(&shared);
@@ -106,6 +110,11 @@ impl Hostile {
     /// `127.0.0.1:port`.
     pub fn address(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Sends the other half of what [`Behaviour::Halting`] holds back, now and from now on.
+    pub fn go_on(&self) {
+        self.shared.going.store(true, Ordering::Relaxed);
     }
 
     /// Every request so far: method, path, and `auth` if it carried credentials.
@@ -306,6 +315,18 @@ impl Shared {
                 );
                 stream.write_all(head.as_bytes())?;
                 Ok(stream.write_all(&data[..half])?)
+            }
+            (Behaviour::Halting, _) if self.blobs[0].0 != name => {
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                    data.len()
+                );
+                stream.write_all(head.as_bytes())?;
+                stream.write_all(&data[..half])?;
+                while !self.going.load(Ordering::Relaxed) && !self.ended.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Ok(stream.write_all(&data[half..])?)
             }
             (Behaviour::WrongDigest, _) => {
                 let mut wrong = data.clone();
