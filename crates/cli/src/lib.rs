@@ -1,5 +1,6 @@
 //! The docker-compatible command line: Docker's grammar, output and exit codes, over the Engine API.
 
+mod alias; // aliases of config.json
 mod args; // grammar: flags, parsing, help pages
 mod cli; // what a command works with
 mod columns; // columns of lists: header, field, how to get it

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::alias;
 use crate::args::{Flag, Positionals, flag::Complete, help, list, parse, suggest, switch, value};
 use crate::cli::Cli;
 use crate::command::{Command, Found, find, top_level};
@@ -102,7 +103,7 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
     }
     let program = cli.program.clone();
     let globals = parse::parse(&[GLOBALS], Positionals::Last, args);
-    let globals = match globals {
+    let mut globals = match globals {
         Err(parse::ParseError::UnknownShort { short: 'h', .. }) => {
             cli.complain("Flag shorthand -h has been deprecated, use --help")?;
             let page = crate::help::root(cli, &parse::Matches::default());
@@ -116,6 +117,15 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
             .with_code(125)
         })?,
     };
+    let file = settings::directory(&cli.environment, &globals).join("config.json");
+    // A file that cannot be read is told by the commands that need it.
+    let file = ConfigFile::read(&file).unwrap_or_default();
+    let mut args = args.to_vec();
+    if let Some(words) = alias::replace(&file, &globals.args)? {
+        args.truncate(args.len() - globals.args.len());
+        args.extend_from_slice(&words);
+        globals.args = words;
+    }
     if globals.on("version") {
         cli.print(&format!(
             "{} version {}, build {}\n",
@@ -145,7 +155,7 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
         Found::Unknown(word) => {
             let word = word.to_owned();
             match plugin(cli, &globals, &word)? {
-                Some((plugin, host)) => Err(plugin.run(&program, args, host.as_deref())),
+                Some((plugin, host)) => Err(plugin.run(&program, &args, host.as_deref())),
                 None => Err(unknown(&program, &word)),
             }
         }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, path_error};
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ConfigFile {
+    pub(crate) aliases: BTreeMap<String, String>,
     pub(crate) auths: BTreeMap<String, StoredAuth>,
     pub(crate) detach_keys: String,
     pub(crate) ps_format: String,

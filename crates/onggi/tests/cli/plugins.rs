@@ -44,6 +44,22 @@ esac"#,
             .contains("docker-broken\" is not valid: failed to fetch metadata: exit status 3"),
         "{info:?}"
     );
+    // In the place of the builder, when the configuration says so.
+    crate::configure(&daemon, r#"{"aliases":{"builder":"hello"}}"#)?;
+    let output = daemon.cli(&["build", "--who", "me", "."])?;
+    ensure!(
+        output.code == 7 && output.stdout == "hello build --who me .\n",
+        "{output:?}"
+    );
+    let output = daemon.cli(&["builder", "prune"])?;
+    ensure!(output.stdout == "hello prune\n", "{output:?}");
+    crate::configure(&daemon, r#"{"aliases":{"ps":"hello"}}"#)?;
+    let output = daemon.cli(&["version"])?;
+    ensure!(
+        output.code == 1 && output.stderr.starts_with("not allowed to alias \"ps\""),
+        "{output:?}"
+    );
+    crate::configure(&daemon, "{}")?;
     if ours() {
         ensure!(daemon.cli(&["__complete", "--", "hello", "w"])?.ok()? == "world");
     }
