@@ -32,10 +32,10 @@ pub fn main() -> ExitCode {
         Ok(loaded) => loaded,
         Err(fault) => return fail(&onggi_model::chain(&fault)),
     };
+    if let Some(Err(text)) = config.group.as_deref().map(run::check_group) {
+        return fail(&text);
+    }
     if flags.validate {
-        if let Some(Err(text)) = config.group.as_deref().map(run::check_group) {
-            return fail(&text);
-        }
         for warning in &config.warnings {
             say(
                 &mut std::io::stderr(),

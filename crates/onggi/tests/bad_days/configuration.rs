@@ -50,6 +50,22 @@ fn unknown_keys_flags_and_values_are_refused() -> Result<()> {
     for (text, named) in [
         (r#"{"no-such-key": true}"#, "no-such-key"),
         (r#"{"bip": "nonsense"}"#, "nonsense"),
+        (
+            r#"{"bip": "172.30.0.0/16"}"#,
+            "must be the address of the bridge",
+        ),
+        (
+            r#"{"bip": "172.30.0.1/16", "fixed-cidr": "10.0.0.0/24"}"#,
+            "is not within the bridge's subnet",
+        ),
+        (
+            r#"{"registry-mirrors": ["nonsense"]}"#,
+            "no scheme specified",
+        ),
+        (
+            r#"{"group": "no-such-group"}"#,
+            "group no-such-group not found",
+        ),
         (r#"{"bip": "#, "second.json"),
     ] {
         fs::write(&file, text)?;
