@@ -75,3 +75,47 @@ fn keys_detach_and_the_container_runs_on() -> Result<()> {
     ensure!(state.ok()? == "true");
     daemon.clean()
 }
+
+#[test]
+fn a_reader_that_went_away_is_told_where_signals_are_caught() -> Result<()> {
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    daemon
+        .cli(&["run", "-d", "--name", "box", "busybox", "sleep", "1000"])?
+        .ok()?;
+    let code = |words: &[&str]| -> Result<(i32, String)> {
+        // The other end is closed before a word is written.
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let errors = tempfile::NamedTempFile::new()?;
+        let mut command = daemon.cli_command(words)?;
+        command
+            .stdin(std::process::Stdio::null())
+            .stdout(writer)
+            .stderr(errors.reopen()?);
+        let mut child = daemon.namespace().spawn(&mut command)?;
+        let status = wait_until("the command to end", LIMIT, || child.try_wait().transpose())??;
+        use std::os::unix::process::ExitStatusExt as _;
+        let code = status
+            .code()
+            .or(status.signal().map(|s| 128 + s))
+            .unwrap_or(-1);
+        Ok((code, std::fs::read_to_string(errors.path())?))
+    };
+    let told = (1, "write /dev/stdout: broken pipe\n".to_owned());
+    let silent = (141, String::new());
+    ensure!(code(&["run", "--name", "one", "busybox", "yes"])? == told);
+    daemon.cli(&["rm", "-f", "one"])?.ok()?;
+    for words in [
+        &["exec", "box", "yes"][..],
+        &["ps"],
+        &["images"],
+        &["version"],
+        &["inspect", "box"],
+        &["cp", "box:/bin/busybox", "-"],
+    ] {
+        let seen = code(words)?;
+        ensure!(seen == silent, "{words:?}: {seen:?}");
+    }
+    daemon.clean()
+}

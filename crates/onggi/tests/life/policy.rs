@@ -6,7 +6,7 @@ use onggi_testkit::{Daemon, DaemonOptions, LIMIT, Subject, wait_until};
 use serde_json::json;
 use std::fs;
 
-use crate::{act, daemon, inspect, run, wait_for};
+use crate::{act, daemon, inspect, refused, run, wait_for};
 
 /// How a container ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +166,82 @@ fn a_stop_between_two_runs_is_the_end() -> Result<()> {
     // A start begins a new count.
     act(&daemon, "one", "start")?.ok()?;
     ensure!(inspect(&daemon, "one")?["RestartCount"].as_i64() < now["RestartCount"].as_i64());
+    daemon.clean()
+}
+
+/// Kills the process of a container from outside: nobody asked the daemon for it.
+fn end_from_outside(daemon: &Daemon, name: &str) -> Result<()> {
+    let pid = inspect(daemon, name)?["State"]["Pid"].as_i64();
+    let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+    let pid = pid
+        .and_then(rustix::process::Pid::from_raw)
+        .context("pid")?;
+    Ok(rustix::process::kill_process(
+        pid,
+        rustix::process::Signal::KILL,
+    )?)
+}
+
+/// Stop signal, policy, signal of a client, whether the end that comes later is followed by another run.
+const SIGNALLED: [(&str, &str, &str, bool); 8] = [
+    // Any signal may be meant as the last one where the container does not say which is.
+    ("", "always", "USR1", DOWN),
+    ("", "on-failure", "WINCH", DOWN),
+    ("", "unless-stopped", "USR1", DOWN),
+    // Where it does, others leave the policy alone; `unless-stopped` takes them for a stop.
+    ("SIGTERM", "always", "USR1", UP),
+    ("SIGTERM", "on-failure", "USR1", UP),
+    ("SIGTERM", "unless-stopped", "USR1", DOWN),
+    ("SIGTERM", "always", "TERM", DOWN),
+    ("SIGUSR2", "always", "USR2", DOWN),
+];
+
+#[test]
+fn a_signal_of_a_client_ends_restarts_unless_another_is_the_stop_signal() -> Result<()> {
+    let daemon = daemon()?;
+    let script = "trap : USR1 USR2 WINCH TERM; echo up; while :; do sleep 0.1; done";
+    for (number, (stop_signal, policy, signal, _)) in SIGNALLED.iter().enumerate() {
+        let name = format!("c{number}");
+        let body = json!({
+            "Image": "busybox", "Cmd": ["sh", "-c", script], "StopSignal": stop_signal,
+            "HostConfig": {"RestartPolicy": {"Name": policy}},
+        });
+        run(&daemon, &name, &body)?;
+        wait_until("the traps", LIMIT, || {
+            let logs = daemon
+                .get(&format!("/containers/{name}/logs?stdout=1"))
+                .ok()?;
+            logs.text().contains("up").then_some(())
+        })?;
+        act(&daemon, &name, &format!("kill?signal={signal}"))?.ok()?;
+        end_from_outside(&daemon, &name)?;
+    }
+    for (number, row) in SIGNALLED.iter().enumerate() {
+        let name = format!("c{number}");
+        wait_for(&daemon, &name, &format!("{row:?}"), |c| {
+            let ended = c["State"]["Status"] == "exited";
+            let again = c["RestartCount"].as_i64() >= Some(1) && c["State"]["Running"] == true;
+            if row.3 { again } else { ended }
+        })?;
+    }
+    daemon.clean()
+}
+
+#[test]
+fn a_killed_container_has_ended_when_the_answer_comes() -> Result<()> {
+    let daemon = daemon()?;
+    for round in 0..10 {
+        let name = format!("c{round}");
+        let body = json!({"Image": "busybox", "Cmd": ["sleep", "1000"]});
+        run(&daemon, &name, &body)?;
+        act(&daemon, &name, "kill")?.ok()?;
+        let state = inspect(&daemon, &name)?["State"].take();
+        ensure!(
+            state["Status"] == "exited" && state["ExitCode"] == 137,
+            "{state}"
+        );
+        refused(&act(&daemon, &name, "kill")?, 409, "is not running")?;
+    }
     daemon.clean()
 }
 
