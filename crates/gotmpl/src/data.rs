@@ -26,6 +26,10 @@ pub trait Kinds {
     fn is_pointer(&self, parent: &str, name: &str) -> bool;
     /// Fields of the struct in the field `name` (`""` for the document) that are left out when they are empty.
     fn optional(&self, name: &str) -> &'static [&'static str];
+    /// What an optional field that was left out is in Go; `null` for pointers, slices and maps.
+    fn zero(&self, _parent: &str, _name: &str) -> serde_json::Value {
+        serde_json::Value::Null
+    }
     /// The name in Go of the field with this key, where it is another one.
     fn alias(&self, key: &str) -> Option<&'static str>;
 }
@@ -224,8 +228,8 @@ fn convert_object(
         for &field in kinds.optional(name) {
             if !map.contains_key(field) {
                 absent.push(field);
-                let nil = convert(&serde_json::Value::Null, name, field, kinds, shapes);
-                map.insert(field.into(), nil);
+                let zero = convert(&kinds.zero(name, field), name, field, kinds, shapes);
+                map.insert(field.into(), zero);
             }
         }
     }

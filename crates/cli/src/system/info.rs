@@ -8,7 +8,7 @@ use onggi_model::units::bytes_size;
 use serde_json::json;
 
 use super::inspect::FORMAT_HELP;
-use super::kinds::Documents;
+use super::kinds::InfoDocument;
 use super::version::architecture;
 use crate::Cli;
 use crate::args::{Flag, Matches, value};
@@ -125,7 +125,7 @@ fn by_template(cli: &mut Cli, format: &str, answer: Result<serde_json::Value>) -
             fields.insert("ServerErrors".to_owned(), json!([error.message]));
         }
     }
-    let data = Data::typed("system.dockerInfo", &info, &Documents);
+    let data = Data::typed("system.dockerInfo", &info, &InfoDocument);
     match template.render(&data) {
         Ok(text) => cli.line(&text)?,
         Err(error) => {
