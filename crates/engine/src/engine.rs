@@ -17,7 +17,7 @@ use onggi_store::{Store, WriteTx};
 use onggi_volume::Volumes;
 
 use crate::config::{Config, Live};
-use crate::container::{Container, Containers, Record, StopCause, stop_timeout};
+use crate::container::{Container, Containers, Departed, Record, StopCause, stop_timeout};
 use crate::error::{Error, Result};
 use crate::events::Bus;
 use crate::exec::Execs;
@@ -61,6 +61,7 @@ pub(crate) struct Inner {
     /// What the kernel can limit, once somebody asked.
     pub(crate) features: OnceLock<Features>,
     pub(crate) containers: Containers,
+    pub(crate) departed: Departed,
     pub(crate) execs: Execs,
     pub(crate) events: Bus,
     pub(crate) shipping: Shipping,

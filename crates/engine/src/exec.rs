@@ -24,6 +24,8 @@ use crate::{Engine, container};
 
 /// How long one that has ended can be asked about.
 const KEPT: Duration = Duration::from_secs(300);
+/// How long a terminal's size waits for the process, as with dockerd.
+const READY: Duration = Duration::from_secs(10);
 /// How many that have ended can be asked about.
 const MOST_ENDED: usize = 1000;
 
@@ -68,6 +70,14 @@ pub struct ExecSession {
     /// None where the client wants no streams.
     stream: Option<Stream>,
     keys: Keys,
+}
+
+/// An exec that is about to be started: it counts as running, and nobody else can start it. Dropped without a start, it
+/// can be started again.
+pub struct ExecClaim {
+    engine: Engine,
+    exec: Arc<Exec>,
+    begun: bool,
 }
 
 impl Execs {
@@ -125,6 +135,55 @@ impl Execs {
     }
 }
 
+impl ExecClaim {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// `Conflict` where its container stopped; `InvalidParameter` where the command cannot be run.
+    pub async fn start(mut self, start: StartRequest) -> Result<ExecSession> {
+        let (engine, exec) = (self.engine.clone(), self.exec.clone());
+        let container = engine.running(exec.container.as_str())?;
+        // Parsed before, when it was made.
+        let keys = Keys::parse(&exec.request.detach_keys)?;
+        self.begun = true;
+        let begun = engine.exec_begin(&exec, &container, &start).await;
+        let (pid, stream) = match begun {
+            Ok(running) => running,
+            Err((code, fault)) => {
+                exec.progress.send_modify(|progress| progress.end(code));
+                return Err(fault);
+            }
+        };
+        exec.progress.send_modify(|progress| {
+            progress.pid = pid;
+            progress.running = progress.code.is_none();
+        });
+        engine.exec_event(
+            &container,
+            &exec,
+            &format!("exec_start: {}", words(&exec.request)),
+            [],
+        );
+        Ok(ExecSession {
+            tty: exec.request.tty,
+            engine,
+            stream: (!start.detach).then_some(stream),
+            exec,
+            keys,
+        })
+    }
+}
+
+impl Drop for ExecClaim {
+    fn drop(&mut self) {
+        if !self.begun {
+            self.exec.progress.send_modify(|progress| {
+                (progress.started, progress.running) = (false, false);
+            });
+        }
+    }
+}
+
 impl Engine {
     /// Prepares a process; nothing runs.
     ///
@@ -163,11 +222,20 @@ impl Engine {
     /// `NotFound`; `Conflict` where it ran already or its container stopped; `InvalidParameter` where the command
     /// cannot be run.
     pub async fn exec_start(&self, id: &str, start: StartRequest) -> Result<ExecSession> {
+        self.exec_claim(id)?.start(start).await
+    }
+
+    /// Takes the one start that an exec has.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` where it ran already or its container stopped.
+    pub fn exec_claim(&self, id: &str) -> Result<ExecClaim> {
         let exec = self.inner.execs.find(id)?;
-        let container = self.running(exec.container.as_str())?;
+        self.running(exec.container.as_str())?;
         let claimed = exec.progress.send_if_modified(|progress| {
             let first = !progress.started;
             progress.started = true;
+            progress.running |= first;
             first
         });
         if !claimed {
@@ -175,32 +243,10 @@ impl Engine {
                 "exec {id} has already been started"
             )));
         }
-        // Parsed before, when it was made.
-        let keys = Keys::parse(&exec.request.detach_keys)?;
-        let begun = self.exec_begin(&exec, &container, &start).await;
-        let (pid, stream) = match begun {
-            Ok(running) => running,
-            Err((code, fault)) => {
-                exec.progress.send_modify(|progress| progress.end(code));
-                return Err(fault);
-            }
-        };
-        exec.progress.send_modify(|progress| {
-            progress.pid = pid;
-            progress.running = progress.code.is_none();
-        });
-        self.exec_event(
-            &container,
-            &exec,
-            &format!("exec_start: {}", words(&exec.request)),
-            [],
-        );
-        Ok(ExecSession {
-            tty: exec.request.tty,
+        Ok(ExecClaim {
             engine: self.clone(),
-            stream: (!start.detach).then_some(stream),
             exec,
-            keys,
+            begun: false,
         })
     }
 
@@ -265,6 +311,10 @@ impl Engine {
     pub async fn exec_resize(&self, id: &str, rows: u16, cols: u16) -> Result<()> {
         let exec = self.inner.execs.find(id)?;
         let container = self.inner.containers.find(exec.container.as_str())?;
+        // A client sizes the terminal as soon as it has asked for the start.
+        let mut progress = exec.progress.subscribe();
+        let settled = progress.wait_for(|progress| !progress.running || progress.pid != 0);
+        let _ = tokio::time::timeout(READY, settled).await;
         match container.task() {
             Some(task) if exec.progress.borrow().running => {
                 task.send(

@@ -30,7 +30,7 @@ pub use container::{Attach, Changed, Chunks, CommitOptions, ExtractOptions, LogS
 pub use engine::{CGROUP_PARENT, Engine, MONITORS_CGROUP, Programs};
 pub use error::{Error, Result};
 pub use events::EventsOptions;
-pub use exec::ExecSession;
+pub use exec::{ExecClaim, ExecSession};
 pub use reconcile::Parts;
 pub use stats::StatsOptions;
 pub use usage::UsageOptions;

@@ -91,6 +91,7 @@ impl Engine {
             boot_id: boot_id.trim().to_owned(),
             features: Default::default(),
             containers: Default::default(),
+            departed: Default::default(),
             execs: Default::default(),
             events: Bus::new(),
             shipping: Default::default(),

@@ -89,10 +89,15 @@ impl Sampler {
 
     /// The last two samples of a container that is watched, if they are fresh.
     fn last(&self, id: &ContainerId) -> Option<(Arc<Sample>, Arc<Sample>)> {
-        let state = self.state();
-        let Watched { before, last, .. } = state.watched.get(id)?;
-        let last = last.clone()?;
-        (last.taken.elapsed() < PERIOD * 2).then_some((before.clone()?, last))
+        let last = self.newest(id)?;
+        let before = self.state().watched.get(id)?.before.clone()?;
+        (before.taken < last.taken).then_some((before, last))
+    }
+
+    /// The last one, if it is fresh.
+    fn newest(&self, id: &ContainerId) -> Option<Arc<Sample>> {
+        let last = self.state().watched.get(id)?.last.clone()?;
+        (last.taken.elapsed() < PERIOD * 2).then_some(last)
     }
 }
 
@@ -124,16 +129,22 @@ impl Engine {
         }
         let container = self.inner.containers.find(id)?;
         let (send, receive) = mpsc::channel(1);
-        let first = self.first(&container, options).await;
+        let (first, sample) = self.first(&container, options).await;
         // There is room for one, and nobody has left yet.
         let _ = send.try_send(first);
         if options.stream {
-            tokio::spawn(self.clone().stream(container, send));
+            tokio::spawn(self.clone().stream(container, sample, send));
         }
         Ok(receive)
     }
 
-    async fn stream(self, container: Arc<Container>, send: mpsc::Sender<Stats>) {
+    /// Each document compares with the one before, the first of them with `before`.
+    async fn stream(
+        self,
+        container: Arc<Container>,
+        mut before: Option<Arc<Sample>>,
+        send: mpsc::Sender<Stats>,
+    ) {
         let watch = self.watch(&container);
         let mut rounds = self.inner.sampler.round.subscribe();
         rounds.mark_unchanged();
@@ -142,11 +153,20 @@ impl Engine {
                 () = send.closed() => return,
                 round = rounds.changed() => if round.is_err() { return },
             }
-            if container.record().state.status == Status::Removed {
+            let record = container.record();
+            if record.state.status == Status::Removed {
                 return;
             }
-            let samples = self.inner.sampler.last(&watch.id);
-            let document = self.document(&container, samples);
+            let last = self.inner.sampler.newest(&watch.id);
+            let is_old = |last: &Sample| before.as_ref().is_some_and(|b| b.taken >= last.taken);
+            match &last {
+                // Not looked at yet: one that runs uses more than nothing.
+                None if record.state.is_running() => continue,
+                Some(last) if is_old(last) => continue,
+                _ => {}
+            }
+            let document = document::of(&record, before.as_deref(), last.as_deref());
+            before = last;
             if send.send(document).await.is_err() {
                 return;
             }
@@ -209,28 +229,39 @@ impl Engine {
         sampled.await.unwrap_or_default()
     }
 
-    /// The answer to one who asks now.
-    async fn first(&self, container: &Arc<Container>, options: StatsOptions) -> Stats {
+    /// The answer to one who asks now, and the sample it tells of.
+    async fn first(
+        &self,
+        container: &Arc<Container>,
+        options: StatsOptions,
+    ) -> (Stats, Option<Arc<Sample>>) {
+        let (before, last) = self.samples(container, options).await.unzip();
+        let before = before.filter(|_| !options.one_shot);
+        let document = document::of(&container.record(), before.as_deref(), last.as_deref());
+        (document, last)
+    }
+
+    /// Two samples of one that runs.
+    async fn samples(
+        &self,
+        container: &Arc<Container>,
+        options: StatsOptions,
+    ) -> Option<(Arc<Sample>, Arc<Sample>)> {
         if !container.record().state.is_running() {
-            return self.document(container, None);
+            return None;
         }
-        if let Some((before, last)) = self.inner.sampler.last(&container.id) {
-            let before = (!options.one_shot).then_some(before);
-            return self.pair(container, before, last);
+        if let Some(both) = self.inner.sampler.last(&container.id) {
+            return Some(both);
         }
         if options.one_shot {
             let mut samples = self.sample(vec![container.clone()], Counted::All).await;
-            return match samples.remove(&container.id) {
-                Some(only) => self.pair(container, None, only),
-                None => self.document(container, None),
-            };
+            let only: Arc<Sample> = samples.remove(&container.id)?;
+            return Some((only.clone(), only));
         }
-        let samples = self.join_burst(container).await;
-        let of = |number: usize| samples.as_ref()?[number].get(&container.id).cloned();
-        match of(1) {
-            Some(second) => self.pair(container, of(0), second),
-            None => self.document(container, None),
-        }
+        let samples = self.join_burst(container).await?;
+        let of = |number: usize| samples[number].get(&container.id).cloned();
+        let last = of(1)?;
+        Some((of(0).unwrap_or_else(|| last.clone()), last))
     }
 
     /// Two samples of a container, a moment apart, with those of all others that are asked for now.
@@ -264,18 +295,5 @@ impl Engine {
         tokio::time::sleep(MOMENT.saturating_sub(began.elapsed())).await;
         let second = self.sample(burst.containers, Counted::All).await;
         burst.sampled.send_replace(Some(Arc::new([first, second])));
-    }
-
-    fn pair(&self, container: &Container, before: Option<Arc<Sample>>, last: Arc<Sample>) -> Stats {
-        document::of(&container.record(), before.as_deref(), Some(&last))
-    }
-
-    fn document(
-        &self,
-        container: &Container,
-        samples: Option<(Arc<Sample>, Arc<Sample>)>,
-    ) -> Stats {
-        let (before, last) = samples.unzip();
-        document::of(&container.record(), before.as_deref(), last.as_deref())
     }
 }

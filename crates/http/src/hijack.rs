@@ -7,9 +7,11 @@
 
 use std::future::Future;
 use std::io;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
@@ -29,6 +31,17 @@ impl Takeover {
     pub(crate) fn take(&self) -> Option<Run> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+
+    /// Has `run` take the connection over once the head of `response` is written.
+    pub(crate) fn put<F, Fut>(response: &mut Response, run: F)
+    where
+        F: FnOnce(Hijacked) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let run: Run = Box::new(move |connection| Box::pin(run(connection)));
+        let takeover = Self(Arc::new(Mutex::new(Some(run))));
+        response.extensions_mut().insert(takeover);
+    }
 }
 
 /// The raw connection: bytes as they come, those first that had come already. The end of the peer's writing is
@@ -42,6 +55,26 @@ pub struct Hijacked {
 impl Hijacked {
     pub(crate) fn new(ahead: Bytes, stream: Stream) -> Self {
         Self { ahead, stream }
+    }
+
+    /// Waits until the peer has read all that was written so far: some clients read the head of an answer through a
+    /// buffer and the stream past it, and lose what came together with the head. Over the network nobody can tell;
+    /// there it is a pause.
+    pub async fn until_read(&self) {
+        const PAUSE: Duration = Duration::from_millis(10);
+        const LONGEST: Duration = Duration::from_secs(10);
+        let Stream::Unix(socket) = &self.stream else {
+            return tokio::time::sleep(PAUSE).await;
+        };
+        let read = async {
+            let mut pause = Duration::from_micros(100);
+            while onggi_sys::socket::unread_by_peer(socket.as_fd()).is_ok_and(|bytes| bytes > 0) {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE);
+            }
+        };
+        // Who does not read at all is not waited for.
+        let _ = tokio::time::timeout(LONGEST, read).await;
     }
 }
 
@@ -111,10 +144,7 @@ where
             .extensions_mut()
             .insert(ReasonPhrase::from_static(b"UPGRADED"));
     }
-    let run: Run = Box::new(move |connection| Box::pin(run(connection)));
-    response
-        .extensions_mut()
-        .insert(Takeover(Arc::new(Mutex::new(Some(run)))));
+    Takeover::put(&mut response, run);
     response
 }
 

@@ -14,6 +14,7 @@ mod route; // the table of routes
 mod serve; // the loop: accept, serve, shut down
 mod stream; // unix, TCP and TLS streams as one type
 mod tls; // certificates both ways
+pub mod websocket; // connections that become websockets
 
 pub use body::{Body, BodyError};
 pub use connect::{Target, connect};

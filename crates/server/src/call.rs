@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use onggi_api::ApiVersion;
 use onggi_api::auth::AuthConfig;
 use onggi_engine::Engine;
-use onggi_http::{Params, Query, Response, body};
+use onggi_http::{Params, Peer, Query, Response, body};
 use onggi_model::{ErrorKind, Filters, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,6 +33,8 @@ pub(crate) struct Call {
     pub(crate) params: Params,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
+    /// Who sent it, where the connection tells.
+    pub(crate) peer: Option<Peer>,
     pub(crate) body: Incoming,
 }
 
@@ -92,7 +94,15 @@ impl Call {
     /// A point in time in seconds, if given and not zero.
     pub(crate) fn time(&self, key: &str) -> Result<Option<Timestamp>, Failure> {
         match self.query.text(key) {
-            "" | "0" => Ok(None),
+            "0" => Ok(None),
+            _ => self.time_or_epoch(key),
+        }
+    }
+
+    /// As [`Call::time`], where zero is the epoch.
+    pub(crate) fn time_or_epoch(&self, key: &str) -> Result<Option<Timestamp>, Failure> {
+        match self.query.text(key) {
+            "" => Ok(None),
             text => Timestamp::parse_unix(text).map(Some).map_err(|_| {
                 Failure::invalid(format!("invalid value {text:?} for {key}: invalid syntax"))
             }),
@@ -231,22 +241,26 @@ where
     }
 }
 
-/// Between the head of an answer that takes the connection over and the first bytes of the stream. The Python SDK
-/// reads the head through a buffer and the stream past it: bytes that come together with the head are lost to it. With
-/// dockerd they never do, because there a process takes longer to start.
-pub(crate) fn settle(headers: &HeaderMap) -> impl Future<Output = ()> + Send + 'static {
-    const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
-    let agent = headers
-        .get(http::header::USER_AGENT)
-        .and_then(|value| value.to_str().ok());
-    let python = agent.is_some_and(|agent| {
-        agent.starts_with("docker-sdk-python/") || agent.starts_with("docker-py/")
-    });
-    async move {
-        if python {
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
+/// Whether the client is Python's, whose SDK reads the head of an answer through a buffer and the stream past it: bytes
+/// that come together with the head are lost to it. With dockerd they seldom do, because there a process takes longer to
+/// start. Libraries on top of the SDK have names of their own, but all send what `requests` sends.
+pub(crate) fn is_python(headers: &HeaderMap) -> bool {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
+    let agent = text(http::header::USER_AGENT).unwrap_or_default();
+    let by_name = [
+        "docker-sdk-python/",
+        "docker-py/",
+        "tc-python/",
+        "python-requests/",
+    ]
+    .iter()
+    .any(|name| agent.starts_with(name));
+    let encoding = text(http::header::ACCEPT_ENCODING).unwrap_or_default();
+    by_name || (text(http::header::ACCEPT) == Some("*/*") && encoding.starts_with("gzip, deflate"))
 }
 
 #[cfg(test)]
@@ -266,6 +280,27 @@ mod tests {
         for nothing in ["", "e30=", "e30", "!!!", "bnVsbA=="] {
             assert_eq!(parse_auth(nothing), None, "{nothing}");
         }
+    }
+
+    #[test]
+    fn python_is_known_whatever_it_calls_itself() {
+        use http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName, USER_AGENT};
+        let known = |pairs: &[(HeaderName, &'static str)]| {
+            let pairs = pairs.iter().cloned();
+            is_python(
+                &pairs
+                    .map(|(n, v)| (n, HeaderValue::from_static(v)))
+                    .collect(),
+            )
+        };
+        assert!(known(&[(USER_AGENT, "docker-sdk-python/7.2.0")]));
+        let requests = [(ACCEPT, "*/*"), (ACCEPT_ENCODING, "gzip, deflate, zstd")];
+        assert!(known(&requests));
+        assert!(!known(&[(USER_AGENT, "curl/8"), (ACCEPT, "*/*")]));
+        assert!(!known(&[
+            (USER_AGENT, "Docker-Client/28"),
+            (ACCEPT_ENCODING, "gzip")
+        ]));
     }
 
     #[test]

@@ -106,6 +106,7 @@ impl Server {
             params: route.params,
             query: Query::parse(parts.uri.query().unwrap_or("")),
             headers: parts.headers,
+            peer: parts.extensions.get().copied(),
             body,
         };
         let response = match route.handler.call(call).await {

@@ -6,7 +6,6 @@ use crate::call::{Call, Reply};
 use crate::failure::Failure;
 
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
-    get("containers/{id}/attach/ws", &handle),
     post("build", &handle),
     post("build/prune", &handle),
     get("images/{name...}/attestations", &handle),

@@ -49,6 +49,7 @@ pub use archive::{Chunks, ExtractOptions};
 pub use attach::Attach;
 pub use commit::CommitOptions;
 pub use logs::LogStream;
+pub(crate) use wait::Departed;
 pub use wait::Waiter;
 
 pub(crate) use attach::{Ended, relay};

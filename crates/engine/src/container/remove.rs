@@ -121,6 +121,10 @@ impl Engine {
         let _ = std::fs::remove_dir_all(self.exec_directory(&id));
         self.execs_ended(&id);
         self.inner.execs.forget(&id);
+        if record.host_config.auto_remove {
+            // Before it cannot be found any more.
+            self.inner.departed.remember(record);
+        }
         self.inner.containers.remove(&id);
         let mut last = (*container.record()).clone();
         last.state.status = Status::Removed;

@@ -1,6 +1,8 @@
 //! `wait`: an answer when a container has come to where the client waits for it.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use onggi_api::container::{WaitCondition, WaitError, WaitResponse};
 use tokio::sync::watch;
@@ -9,11 +11,55 @@ use super::record::{Record, Status};
 use crate::Engine;
 use crate::error::Result;
 
+/// How long the end of a container that removed itself is remembered.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// How many of them are.
+const MOST: usize = 256;
+
 /// A wait that has begun: nothing that happens from now on is missed.
-pub struct Waiter {
-    records: watch::Receiver<Arc<Record>>,
-    condition: WaitCondition,
-    exits: u64,
+pub struct Waiter(Source);
+
+enum Source {
+    Here {
+        records: watch::Receiver<Arc<Record>>,
+        condition: WaitCondition,
+        exits: u64,
+    },
+    /// It was faster than the client.
+    Gone(WaitResponse),
+}
+
+/// How those ended that removed themselves. Clients start such a container and then ask for its end; with dockerd the
+/// removal takes longer than that, here it may not.
+#[derive(Default)]
+pub(crate) struct Departed(Mutex<VecDeque<(Instant, Arc<Record>)>>);
+
+impl Departed {
+    fn all(&self) -> MutexGuard<'_, VecDeque<(Instant, Arc<Record>)>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while all
+            .front()
+            .is_some_and(|(then, _)| then.elapsed() > REMEMBERED)
+        {
+            all.pop_front();
+        }
+        all
+    }
+
+    pub(crate) fn remember(&self, record: Arc<Record>) {
+        let mut all = self.all();
+        if all.len() == MOST {
+            all.pop_front();
+        }
+        all.push_back((Instant::now(), record));
+    }
+
+    /// The end of a container, by its whole id.
+    fn end(&self, id: &str, condition: WaitCondition) -> Option<WaitResponse> {
+        let all = self.all();
+        let (_, record) = all.iter().find(|(_, record)| record.id.as_str() == id)?;
+        Some(response(record, condition))
+    }
 }
 
 impl Engine {
@@ -22,21 +68,35 @@ impl Engine {
     /// # Errors
     /// `NotFound`: no such container.
     pub async fn container_wait(&self, id: &str, condition: WaitCondition) -> Result<Waiter> {
-        let container = self.inner.containers.find(id)?;
+        let container = match self.inner.containers.find(id) {
+            Ok(container) => container,
+            Err(fault) => {
+                let next = condition == WaitCondition::NextExit;
+                let end = self.inner.departed.end(id, condition).filter(|_| !next);
+                return end.map(|end| Waiter(Source::Gone(end))).ok_or(fault);
+            }
+        };
         let records = container.subscribe();
         let exits = records.borrow().exits;
-        Ok(Waiter {
+        Ok(Waiter(Source::Here {
             records,
             condition,
             exits,
-        })
+        }))
     }
 }
 
 impl Waiter {
     /// The exit code, once the condition holds.
-    pub async fn wait(mut self) -> WaitResponse {
-        let (condition, exits) = (self.condition, self.exits);
+    pub async fn wait(self) -> WaitResponse {
+        let (mut records, condition, exits) = match self.0 {
+            Source::Gone(end) => return end,
+            Source::Here {
+                records,
+                condition,
+                exits,
+            } => (records, condition, exits),
+        };
         let reached = move |record: &Arc<Record>| {
             let removed = record.state.status == Status::Removed;
             match condition {
@@ -49,20 +109,20 @@ impl Waiter {
             }
         };
         // The sender lives as long as the container; if it went with the engine, the last record is the answer.
-        let reached = self
-            .records
-            .wait_for(reached)
-            .await
-            .map(|record| record.clone());
-        let record = reached.unwrap_or_else(|_| self.records.borrow().clone());
-        WaitResponse {
-            status_code: i64::from(record.state.exit_code),
-            // Who waits for the removal is told what went wrong with that: nothing, or there would be no answer.
-            error: Some(&record.state.error)
-                .filter(|error| !error.is_empty() && condition != WaitCondition::Removed)
-                .map(|error| WaitError {
-                    message: error.clone(),
-                }),
-        }
+        let reached = records.wait_for(reached).await.map(|record| record.clone());
+        let record = reached.unwrap_or_else(|_| records.borrow().clone());
+        response(&record, condition)
+    }
+}
+
+fn response(record: &Record, condition: WaitCondition) -> WaitResponse {
+    WaitResponse {
+        status_code: i64::from(record.state.exit_code),
+        // Who waits for the removal is told what went wrong with that: nothing, or there would be no answer.
+        error: Some(&record.state.error)
+            .filter(|error| !error.is_empty() && condition != WaitCondition::Removed)
+            .map(|error| WaitError {
+                message: error.clone(),
+            }),
     }
 }

@@ -3,8 +3,12 @@
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod bollard; // Rust's client library
 mod everyday; // what is done
 mod inside; // the client in a container, with the socket
+mod libraries; // programs that use the libraries of Python and Node
+mod packages; // those libraries, installed
+mod websocket; // attach by websocket
 
 use anyhow::Result;
 use onggi_testkit::{Client, Daemon, DaemonOptions, Subject, Terminal};

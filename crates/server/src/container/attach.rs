@@ -5,7 +5,7 @@ use onggi_api::container::AttachOptions;
 use onggi_http::hijack;
 
 use super::{RAW, stream_type};
-use crate::call::{Call, Reply, settle};
+use crate::call::{Call, Reply, is_python};
 
 pub(crate) async fn handle(call: Call) -> Reply {
     let options = AttachOptions {
@@ -24,9 +24,11 @@ pub(crate) async fn handle(call: Call) -> Reply {
     } else {
         RAW
     };
-    let settled = settle(&call.headers);
-    Ok(hijack(&call.headers, kind, |connection| async move {
-        settled.await;
+    let python = is_python(&call.headers);
+    Ok(hijack(&call.headers, kind, move |connection| async move {
+        if python {
+            connection.until_read().await;
+        }
         attach.run(connection).await;
     }))
 }

@@ -2,6 +2,7 @@
 
 mod archive;
 mod attach;
+mod attach_ws;
 mod changes;
 mod commit;
 pub(crate) mod compat; // before 1.55
@@ -46,6 +47,7 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("containers/{id}/rename", &rename::handle),
     post("containers/{id}/wait", &wait::handle),
     post("containers/{id}/attach", &attach::handle),
+    get("containers/{id}/attach/ws", &attach_ws::handle),
     get("containers/{id}/top", &top::handle),
     get("containers/{id}/stats", &stats::handle),
     post("containers/{id}/update", &update::handle),

@@ -11,7 +11,7 @@ use onggi_http::hijack;
 use onggi_model::ErrorKind;
 use tokio::io::AsyncWriteExt;
 
-use crate::call::{Call, Reply, owned, settle, status};
+use crate::call::{Call, Reply, is_python, owned, status};
 use crate::container::{RAW, stream_type};
 use crate::failure::Failure;
 
@@ -46,10 +46,14 @@ pub(crate) async fn handle(call: Call) -> Reply {
     let tty = exec.process_config.tty;
     let upgrade = headers.contains_key(UPGRADE);
     let kind = if upgrade { stream_type(tty, old) } else { RAW };
-    let settled = settle(&headers);
+    let python = is_python(&headers);
+    // From here on it counts as running: clients ask as soon as they have the head of the answer.
+    let claim = engine.exec_claim(&id);
     Ok(hijack(&headers, kind, move |mut connection| async move {
-        settled.await;
-        let start = async move { engine.exec_start(&id, request).await };
+        if python {
+            connection.until_read().await;
+        }
+        let start = async move { claim?.start(request).await };
         match owned(WHAT, start).await {
             Ok(session) => session.run(connection).await,
             Err(failure) => {

@@ -4,7 +4,7 @@
 use onggi_api::ApiVersion;
 use onggi_api::event::Message;
 use onggi_api::system::{DiskUsage, Info};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// `info` as a client of `version` knows it.
 pub(crate) fn info(info: &Info, version: ApiVersion) -> Value {
@@ -13,6 +13,10 @@ pub(crate) fn info(info: &Info, version: ApiVersion) -> Value {
     let Some(fields) = value.as_object_mut() else {
         return value;
     };
+    if before(25) {
+        fields.insert("ExecutionDriver".to_owned(), json!("<not supported>"));
+        names_of_security(fields);
+    }
     if before(46) {
         fields.shift_remove("Containerd");
     }
@@ -41,8 +45,22 @@ pub(crate) fn info(info: &Info, version: ApiVersion) -> Value {
     if before(50) {
         fields.insert("BridgeNfIptables".to_owned(), json!(false));
         fields.insert("BridgeNfIp6tables".to_owned(), json!(false));
+        fields.shift_remove("DiscoveredDevices");
     }
     value
+}
+
+/// `name=seccomp,profile=builtin` was `seccomp`.
+fn names_of_security(fields: &mut Map<String, Value>) {
+    let options = fields
+        .get_mut("SecurityOptions")
+        .and_then(Value::as_array_mut);
+    for option in options.into_iter().flatten() {
+        let name = option.as_str().and_then(|text| text.strip_prefix("name="));
+        if let Some(name) = name.and_then(|name| name.split(',').next()) {
+            *option = json!(name);
+        }
+    }
 }
 
 /// An event as a client of `version` knows it: before 1.52 with `status`, `id` and `from` for containers and
@@ -55,7 +73,7 @@ pub(crate) fn event(message: &Message, version: ApiVersion) -> Message {
     }
     if message.kind == "container" || message.kind == "image" {
         message.status = Some(message.action.clone());
-        message.id = Some(message.actor.id.clone());
+        message.id = Some(message.actor.id.clone()).filter(|id| !id.is_empty());
         if message.kind == "container" {
             message.from = message.actor.attributes.get("image").cloned();
         }
@@ -161,6 +179,19 @@ mod tests {
             }
             assert_eq!(ours, *expected, "1.{minor}");
         }
+    }
+
+    #[test]
+    fn security_was_a_list_of_names() {
+        let document = Info {
+            security_options: Some(vec!["name=seccomp,profile=builtin".to_owned()]),
+            ..Info::default()
+        };
+        let told = |minor| info(&document, ApiVersion::new(1, minor));
+        assert_eq!(told(24)["SecurityOptions"], json!(["seccomp"]));
+        assert_eq!(told(24)["ExecutionDriver"], "<not supported>");
+        let new = json!(["name=seccomp,profile=builtin"]);
+        assert_eq!(told(25)["SecurityOptions"], new);
     }
 
     #[test]

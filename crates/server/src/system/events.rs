@@ -13,7 +13,7 @@ use crate::call::{Call, Reply, line, typed};
 use crate::failure::Failure;
 
 pub(crate) async fn handle(call: Call) -> Reply {
-    let (since, until) = (call.time("since")?, call.time("until")?);
+    let (since, until) = (call.time_or_epoch("since")?, call.time_or_epoch("until")?);
     if let (Some(since), Some(until)) = (since, until)
         && since > until
     {
