@@ -16,6 +16,7 @@ mod exec; // processes beside a container's own
 mod health; // probes, and what they say
 mod image; // images, as the API speaks of them
 mod log; // log drivers
+mod machine; // the machine below, for info
 mod network; // networks, as the API speaks of them
 mod reconcile; // boot: what the catalogue says against what runs
 mod spec; // record to OCI document

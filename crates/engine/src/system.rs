@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use onggi_api::event::Message;
 use onggi_api::system::{
-    Commit, Component, IndexInfo, Info, NetworkAddressPool, PlatformInfo, Plugins, RegistryConfig,
-    Runtime, SwarmInfo, Version,
+    Commit, Component, FirewallInfo, IndexInfo, Info, NetworkAddressPool, PlatformInfo, Plugins,
+    RegistryConfig, Runtime, SwarmInfo, Version,
 };
 use onggi_api::version::ApiVersion;
 use onggi_model::{Platform, Timestamp};
@@ -15,7 +15,7 @@ use crate::config::{BUILT_IN, Config, DOCKERS, Defaults, Live, SeccompProfile};
 use crate::container::Status;
 use crate::error::{Error, Result};
 use crate::events::{self, EventsOptions};
-use crate::{CGROUP_PARENT, Engine};
+use crate::{CGROUP_PARENT, Engine, machine};
 
 /// Our own version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -29,6 +29,10 @@ impl Engine {
         let details = [
             ("ApiVersion", ApiVersion::NEWEST.to_string()),
             ("Arch", platform.architecture.clone()),
+            ("BuildTime", String::new()),
+            ("Experimental", "false".to_owned()),
+            ("GitCommit", String::new()),
+            ("GoVersion", String::new()),
             ("KernelVersion", kernel.clone()),
             ("MinAPIVersion", ApiVersion::OLDEST.to_string()),
             ("Os", platform.os.clone()),
@@ -75,7 +79,7 @@ impl Engine {
         let (system, system_version) = os_release();
         let cgroups = &self.inner.cgroups;
         let v2 = self.is_v2();
-        Ok(Info {
+        let mut info = Info {
             id: self.inner.id.clone(),
             containers: count(&|_| true),
             containers_running: count(&|s| s == Status::Running),
@@ -83,7 +87,7 @@ impl Engine {
             containers_stopped: count(&|s| !matches!(s, Status::Running | Status::Paused)),
             images: i64::try_from(images).unwrap_or(i64::MAX),
             driver: self.inner.snapshots.driver().name().to_owned(),
-            driver_status: Some(Vec::new()),
+            driver_status: Some(machine::driver_status(&config.data_root)),
             plugins: Plugins {
                 volume: Some(vec![onggi_volume::DRIVER.to_owned()]),
                 network: Some(["bridge", "host", "null"].map(str::to_owned).to_vec()),
@@ -91,6 +95,8 @@ impl Engine {
                 log: Some(
                     crate::log::options::names()
                         .into_iter()
+                        // It keeps no log, and Docker does not count it.
+                        .filter(|name| *name != "none")
                         .map(str::to_owned)
                         .collect(),
                 ),
@@ -154,13 +160,32 @@ impl Engine {
                 id: VERSION.to_owned(),
             },
             security_options: Some(security_options(v2, &config.defaults)),
-            warnings: Some(Vec::new()),
+            firewall_backend: Some(FirewallInfo {
+                driver: "nftables".to_owned(),
+                info: None,
+            }),
+            cdi_spec_dirs: Some(
+                config
+                    .cdi_spec_dirs
+                    .iter()
+                    .map(|folder| folder.display().to_string())
+                    .collect(),
+            ),
+            discovered_devices: machine::devices(&config.cdi_spec_dirs),
             ..Info::default()
-        })
+        };
+        info.warnings = Some(machine::warnings(&info)).filter(|warnings| !warnings.is_empty());
+        Ok(info)
     }
 
     fn registry_config(&self) -> RegistryConfig {
         let config = self.live();
+        // As dockerd writes them, whatever the configuration says.
+        let mirrors: Vec<String> = config
+            .registry_mirrors
+            .iter()
+            .map(|mirror| format!("{}/", mirror.trim_end_matches('/')))
+            .collect();
         let index = |name: &str, mirrors: &[String], secure, official| {
             let name = name.to_owned();
             (
@@ -187,9 +212,9 @@ impl Engine {
                     .collect(),
             ),
             index_configs: insecure
-                .chain([index("docker.io", &config.registry_mirrors, true, true)])
+                .chain([index("docker.io", &mirrors, true, true)])
                 .collect(),
-            mirrors: Some(config.registry_mirrors.clone()),
+            mirrors: Some(mirrors),
         }
     }
 

@@ -92,6 +92,9 @@ impl Engine {
         }
         let image = image??;
         let id = image.id().to_string();
+        if let Some(name) = &name {
+            self.image_event("tag", &id, &image, name);
+        }
         let mut attributes = BTreeMap::from([
             ("comment".to_owned(), options.comment),
             ("imageID".to_owned(), id.clone()),

@@ -2,7 +2,7 @@
 
 use onggi_api::container::{self as api, Inspect, NetworkSettings, PortBinding, PortMap};
 use onggi_api::network::EndpointSettings;
-use onggi_model::Digest;
+use onggi_model::{Digest, Timestamp};
 use std::collections::BTreeMap;
 
 use super::{Container, Record, Status};
@@ -78,7 +78,7 @@ impl Engine {
                     (false, _) => String::new(),
                 },
                 ports: ports(record),
-                networks: networks(record),
+                networks: self.networks_of(record),
             },
             image_manifest_descriptor: self.manifest_descriptor(&record.image),
             ..Inspect::default()
@@ -159,8 +159,23 @@ pub(crate) fn ports(record: &Record) -> PortMap {
     ports
 }
 
+impl Engine {
+    /// The networks of a container. One that ran once keeps the id of its network, and nothing else of it.
+    pub(crate) fn networks_of(&self, record: &Record) -> BTreeMap<String, EndpointSettings> {
+        let mut networks = networks(record);
+        if record.state.started_at != Timestamp::ZERO {
+            for (name, endpoint) in &mut networks {
+                if let Ok(network) = self.inner.networks.get(name) {
+                    endpoint.network_id = network.id.clone();
+                }
+            }
+        }
+        networks
+    }
+}
+
 /// The one network of a container, with its address while it runs.
-pub(crate) fn networks(record: &Record) -> BTreeMap<String, EndpointSettings> {
+fn networks(record: &Record) -> BTreeMap<String, EndpointSettings> {
     let name = match Mode::of(&record.host_config) {
         Mode::Bridge => "bridge".to_owned(),
         Mode::Host => "host".to_owned(),

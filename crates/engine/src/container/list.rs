@@ -6,7 +6,7 @@ use onggi_api::container::{
 use onggi_model::units::human_duration;
 use onggi_model::{Digest, Filters, Timestamp};
 
-use super::inspect::{networks, ports};
+use super::inspect::ports;
 use super::{Record, Status};
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -40,18 +40,15 @@ impl Engine {
         let filters = &options.filters;
         filters.check(&FILTERS).map_err(|fault| Error::of(&fault))?;
         let chosen = Chosen::read(self, filters)?;
-        let everything = options.all
-            || options.limit.is_some()
-            || ["status", "exited", "before", "since"]
-                .iter()
-                .any(|name| filters.contains(name));
+        // Of the filters only this one speaks of containers that do not run.
+        let everything = options.all || options.limit.is_some() || filters.contains("status");
         let mut list = Vec::new();
         for container in self.inner.containers.all() {
             if options.limit.is_some_and(|limit| list.len() >= limit) {
                 break;
             }
             let record = container.record();
-            if (everything || record.state.is_active()) && chosen.fits(&record) {
+            if (everything || record.state.is_active()) && chosen.fits(self, &record) {
                 list.push(self.summary(&record, options.size).await?);
             }
         }
@@ -84,7 +81,7 @@ impl Engine {
             },
             health: Some(health(record)),
             network_settings: NetworkSettingsSummary {
-                networks: networks(record),
+                networks: self.networks_of(record),
             },
             mounts: record.mounts.clone(),
         })
@@ -107,6 +104,11 @@ struct Chosen<'a> {
     since: Option<Timestamp>,
     ancestors: Option<Vec<Digest>>,
     exited: Vec<i32>,
+    /// Ports of the host, and ports of containers.
+    publish: Vec<onggi_model::Port>,
+    expose: Vec<onggi_model::Port>,
+    /// Whether it is one of a service's.
+    task: Option<bool>,
 }
 
 impl<'a> Chosen<'a> {
@@ -151,11 +153,31 @@ impl<'a> Chosen<'a> {
             since: created("since")?,
             ancestors,
             exited: exited.collect::<Result<_>>()?,
+            publish: port_filter(filters, "publish")?,
+            expose: port_filter(filters, "expose")?,
+            task: filters
+                .boolean("is-task")
+                .map_err(|fault| Error::of(&fault))?,
             filters,
         })
     }
 
-    fn fits(&self, record: &Record) -> bool {
+    /// Either filter may let a container through: `publish` by the host's port, `expose` by its own.
+    fn ports_fit(&self, record: &Record) -> bool {
+        if self.publish.is_empty() && self.expose.is_empty() {
+            return true;
+        }
+        let has = |ports: &[onggi_model::Port], number: u16, kind: &str| {
+            let mut ports = ports.iter();
+            ports.any(|port| port.number == number && port.protocol.as_str() == kind)
+        };
+        port_list(record).iter().any(|port| {
+            has(&self.publish, port.public_port, &port.kind)
+                || has(&self.expose, port.private_port, &port.kind)
+        })
+    }
+
+    fn fits(&self, engine: &Engine, record: &Record) -> bool {
         let filters = self.filters;
         let any = |name: &str, fits: &dyn Fn(&str) -> bool| {
             !filters.contains(name) || filters.values(name).any(fits)
@@ -169,10 +191,10 @@ impl<'a> Chosen<'a> {
                 || !filters.labels("label!", |key| labels?.get(key).map(String::as_str)))
             && any("status", &|status| record.state.status.name() == status)
             && any("health", &|wanted| health(record).status == wanted)
-            && any("is-task", &|task| matches!(task, "false" | "0"))
+            && self.task != Some(true)
             && any("isolation", &|isolation| isolation == "default")
             && any("network", &|network| {
-                networks(record).iter().any(|(n, e)| {
+                engine.networks_of(record).iter().any(|(n, e)| {
                     n == network || (!e.network_id.is_empty() && e.network_id.starts_with(network))
                 })
             })
@@ -183,15 +205,7 @@ impl<'a> Chosen<'a> {
                         .any(|v| *v == volume)
                 })
             })
-            && any("expose", &|wanted| {
-                let ports = record.config.exposed_ports.iter().flatten();
-                ports.into_iter().any(|(port, _)| port_fits(port, wanted))
-            })
-            && any("publish", &|wanted| {
-                ports(record)
-                    .iter()
-                    .any(|(port, at)| at.is_some() && port_fits(port, wanted))
-            })
+            && self.ports_fit(record)
             && (self.exited.is_empty()
                 || (record.state.status == Status::Exited
                     && self.exited.contains(&record.state.exit_code)))
@@ -204,12 +218,20 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// `80`, `80/tcp`, `80-90/tcp` against `80/tcp`.
-fn port_fits(port: &str, wanted: &str) -> bool {
-    match onggi_model::Port::parse_range(wanted) {
-        Ok(range) => range.iter().any(|one| one.to_string() == port),
-        Err(_) => false,
+/// The ports of `80`, `80/tcp`, `80-90/tcp`.
+fn port_filter(filters: &Filters, key: &str) -> Result<Vec<onggi_model::Port>> {
+    let mut ports = Vec::new();
+    for value in filters.values(key) {
+        if value.contains(':') {
+            let text = format!("filter for '{key}' should not contain ':': {value}");
+            return Err(Error::invalid(text));
+        }
+        let range = onggi_model::Port::parse_range(value).map_err(|fault| {
+            Error::invalid(format!("error while looking up for {key} {value}: {fault}"))
+        })?;
+        ports.extend(range);
     }
+    Ok(ports)
 }
 
 /// What a list says of health.

@@ -184,7 +184,7 @@ impl Engine {
     ) -> Result<Vec<DeleteItem>> {
         let engine = self.clone();
         let name = name.to_owned();
-        let id = self.inner.images.get(&name)?.id().to_string();
+        let image = self.inner.images.get(&name)?;
         let removed = onggi_rt::blocking("remove an image", move || {
             let options = RemoveOptions { force, no_prune };
             engine
@@ -195,18 +195,15 @@ impl Engine {
         let removed = removed.await??;
         Ok(removed
             .into_iter()
-            .map(|deleted| self.deleted(&id, deleted))
+            .map(|deleted| self.deleted(&image, deleted))
             .collect())
     }
 
-    fn deleted(&self, id: &str, deleted: Deleted) -> DeleteItem {
-        let publish = |action: &str| {
-            let attributes = BTreeMap::from([("name".to_owned(), id.to_owned())]);
-            self.inner.events.publish("image", action, id, attributes);
-        };
+    fn deleted(&self, image: &Image, deleted: Deleted) -> DeleteItem {
+        let id = image.id().as_str();
         match deleted {
             Deleted::Untagged(name) => {
-                publish("untag");
+                self.image_event("untag", id, image, id);
                 DeleteItem {
                     untagged: name,
                     ..DeleteItem::default()
@@ -214,7 +211,9 @@ impl Engine {
             }
             Deleted::Deleted(digest) => {
                 if digest == id {
-                    publish("delete");
+                    // What is gone has no labels.
+                    let attributes = BTreeMap::from([("name".to_owned(), id.to_owned())]);
+                    self.inner.events.publish("image", "delete", id, attributes);
                 }
                 DeleteItem {
                     deleted: digest,
@@ -319,7 +318,7 @@ impl Engine {
         Ok(())
     }
 
-    fn image_event(&self, action: &str, id: &str, image: &Image, name: &str) {
+    pub(crate) fn image_event(&self, action: &str, id: &str, image: &Image, name: &str) {
         let mut attributes = image.config.config.labels.clone();
         attributes.insert("name".to_owned(), name.to_owned());
         self.inner.events.publish("image", action, id, attributes);

@@ -140,6 +140,26 @@ fn device(qualified: &str, folders: &[&Path]) -> Result<Vec<Edits>> {
     Ok(edits)
 }
 
+/// The qualified names of all devices that files describe.
+pub(crate) fn names(folders: &[PathBuf]) -> Vec<String> {
+    let read =
+        |path: PathBuf| -> Option<File> { serde_json::from_slice(&std::fs::read(path).ok()?).ok() };
+    let found = folders
+        .iter()
+        .flat_map(|folder| files(folder))
+        .filter_map(read);
+    let mut names: Vec<String> = found
+        .flat_map(|file| {
+            let kind = file.kind;
+            let of_file = file.devices.into_iter();
+            of_file.map(move |device| format!("{kind}={}", device.name))
+        })
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();

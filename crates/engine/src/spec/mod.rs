@@ -3,7 +3,7 @@
 //! One file a concern. Each is a pure function of the record and what the machine can do, but for mounts, which
 //! look at their sources.
 
-mod cdi;
+pub(crate) mod cdi;
 pub(crate) mod checks;
 pub(crate) mod conflicts;
 mod defaults;

@@ -39,7 +39,7 @@ fn what_may_change_changes_and_listeners_are_told() -> Result<()> {
         "{info}"
     );
     ensure!(
-        info["RegistryConfig"]["Mirrors"] == json!(["http://127.0.0.1:5000"]),
+        info["RegistryConfig"]["Mirrors"] == json!(["http://127.0.0.1:5000/"]),
         "{info}"
     );
     ensure!(

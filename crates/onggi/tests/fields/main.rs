@@ -4,12 +4,15 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod conflicts; // what cannot go together
+mod events; // events beside Docker's
 mod exec; // further processes
 mod inspect; // the document beside Docker's
+mod lists; // lists beside Docker's
 mod rows; // flag -> check
 mod runtime; // other runtimes
 mod shared; // namespaces of other containers
-mod streams; // flags about streams, names and lives
+mod streams;
+mod system; // info, version and stats beside Docker's // flags about streams, names and lives
 
 use anyhow::{Context, Result, bail, ensure};
 use onggi_testkit::{Daemon, Output, Subject};
