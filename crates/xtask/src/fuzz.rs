@@ -5,7 +5,16 @@ use crate::programs::{Build, call, cargo, stage};
 use anyhow::Result;
 
 /// What has targets: package, and where in it.
-const TARGETS: &[(&str, &[&str])] = &[("onggi", &["--test", "fuzz"]), ("onggi-cli", &["--lib"])];
+const TARGETS: &[(&str, &[&str])] = &[
+    ("onggi-model", FOLDER),
+    ("onggi-gotmpl", FOLDER),
+    ("onggi-api", FOLDER),
+    ("onggi-archive", FOLDER),
+    ("onggi-monitor", FOLDER),
+    ("onggi-cli", &["--lib"]),
+    ("onggi", FOLDER),
+];
+const FOLDER: &[&str] = &["--test", "fuzz"];
 
 /// How long each is run unless somebody says otherwise.
 pub(crate) const SECONDS: u64 = 120;

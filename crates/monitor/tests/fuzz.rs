@@ -1,8 +1,6 @@
-//! Frames: of attached streams, and of what daemon and monitor say. Whatever comes, and in whatever pieces, is the same
-//! messages or the same error.
+//! What daemon and monitor say, bent by chance: in whatever pieces it comes, it is the same messages or the same error.
 
-use onggi_api::stream::{Frames, Stream, frame};
-use onggi_monitor::protocol::{Decoder, FromMonitor, ToMonitor};
+use onggi_monitor::protocol::{Decoder, FromMonitor, Message, ToMonitor};
 use onggi_testkit::Fuzz;
 
 /// Cuts an input in pieces; the input itself says where.
@@ -15,40 +13,6 @@ fn pieces(input: &[u8]) -> impl Iterator<Item = &[u8]> {
         size = usize::from(piece.first().copied()? % 13) + 1;
         Some(piece)
     })
-}
-
-#[test]
-fn fuzz_attached_streams() {
-    let many: Vec<u8> = [
-        frame(Stream::Stdout, b"hello\n"),
-        frame(Stream::Stderr, b""),
-        frame(Stream::Stderr, &[b'x'; 300]),
-        frame(Stream::Stdout, b"end"),
-    ]
-    .concat();
-    let fuzz = Fuzz {
-        seeds: &[&many, &many[..20], b""],
-        words: &["\u{1}\0\0\0\0\0\0\u{5}", "\u{2}\0\0\0"],
-    };
-    /// What came, a stream at a time, and how it ended.
-    fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<(u8, u8)>, Option<String>) {
-        let mut frames = Frames::new();
-        let mut bytes = Vec::new();
-        for piece in pieces {
-            frames.push(piece);
-            loop {
-                match frames.next() {
-                    Ok(Some((stream, piece))) => {
-                        bytes.extend(piece.iter().map(|&byte| (stream.number(), byte)));
-                    }
-                    Ok(None) => break,
-                    Err(error) => return (bytes, Some(error.to_string())),
-                }
-            }
-        }
-        (bytes, None)
-    }
-    fuzz.run(|input| assert_eq!(read(std::iter::once(input)), read(pieces(input))));
 }
 
 #[test]
@@ -106,7 +70,7 @@ const SAID: &[&str] = &[
 /// The messages that come out, and the error at the end.
 fn said<'a, M>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<String>)
 where
-    M: onggi_monitor::protocol::Message + std::fmt::Debug,
+    M: Message + std::fmt::Debug,
 {
     let mut decoder = Decoder::default();
     let mut messages = Vec::new();
