@@ -56,6 +56,7 @@ impl Engine {
             restart_count: i64::from(record.restart_count),
             driver: self.inner.snapshots.driver().name().to_owned(),
             platform: "linux".to_owned(),
+            app_armor_profile: crate::spec::security::apparmor(&record.host_config),
             exec_ids: (!execs.is_empty()).then_some(execs),
             host_config: record.host_config.clone(),
             storage: Some(api::Storage {

@@ -88,6 +88,16 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// The profile that `--security-opt apparmor=` names, as `inspect` shows it; empty where none is named.
+pub(crate) fn apparmor(host: &HostConfig) -> String {
+    let named = |option: &String| {
+        let (name, profile) = option.split_once('=').or_else(|| option.split_once(':'))?;
+        (name == "apparmor").then(|| profile.to_owned())
+    };
+    let mut options = host.security_opt.iter().flatten();
+    options.find_map(named).unwrap_or_default()
+}
+
 /// Whether the kernel confines by AppArmor profiles.
 pub(crate) fn has_apparmor() -> bool {
     let enabled = std::fs::read_to_string("/sys/module/apparmor/parameters/enabled");
@@ -263,6 +273,20 @@ mod tests {
                 .inheritable
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn the_profile_of_apparmor_is_the_one_named() {
+        let of = |options: &[&str]| {
+            let options = options.iter().map(|&o| o.to_owned()).collect();
+            apparmor(&HostConfig {
+                security_opt: Some(options),
+                ..HostConfig::default()
+            })
+        };
+        assert_eq!(of(&["no-new-privileges"]), "");
+        assert_eq!(of(&["label=disable", "apparmor=kiln"]), "kiln");
+        assert_eq!(of(&["apparmor:unconfined"]), "unconfined");
     }
 
     #[test]

@@ -115,7 +115,7 @@ fn base(folder: &Path) -> Result<PathBuf> {
     Ok(base)
 }
 
-/// Runs the tests of this boot. `install` looks for its workspace where it was built: an empty folder will do.
+/// Runs the tests of this boot; a filter is for the first. `install` looks for its workspace where it was built: an empty folder will do.
 fn script(filter: Option<&str>) -> String {
     let filter = filter.unwrap_or_default();
     let workspace = programs::root();
@@ -129,17 +129,21 @@ cd /root
 boot=$(($(cat /tests/boot 2>/dev/null || echo 0) + 1))
 echo $boot >/tests/boot
 echo \"== boot $boot\"
-/tests/all boot$boot::{filter} --test-threads 1 --color never
+filter=
+[ $boot -gt 1 ] || filter='{filter}'
+/tests/all boot$boot::$filter --test-threads 1 --color never
 code=$?
 if [ $code != 0 ]; then
     export SYSTEMD_COLORS=0
     systemctl --no-pager --full status onggi.socket onggi.service
     journalctl --no-pager --boot --lines 150 --unit onggi.service --unit onggi.socket
 fi
-if [ $code = 0 ] && [ $boot -lt {BOOTS} ]; then
+[ $code = 0 ] || touch /tests/failed
+if [ $boot -lt {BOOTS} ]; then
     systemctl --no-block reboot
     exit
 fi
+[ ! -e /tests/failed ] || code=1
 echo \"{VERDICT}$code\"
 systemctl --no-block poweroff
 "
