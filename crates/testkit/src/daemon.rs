@@ -358,14 +358,10 @@ impl Daemon {
             }
         }
         let mut last = None;
-        wait_until(
-            "nothing to be left of the containers",
-            Duration::from_secs(20),
-            || {
-                last = Some(self.leftovers().ok()?.of_containers());
-                last.as_ref().is_some_and(Leftovers::is_empty).then_some(())
-            },
-        )
+        wait_until("nothing to be left of the containers", LIMIT, || {
+            last = Some(self.leftovers().ok()?.of_containers());
+            last.as_ref().is_some_and(Leftovers::is_empty).then_some(())
+        })
         .with_context(|| format!("{last:#?}"))
     }
 

@@ -78,7 +78,6 @@ fn a_monitor_that_is_stopped_holds_up_its_container_alone() -> Result<()> {
     let process = process.context("a process")?;
     kill_process(process, Signal::STOP)?;
     let exec = daemon.cli_process(&["exec", "held", "true"])?;
-    let stop = daemon.cli_process(&["stop", "-t", "1", "held"])?;
     daemon.cli(&["exec", "other", "true"])?.ok()?;
     serves_others(&daemon)?;
     let advice = format!("\"kill -CONT {number}\" lets it go on");
@@ -90,7 +89,7 @@ fn a_monitor_that_is_stopped_holds_up_its_container_alone() -> Result<()> {
                 .contains(&advice),
         "exec: {said:?}"
     );
-    let said = stop.wait()?;
+    let said = daemon.cli(&["stop", "-t", "1", "held"])?;
     ensure!(
         said.code == 1 && said.stderr.contains(&advice),
         "stop: {said:?}"
