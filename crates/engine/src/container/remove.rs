@@ -142,7 +142,9 @@ impl Engine {
 /// volumes that went.
 fn forget(inner: &Inner, record: &Record) -> Result<Vec<String>> {
     // Its monitor has removed the group, unless the kernel would not let go of it then.
-    if let Ok(group) = inner.cgroups.open(&crate::spec::cgroup_path(record, &inner.cgroups))
+    if let Ok(group) = inner
+        .cgroups
+        .open(&crate::spec::cgroup_path(record, &inner.cgroups))
         && let Err(fault) = group.remove()
     {
         warn!(container = %record.id, "its control group stays: {}", onggi_model::chain(&fault));

@@ -60,9 +60,8 @@ impl Engine {
 
     /// Takes the names of an image one by one, and the image with the last. One that came into use meanwhile stays.
     fn prune_one(&self, image: &Image) -> Vec<DeleteItem> {
-        let id = image.id().to_string();
         let names = match image.tags.is_empty() {
-            true => vec![id.clone()],
+            true => vec![image.id().to_string()],
             false => image.tags.clone(),
         };
         let mut gone = Vec::new();
@@ -70,7 +69,7 @@ impl Engine {
             let images = &self.inner.images;
             match images.remove(&name, RemoveOptions::default(), &|image| self.uses(image)) {
                 Ok(deleted) => {
-                    gone.extend(deleted.into_iter().map(|one| self.deleted(&id, one)));
+                    gone.extend(deleted.into_iter().map(|one| self.deleted(image, one)));
                 }
                 Err(error) => {
                     tracing::debug!(name, error = onggi_model::chain(&error), "not pruned");

@@ -16,7 +16,7 @@ mod propagation;
 pub(crate) mod security;
 
 use onggi_api::container::{HostConfig, Resources};
-use onggi_cgroup::{Cgroups, Features, Group, Layout};
+use onggi_cgroup::{Cgroups, Features, Layout};
 use onggi_monitor::protocol::UserSpec;
 use onggi_oci::runtime::{Linux, Spec, VERSION};
 

@@ -76,7 +76,9 @@ impl Sample {
         machine: &Machine,
         counted: Counted,
     ) -> Option<Self> {
-        let group = cgroups.stats(&spec::cgroup_path(record, cgroups), counted).ok()?;
+        let group = cgroups
+            .stats(&spec::cgroup_path(record, cgroups), counted)
+            .ok()?;
         let networks = match Mode::of(&record.host_config) {
             // The host's interfaces are not the container's.
             Mode::Host => BTreeMap::new(),
