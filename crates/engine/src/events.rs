@@ -162,53 +162,56 @@ fn wanted_from_past(message: &Message, options: &EventsOptions) -> bool {
     after && before && matches(message, &options.filters)
 }
 
-/// Docker's event filters: each key must match, each by one of its values.
+/// Docker's event filters: each key must match, each by one of its values; labels by all of them.
 fn matches(message: &Message, filters: &Filters) -> bool {
     let named = |values: &[&str], wanted: &str| values.contains(&wanted);
-    filters.0.iter().all(|(key, values)| {
-        values.iter().any(|value| {
-            let value = value.as_str();
-            let attribute = |name: &str| {
-                message
-                    .actor
-                    .attributes
-                    .get(name)
-                    .map_or("", String::as_str)
-            };
-            match key.as_str() {
-                "type" => message.kind == value,
-                "event" => {
-                    // `exec_start: sh -c ..` is asked for as `exec_start`.
-                    message.action == value
-                        || message
-                            .action
-                            .split_once(':')
-                            .is_some_and(|(action, _)| action == value)
-                }
-                "scope" => message.scope == value,
-                "label" => match value.split_once('=') {
-                    Some((name, wanted)) => attribute(name) == wanted,
-                    None => message.actor.attributes.contains_key(value),
-                },
-                "image" => {
-                    let name = if message.kind == "image" {
-                        "name"
-                    } else {
-                        "image"
+    let attributes = &message.actor.attributes;
+    let label = |name: &str| attributes.get(name).map(String::as_str);
+    filters.labels("label", label)
+        && filters
+            .0
+            .iter()
+            .filter(|(key, _)| *key != "label")
+            .all(|(key, values)| {
+                values.iter().any(|value| {
+                    let value = value.as_str();
+                    let attribute = |name: &str| {
+                        message
+                            .actor
+                            .attributes
+                            .get(name)
+                            .map_or("", String::as_str)
                     };
-                    named(&[&message.actor.id, attribute(name)], value)
-                        || attribute(name).split(':').next() == Some(value)
-                }
-                "daemon" | "container" | "network" | "volume" | "plugin" | "node" | "secret"
-                | "config" | "service" => {
-                    message.kind == *key
-                        && (named(&[&message.actor.id, attribute("name")], value)
-                            || (value.len() >= 4 && message.actor.id.starts_with(value)))
-                }
-                _ => false,
-            }
-        })
-    })
+                    match key.as_str() {
+                        "type" => message.kind == value,
+                        "event" => {
+                            // `exec_start: sh -c ..` is asked for as `exec_start`.
+                            message.action == value
+                                || message
+                                    .action
+                                    .split_once(':')
+                                    .is_some_and(|(action, _)| action == value)
+                        }
+                        "scope" => message.scope == value,
+                        "image" => {
+                            let name = if message.kind == "image" {
+                                "name"
+                            } else {
+                                "image"
+                            };
+                            named(&[&message.actor.id, attribute(name)], value)
+                                || attribute(name).split(':').next() == Some(value)
+                        }
+                        "daemon" | "container" | "network" | "volume" | "plugin" | "node"
+                        | "secret" | "config" | "service" => {
+                            message.kind == *key
+                                && (named(&[&message.actor.id, attribute("name")], value)
+                                    || (value.len() >= 4 && message.actor.id.starts_with(value)))
+                        }
+                        _ => false,
+                    }
+                })
+            })
 }
 
 #[cfg(test)]
@@ -272,6 +275,8 @@ mod tests {
             (r#"{"image":["busybox"]}"#, true),
             (r#"{"label":["tier=front"]}"#, true),
             (r#"{"label":["tier=back"]}"#, false),
+            (r#"{"label":["tier=front","tier=back"]}"#, false),
+            (r#"{"label":["tier","name=web"]}"#, true),
             (r#"{"label":["tier"],"type":["container"]}"#, true),
             (r#"{"network":["web"]}"#, false),
         ] {

@@ -140,7 +140,11 @@ pub(super) fn flatten(path: &str, value: &Value, into: &mut BTreeMap<String, Val
     }
 }
 
-fn inspected(daemon: &Daemon, request: &str) -> Result<BTreeMap<String, Value>> {
+/// What `inspect` tells, and what a list does.
+fn inspected(
+    daemon: &Daemon,
+    request: &str,
+) -> Result<(BTreeMap<String, Value>, BTreeMap<String, Value>)> {
     let mut body: Value = serde_json::from_str(request)?;
     body["Image"] = json!("busybox");
     let path = format!("{VERSION}/containers/create?name=pot");
@@ -152,10 +156,14 @@ fn inspected(daemon: &Daemon, request: &str) -> Result<BTreeMap<String, Value>> 
         .get(&format!("{VERSION}/containers/pot/json"))?
         .ok()?
         .json()?;
+    let mut list = daemon
+        .get(&format!("{VERSION}/containers/json?all=1&size=1"))?
+        .ok()?
+        .json()?;
     daemon.delete("/containers/pot")?.ok()?;
     let mut flat = BTreeMap::new();
     flatten("", &document, &mut flat);
-    Ok(flat)
+    Ok((flat, super::lists::leaves(list[0].take())))
 }
 
 #[test]
@@ -174,11 +182,14 @@ fn the_document_is_dockers() -> Result<()> {
         anyhow::Ok(daemon)
     };
     let (ours, theirs) = (start(Subject::Onggi)?, start(Subject::Dockerd)?);
-    let mut compared = Compared::default();
+    let (mut compared, mut listed) = (Compared::default(), Compared::default());
     for request in REQUESTS {
         let (mine, other) = (inspected(&ours, request)?, inspected(&theirs, request)?);
-        compared.add(request, &mine, &other, DIFFERENCES);
+        compared.add(request, &mine.0, &other.0, DIFFERENCES);
+        listed.add(request, &mine.1, &other.1, super::lists::LIST);
     }
+    // Which of the differences of lists are needed is seen where containers run.
+    listed.verdict(&[])?;
     compared.verdict(DIFFERENCES)
 }
 

@@ -213,7 +213,7 @@ fn lists_are_dockers() -> Result<()> {
 }
 
 /// A container of a list, with what comes in any order put in one.
-fn leaves(mut one: Value) -> BTreeMap<String, Value> {
+pub(super) fn leaves(mut one: Value) -> BTreeMap<String, Value> {
     for (name, key) in [("Mounts", "Destination"), ("Ports", "PrivatePort")] {
         if let Some(list) = one[name].as_array_mut() {
             list.sort_by_key(|item| item[key].to_string());
