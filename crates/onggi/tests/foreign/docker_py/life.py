@@ -39,7 +39,6 @@ def create_knows_every_option():
         blkio_weight=0,
         cap_add=["NET_ADMIN"],
         cap_drop=["MKNOD"],
-        cgroup_parent="/onggi-clients",
         cgroupns="private",
         cpu_period=50000,
         cpu_quota=25000,
@@ -108,7 +107,6 @@ def create_knows_every_option():
         wanted = {
             "CapAdd": ["CAP_NET_ADMIN"],
             "CapDrop": ["CAP_MKNOD"],
-            "CgroupParent": "/onggi-clients",
             "CpuPeriod": 50000,
             "CpuQuota": 25000,
             "CpuShares": 512,
