@@ -124,12 +124,13 @@ async fn next(
     listener: &Listener,
     limits: &Limits,
 ) -> std::io::Result<(Accepted, Option<OwnedSemaphorePermit>)> {
+    let accepted = listener.accept().await?;
     let permit = match &limits.connections {
         // Nobody closes it.
         Some(connections) => connections.clone().acquire_owned().await.ok(),
         None => None,
     };
-    Ok((listener.accept().await?, permit))
+    Ok((accepted, permit))
 }
 
 /// Whether accepting failed for a reason of the connection's, not ours (accept(2)).

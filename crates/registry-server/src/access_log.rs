@@ -48,13 +48,18 @@ struct Logged {
     status: u16,
     began: Instant,
     sent: u64,
-    /// The answer broke off.
+    /// Bytes that were announced.
+    announced: Option<u64>,
+    /// Our side of the answer broke off.
     broken: bool,
 }
 
 /// The answer, which writes the line when it is over.
 pub(crate) fn logged(parts: response::Parts, body: Body, line: Line, began: Instant) -> Response {
+    let announced = parts.headers.get(http::header::CONTENT_LENGTH);
+    let announced = announced.and_then(|value| value.to_str().ok()?.parse().ok());
     let body = Logged {
+        announced: announced.filter(|_| line.method != "HEAD"),
         status: parts.status.as_u16(),
         body,
         line,
@@ -105,7 +110,7 @@ impl Drop for Logged {
             "bytes": self.sent,
             "milliseconds": u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             "agent": self.line.agent,
-            "broken": self.broken,
+            "broken": self.broken || self.announced.is_some_and(|size| size != self.sent),
         });
         // A reader that went away is no reason to stop serving.
         let _ = writeln!(std::io::stdout(), "{line}");

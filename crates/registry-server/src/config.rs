@@ -384,7 +384,7 @@ impl Auth {
             }
             None => {}
             Some(token) => {
-                if token.realm.is_some() != !token.keys.is_empty() {
+                if token.realm.is_some() == token.keys.is_empty() {
                     let message = "\"realm\" and \"keys\" belong to another issuer: give both, or neither to issue tokens here";
                     return Err(wrong("auth.token", message));
                 }

@@ -101,11 +101,15 @@ pub(crate) async fn small(
     let mut bytes = BytesMut::new();
     let mut came = 0;
     while came <= limit * 4 {
-        let frame = tokio::time::timeout(patience, body.frame()).await;
-        let frame = frame.map_err(|_| {
-            let message = "the request's body stands still";
-            Refusal::new(http::StatusCode::REQUEST_TIMEOUT, code, message)
-        })?;
+        let frame = match tokio::time::timeout(patience, body.frame()).await {
+            Ok(frame) => frame,
+            Err(_) if came > limit => break,
+            Err(_) => {
+                let message = "the request's body stands still";
+                let status = http::StatusCode::REQUEST_TIMEOUT;
+                return Err(Refusal::new(status, code, message));
+            }
+        };
         let Some(frame) = frame else {
             break;
         };

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ const BREATH: Duration = Duration::from_secs(15);
 /// Tags whose last look is remembered.
 const REMEMBERED: usize = 16 * 1024;
 
+/// The right to ask for one thing.
+type Turn = tokio::sync::Mutex<()>;
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Upstreams(Vec<Arc<Upstream>>);
@@ -44,7 +47,7 @@ pub(crate) struct Upstream {
     /// Until when a tag is believed.
     believed: Mutex<HashMap<(RepositoryName, String), Instant>>,
     /// Who asks for a manifest just now.
-    asking: Mutex<HashMap<(RepositoryName, String), Weak<tokio::sync::Mutex<()>>>>,
+    asking: Mutex<HashMap<(RepositoryName, String), Weak<Turn>>>,
     flights: Mutex<HashMap<(RepositoryName, Digest), Arc<Flight>>>,
 }
 
@@ -202,14 +205,13 @@ impl Upstream {
         believed.insert(key, Instant::now() + how_long);
     }
 
-    /// The right to ask for one thing.
-    fn turn(&self, key: &(RepositoryName, String)) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, key: &(RepositoryName, String)) -> Arc<Turn> {
         let mut asking = lock(&self.asking);
         asking.retain(|_, turn| turn.strong_count() > 0);
         if let Some(turn) = asking.get(key).and_then(Weak::upgrade) {
             return turn;
         }
-        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let turn = Arc::new(Turn::new(()));
         asking.insert(key.clone(), Arc::downgrade(&turn));
         turn
     }
@@ -343,25 +345,20 @@ impl Upstream {
             let _ = onggi_rt::blocking("remove file", move || std::fs::remove_file(file)).await?;
             return Ok(joined);
         }
-        let (upstream, storage, repository) = (self.clone(), storage.clone(), repository.clone());
-        let (shared, digest) = (flight.clone(), digest.clone());
+        let landing = Landing {
+            upstream: self.clone(),
+            key,
+            flight: flight.clone(),
+            file,
+            landed: Err("the registry failed at this".to_owned()),
+        };
+        let (storage, repository, digest) = (storage.clone(), repository.clone(), digest.clone());
         onggi_rt::spawn("fetch blob", async move {
-            let landed = fly(&shared, &source, &digest).await;
-            let landed = match landed {
-                Ok(()) => land(storage, repository, &file, &digest).await,
+            let mut landing = landing;
+            landing.landed = match fly(&landing.flight, &source, &digest).await {
+                Ok(()) => land(storage, repository, &landing.file, &digest).await,
                 Err(error) => Err(error),
             };
-            // Out of the list first: who comes now finds the blob, or begins anew.
-            lock(&upstream.flights).remove(&key);
-            let progress = match landed {
-                Ok(()) => Progress::Until(shared.size),
-                Err(why) => {
-                    tracing::warn!(upstream = upstream.host, %digest, why, "not fetched");
-                    let _ = std::fs::remove_file(&file);
-                    Progress::Failed(why)
-                }
-            };
-            shared.progress.send_replace(progress);
         });
         Ok(flight)
     }
@@ -376,6 +373,32 @@ impl Upstream {
             }
             _ => Refusal::new(StatusCode::BAD_GATEWAY, refusal::UNAVAILABLE, message),
         }
+    }
+}
+
+/// The end of a flight, however it comes.
+struct Landing {
+    upstream: Arc<Upstream>,
+    key: (RepositoryName, Digest),
+    flight: Arc<Flight>,
+    file: PathBuf,
+    landed: Result<(), String>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        // Out of the list first: who comes now finds the blob, or begins anew.
+        lock(&self.upstream.flights).remove(&self.key);
+        let progress = match &self.landed {
+            Ok(()) => Progress::Until(self.flight.size),
+            Err(why) => {
+                let (upstream, digest) = (&self.upstream.host, &self.key.1);
+                tracing::warn!(upstream, %digest, why, "not fetched");
+                let _ = std::fs::remove_file(&self.file);
+                Progress::Failed(why.clone())
+            }
+        };
+        self.flight.progress.send_replace(progress);
     }
 }
 

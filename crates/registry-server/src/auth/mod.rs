@@ -206,7 +206,9 @@ impl Gate {
             Identity::Everybody => true,
             Identity::Anonymous => by_rules(None),
             Identity::User(user) => by_rules(Some(user)),
-            Identity::Bearer { grants, .. } => grants.iter().any(|g| g.covers(repository, action)),
+            Identity::Bearer { grants, .. } => {
+                grants.iter().any(|g| g.covers(repository, action)) || by_rules(None)
+            }
         }
     }
 

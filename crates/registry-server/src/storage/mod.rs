@@ -37,8 +37,8 @@ pub(crate) use collect::{Collected, Policy};
 pub(crate) use repository::{Check, Linked, Put, Removal, Repository};
 pub(crate) use upload::{Appending, Upload, UploadId, Uploads, digest_of};
 
-/// Repositories whose index is kept in memory though nobody uses them just now.
-const REMEMBERED: usize = 512;
+/// Repositories whose index is kept in memory though nobody uses them just now; few in tests, so that they come and go.
+const REMEMBERED: usize = if cfg!(test) { 1 } else { 512 };
 
 /// Why the storage did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -178,7 +178,10 @@ impl Storage {
         }
         let repository = Arc::new(Repository::open(&self.root, &folder)?);
         if known.len() >= REMEMBERED {
-            known.retain(|_, repository| Arc::strong_count(repository) > 1);
+            // Those under suspicion are known to no file.
+            known.retain(|_, repository| {
+                Arc::strong_count(repository) > 1 || !repository.suspects().is_empty()
+            });
         }
         known.insert(name.clone(), repository.clone());
         Ok(Some(repository))

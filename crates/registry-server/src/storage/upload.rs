@@ -279,6 +279,9 @@ impl Appending {
     ) -> Result<()> {
         let path = self.upload.folder.join("data");
         let running = self.writer.hash.take();
+        // A failed write may have left bytes behind the last good one.
+        let cut = self.file.set_len(self.offset());
+        cut.map_err(Error::file("truncate", &path))?;
         let hash = match (digest.algorithm(), running) {
             (Algorithm::Sha256, Some(hash)) => Ok(hash.finish()),
             (algorithm, _) => hash_of(&path, algorithm),
@@ -287,11 +290,6 @@ impl Appending {
             if Digest::from_bytes(digest.algorithm(), hash.as_ref()).as_ref() != Ok(digest) {
                 return Err(Error::Digest(digest.clone()));
             }
-            // A failed write may have left bytes behind the last good one.
-            let offset = self.offset();
-            self.file
-                .set_len(offset)
-                .map_err(Error::file("truncate", &path))?;
             storage.adopt(repository, &path, digest)
         });
         // After a full disk the bytes are all there, and the client may end it once more.
