@@ -233,6 +233,10 @@ fn tokens_of_our_own() -> Result<()> {
         401,
         "UNAUTHORIZED",
     )?;
+    // dockerd makes "denied" of this.
+    let denied = a_token.post("/v2/other/blobs/uploads/")?;
+    let value = denied.header("www-authenticate").context("no challenge")?;
+    ensure!(value.ends_with("error=\"insufficient_scope\""), "{value}");
     // In OAuth's form.
     let form = "grant_type=password&username=a&password=aa&service=onggi-registry&client_id=t&scope=repository:team/app:pull";
     let answer = registry

@@ -74,6 +74,17 @@ pub(crate) struct Origin {
     pub(crate) base: String,
 }
 
+/// What is wrong with who asks; clients tell their users by it (RFC 6750, 3.1).
+#[derive(Clone, Copy, Debug)]
+enum Lack {
+    /// Nobody said who they are.
+    Credentials,
+    /// What they said is not right.
+    Right,
+    /// Their token is good for something else.
+    Scope,
+}
+
 impl Gate {
     /// With the files the configuration names.
     ///
@@ -117,7 +128,7 @@ impl Gate {
         let Some(value) = headers.get(header::AUTHORIZATION) else {
             return Ok(Identity::Anonymous);
         };
-        let refuse = || self.unauthorized(origin, None, "the credentials are not good");
+        let refuse = || self.unauthorized(origin, None, Lack::Right);
         let (scheme, value) = value
             .to_str()
             .ok()
@@ -196,7 +207,11 @@ impl Gate {
             other => other.scope(),
         };
         let scope = format!("repository:{repository}:{actions}");
-        Err(self.unauthorized(origin, Some(&scope), "authentication required"))
+        let lack = match identity {
+            Identity::Bearer { .. } => Lack::Scope,
+            _ => Lack::Credentials,
+        };
+        Err(self.unauthorized(origin, Some(&scope), lack))
     }
 
     /// Whether this identity may do that.
@@ -248,12 +263,20 @@ impl Gate {
     ) -> Result<(), Refusal> {
         match identity {
             // Also where anybody may read: clients learn here that they can say who they are.
-            Identity::Anonymous => Err(self.unauthorized(origin, scope, "authentication required")),
+            Identity::Anonymous => Err(self.unauthorized(origin, scope, Lack::Credentials)),
             _ => Ok(()),
         }
     }
 
-    fn unauthorized(&self, origin: &Origin, scope: Option<&str>, message: &str) -> Refusal {
+    fn unauthorized(&self, origin: &Origin, scope: Option<&str>, lack: Lack) -> Refusal {
+        let (message, error) = match lack {
+            Lack::Credentials => ("authentication required", ""),
+            Lack::Right => ("the credentials are not good", ",error=\"invalid_token\""),
+            Lack::Scope => (
+                "requested access to the resource is denied",
+                ",error=\"insufficient_scope\"",
+            ),
+        };
         let challenge = match &self.tokens {
             None => "Basic realm=\"onggi-registry\", charset=\"UTF-8\"".to_owned(),
             Some(tokens) => {
@@ -263,7 +286,7 @@ impl Gate {
                     .map(|scope| format!(",scope=\"{scope}\""))
                     .unwrap_or_default();
                 format!(
-                    "Bearer realm=\"{realm}\",service=\"{}\"{scope}",
+                    "Bearer realm=\"{realm}\",service=\"{}\"{scope}{error}",
                     tokens.service
                 )
             }
