@@ -31,7 +31,7 @@ pub(crate) fn passed_on(cli: &Cli, args: &[String]) -> Result<()> {
         return Ok(());
     };
     let ours = |command: &&Command| command.name_in(GROUP.name) == word;
-    if group != GROUP.name || !GROUP.commands.iter().any(|command| ours(command)) {
+    if group != GROUP.name || !GROUP.commands.iter().any(ours) {
         return Ok(());
     }
     let program = crate::daemon::program(&cli.environment, "onggi-registry").ok_or_else(|| {

@@ -44,7 +44,7 @@ fn client(registry: &OnggiRegistry<'_>, number: usize, round: u64) -> Result<boo
             answer.status
         );
     }
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         let other = format!("repo{}", (number + 1) % 4);
         let mount = format!(
             "/v2/{other}/blobs/uploads/?mount={}&from={name}",
@@ -53,7 +53,7 @@ fn client(registry: &OnggiRegistry<'_>, number: usize, round: u64) -> Result<boo
         let answer = registry.post(&mount)?;
         ensure!(matches!(answer.status, 201 | 202), "{}", answer.text());
     }
-    if round % 4 == 0 {
+    if round.is_multiple_of(4) {
         let answer = registry.delete(&format!("/v2/{name}/manifests/{tag}"))?;
         ensure!(answer.status == 202, "{}", answer.text());
     }
@@ -115,10 +115,6 @@ fn sixteen_clients_beside_collection() -> Result<()> {
     ensure!(
         tags > 0 && pushed.load(Ordering::Relaxed) > 0,
         "nothing was pushed"
-    );
-    eprintln!(
-        "{} pushes, {tags} tags whole, {early} kB, {late} kB",
-        pushed.load(Ordering::Relaxed)
     );
     // The same after a restart, from the disk alone.
     ensure!(registry.stop()? == 0);

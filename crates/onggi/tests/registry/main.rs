@@ -159,6 +159,7 @@ fn is_full() -> bool {
 }
 
 /// Whether a program can be run; says why a test is skipped when it cannot.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn installed(program: &str) -> bool {
     let there = std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
