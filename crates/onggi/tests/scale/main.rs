@@ -101,7 +101,7 @@ fn check(daemon: &Daemon, ids: &[String]) -> Result<()> {
     for (number, document) in documents.iter().enumerate() {
         ensure!(document["State"]["Status"] == "running", "{document}");
         ensure!(
-            document["Config"]["Labels"]["number"] == number.to_string(),
+            document["Config"]["Labels"]["number"].as_str() == Some(&number.to_string()),
             "{document}"
         );
         let network = &document["NetworkSettings"]["Networks"]["bridge"];
