@@ -138,16 +138,20 @@ mod tests {
             sent.extend_from_slice(&header(stream, text.len()));
             sent.extend_from_slice(text.as_bytes());
         }
-        // The last frame is cut: its piece comes with the rest.
+        // The last frame is cut: what there is of it is not held back.
         let (first, rest) = sent.split_at(sent.len() - 2);
         let mut demux = Demux::new(false);
         let pieces = demux.feed(first).expect("frames");
-        let wanted = [(Stream::Stdout, "one\ntwo\n"), (Stream::Stderr, "three\n")];
+        let wanted = [
+            (Stream::Stdout, "one\ntwo\n"),
+            (Stream::Stderr, "three\n"),
+            (Stream::Stdout, "fou"),
+        ];
         assert_eq!(
             pieces,
             wanted.map(|(stream, text)| (stream, Bytes::from(text)))
         );
         let pieces = demux.feed(rest).expect("the rest");
-        assert_eq!(pieces, [(Stream::Stdout, Bytes::from("four\n"))]);
+        assert_eq!(pieces, [(Stream::Stdout, Bytes::from("r\n"))]);
     }
 }

@@ -218,7 +218,6 @@ fn drivers_are_known_and_bad_options_refused() -> Result<()> {
                 "journald",
                 "json-file",
                 "local",
-                "none",
                 "syslog"
             ]),
         "{info}"

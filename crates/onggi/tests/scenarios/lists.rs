@@ -51,7 +51,8 @@ fn containers_are_listed(scene: &Scene) -> Result<()> {
         ("ancestor=busybox", "down\nmade\nup"),
         ("since=up", "down\nmade"),
         ("before=down", "made\nup"),
-        ("publish=80", "up"),
+        ("publish=8080", "up"),
+        ("expose=80", "up"),
         ("network=bridge", "down\nmade\nup"),
         ("health=none", "down\nmade\nup"),
     ] {
