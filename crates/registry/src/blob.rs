@@ -10,10 +10,11 @@ use onggi_oci::image::Descriptor;
 use reqwest::header;
 use reqwest::{Response, StatusCode};
 
+use crate::ask::{Ask, At, Verb};
 use crate::client::{Source, hasher, is, pause};
 use crate::dial::{Failure, failure};
 use crate::error::Error;
-use crate::transport::{Ask, At, Rejected, Verb, shown};
+use crate::transport::{Rejected, shown};
 
 /// A transfer that moved this far since it last broke off counts as going well.
 const PROGRESS: u64 = 64 << 10;

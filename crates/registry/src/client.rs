@@ -14,13 +14,14 @@ use onggi_oci::image::{self, Descriptor, Parsed, media_type};
 use reqwest::Response;
 use reqwest::header::{self, HeaderMap};
 
+use crate::ask::{Ask, At, Verb};
 use crate::auth::Auth;
 use crate::blob::{Blob, Chunk, Verify};
 use crate::config::Config;
 use crate::endpoint::{self, Endpoint, endpoints};
 use crate::error::Error;
 use crate::push::Target;
-use crate::transport::{Ask, At, Rejected, Transport, Verb, whole};
+use crate::transport::{Rejected, Transport, whole};
 
 /// The most a manifest, index or configuration may have.
 pub const MANIFEST_LIMIT: u64 = image::MAX_DOCUMENT_SIZE;

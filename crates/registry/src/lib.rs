@@ -8,6 +8,7 @@
 //! sends can grow without a bound, and credentials go to the registry they belong to and to the token
 //! server it names, to nobody else.
 
+mod ask; // a request to a registry
 mod auth; // who we are: user and password, tokens
 mod blob; // one blob as a stream that resumes
 mod challenge; // WWW-Authenticate
@@ -16,6 +17,7 @@ mod config; // mirrors, insecure registries, certificates
 mod dial; // connection failures in the words Go's net package uses
 mod endpoint; // where a repository may be found, in the order to try
 mod error; // what can go wrong, in Docker's words
+mod login; // credentials tried
 mod platform; // the manifest of an index that fits a platform
 mod push; // what a registry lacks: mounted, uploaded, named
 mod token; // token servers and the tokens they gave

@@ -14,11 +14,12 @@ use onggi_oci::image::Descriptor;
 use reqwest::{Response, StatusCode, header};
 use url::Url;
 
+use crate::ask::{Ask, At, Content, Verb};
 use crate::client::{digest_of, pause, said_digest};
 use crate::dial::Failure;
 use crate::endpoint::{Endpoint, steering};
 use crate::error::Error;
-use crate::transport::{Ask, At, Content, Rejected, Transport, Verb, shown};
+use crate::transport::{Rejected, Transport, shown};
 
 /// Bytes read and sent at a time.
 const BLOCK: usize = 128 << 10;

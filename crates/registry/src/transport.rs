@@ -4,18 +4,17 @@
 //! that must use TLS is never asked without; every body that is not a blob has a limit.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use onggi_model::Secret;
 use onggi_oci::distribution;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, redirect};
 use tokio::sync::Mutex as AsyncMutex;
 use url::{Url, form_urlencoded};
 
+use crate::ask::{Ask, At, Verb};
 use crate::auth::Auth;
 use crate::challenge::{self, Challenge};
 use crate::config::{Checked, Config, InvalidConfig, host_of, is_loopback};
@@ -36,85 +35,6 @@ const REDIRECTS: usize = 10;
 /// The longest pause a registry may ask for with `Retry-After`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// What to ask a registry for.
-#[derive(Debug, Clone)]
-pub(crate) struct Ask {
-    pub(crate) verb: Verb,
-    pub(crate) at: At,
-    /// `Accept`.
-    pub(crate) accept: Option<String>,
-    /// First byte wanted; 0 for all.
-    pub(crate) from: u64,
-    /// What is sent along.
-    pub(crate) content: Option<Content>,
-}
-
-/// The methods of the distribution protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Get,
-    Head,
-    Post,
-    Put,
-    Patch,
-}
-
-/// Where to ask.
-#[derive(Debug, Clone)]
-pub(crate) enum At {
-    /// Below `/v2/`, with its query.
-    Path(String),
-    /// Where the registry sent us for the rest of an upload.
-    Url(Url),
-}
-
-/// The body of a request. It is made anew each time it is sent.
-#[derive(Clone)]
-pub(crate) struct Content {
-    pub(crate) media_type: String,
-    pub(crate) length: u64,
-    /// `Content-Range`, in the distribution specification's shape.
-    pub(crate) range: Option<String>,
-    pub(crate) body: Arc<dyn Fn() -> reqwest::Body + Send + Sync>,
-}
-
-impl fmt::Debug for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Content")
-            .field("media_type", &self.media_type)
-            .field("length", &self.length)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Ask {
-    pub(crate) fn new(verb: Verb, at: At) -> Ask {
-        Ask {
-            verb,
-            at,
-            accept: None,
-            from: 0,
-            content: None,
-        }
-    }
-
-    /// As Go prints it.
-    pub(crate) fn method(&self) -> &'static str {
-        match self.verb {
-            Verb::Get => "Get",
-            Verb::Head => "Head",
-            Verb::Post => "Post",
-            Verb::Put => "Put",
-            Verb::Patch => "Patch",
-        }
-    }
-
-    /// Whether it changes something. Such a request is not sent on elsewhere, and may take long to send.
-    fn writes(&self) -> bool {
-        matches!(self.verb, Verb::Post | Verb::Put | Verb::Patch)
-    }
-}
-
 /// A request that failed, and when the registry wants to be asked again.
 #[derive(Debug)]
 pub(crate) struct Rejected {
@@ -133,9 +53,9 @@ impl From<Error> for Rejected {
 
 /// What a registry said about itself when it was first asked.
 #[derive(Debug, Clone)]
-struct Probe {
-    base: Url,
-    challenges: Vec<Challenge>,
+pub(crate) struct Probe {
+    pub(crate) base: Url,
+    pub(crate) challenges: Vec<Challenge>,
     at: Instant,
 }
 
@@ -245,7 +165,7 @@ impl Transport {
     }
 
     /// Finds out which of the endpoint's addresses answers and what it wants to know of us.
-    async fn probe(&self, endpoint: &Endpoint) -> Result<Probe, Error> {
+    pub(crate) async fn probe(&self, endpoint: &Endpoint) -> Result<Probe, Error> {
         let asked = Instant::now();
         let slot = self.slot(endpoint);
         let mut known = slot.lock().await;
@@ -384,7 +304,7 @@ impl Transport {
     }
 
     /// Checks that a token server may be asked, and with what.
-    fn realm(&self, endpoint: &Endpoint, base: &Url, realm: &str) -> Result<Url, Error> {
+    pub(crate) fn realm(&self, endpoint: &Endpoint, base: &Url, realm: &str) -> Result<Url, Error> {
         let refuse = |why| Error::Realm {
             realm: realm.to_owned(),
             why,
@@ -414,51 +334,7 @@ impl Transport {
         Ok(Token::new(bearer, token.expires_in))
     }
 
-    /// Tries the endpoint's credentials; the identity token for them, where the token server makes one.
-    pub(crate) async fn login(&self, endpoint: &Endpoint) -> Result<Secret<String>, Error> {
-        let probe = self.probe(endpoint).await?;
-        let url = below(&probe.base, "v2/");
-        let challenge = |scheme| probe.challenges.iter().find(|c| c.scheme == scheme);
-        let mut identity = None;
-        let credential = if let Some(bearer) = challenge("bearer") {
-            let parameter = |name| bearer.parameter(name).unwrap_or_default().to_owned();
-            let key = Key {
-                realm: parameter("realm"),
-                service: parameter("service"),
-                scope: String::new(),
-                who: endpoint.auth.fingerprint(),
-            };
-            let realm = self.realm(endpoint, &probe.base, &key.realm)?;
-            let token = match self.ask_token(endpoint, &realm, &key, true).await {
-                Err(Error::Refused(source)) if matches!(source.status, 401 | 403) => {
-                    let url = shown(&url);
-                    return Err(Error::LoginDenied { url, source });
-                }
-                other => other?,
-            };
-            let value = format!("Bearer {}", token.bearer().ok_or(Error::NoToken)?);
-            identity = token.refresh_token;
-            Some(value)
-        } else if challenge("basic").is_some() {
-            Some(endpoint.auth.basic_header().ok_or(Error::NoCredentials)?)
-        } else {
-            None
-        };
-        let credential = credential.as_deref().map(secret_header).transpose()?;
-        let ask = Ask::new(Verb::Get, At::Url(url.clone()));
-        let answer = self
-            .follow(endpoint, &ask, &url, credential.as_ref())
-            .await?;
-        match answer.status() {
-            status if status.is_success() => Ok(Secret::new(identity.unwrap_or_default())),
-            status => Err(Error::Login {
-                url: shown(&url),
-                status: status.to_string(),
-            }),
-        }
-    }
-
-    async fn ask_token(
+    pub(crate) async fn ask_token(
         &self,
         endpoint: &Endpoint,
         realm: &Url,
@@ -532,7 +408,7 @@ impl Transport {
     }
 
     /// Sends and follows redirects. The credential stays with the origin of `url`.
-    async fn follow(
+    pub(crate) async fn follow(
         &self,
         endpoint: &Endpoint,
         ask: &Ask,
@@ -724,7 +600,7 @@ impl reqwest::dns::Resolve for Resolver {
 }
 
 /// `path`, which may have a query, below the base, which may have a path of its own.
-fn below(base: &Url, path: &str) -> Url {
+pub(crate) fn below(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     let (path, query) = match path.split_once('?') {
         Some((path, query)) => (path, Some(query)),
@@ -751,7 +627,7 @@ fn redirected(url: &Url, response: &Response) -> Option<Url> {
     url.join(location).ok()
 }
 
-fn secret_header(text: &str) -> Result<HeaderValue, Error> {
+pub(crate) fn secret_header(text: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::from_str(text).map_err(|_| Error::NoToken)?;
     value.set_sensitive(true);
     Ok(value)

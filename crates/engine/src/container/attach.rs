@@ -99,6 +99,7 @@ impl Attach {
         self.engine
             .container_event(&self.container.record(), "attach", []);
         let watch = (self.tty && stdin).then(|| Watch::new(self.keys));
+        let _relaying = self.container.relaying();
         if relay(client, stream, watch, std::future::ready(())).await == Ended::Detached {
             self.engine
                 .container_event(&self.container.record(), "detach", []);

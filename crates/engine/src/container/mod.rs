@@ -77,6 +77,8 @@ pub(crate) struct Container {
     /// Held by whoever changes the container. Never held while waiting for a process to end.
     pub(crate) writer: tokio::sync::Mutex<()>,
     published: watch::Sender<Arc<Record>>,
+    /// How many clients are tied to its streams.
+    relays: watch::Sender<usize>,
     live: Mutex<Live>,
 }
 
@@ -111,12 +113,22 @@ pub(crate) struct Waiting {
     pub(crate) stream: oneshot::Sender<Stream>,
 }
 
+/// A client that is tied to a container's streams.
+pub(crate) struct Relaying(Arc<Container>);
+
+impl Drop for Relaying {
+    fn drop(&mut self) {
+        self.0.relays.send_modify(|relays| *relays -= 1);
+    }
+}
+
 impl Container {
     pub(crate) fn new(record: Record) -> Arc<Self> {
         Arc::new(Self {
             id: record.id.clone(),
             writer: tokio::sync::Mutex::new(()),
             published: watch::Sender::new(Arc::new(record)),
+            relays: watch::Sender::new(0),
             live: Mutex::default(),
         })
     }
@@ -124,6 +136,17 @@ impl Container {
     /// The newest record.
     pub(crate) fn record(&self) -> Arc<Record> {
         self.published.borrow().clone()
+    }
+
+    /// Counts a client that is tied to its streams, until dropped.
+    pub(crate) fn relaying(self: &Arc<Self>) -> Relaying {
+        self.relays.send_modify(|relays| *relays += 1);
+        Relaying(self.clone())
+    }
+
+    /// Follows how many clients are tied to its streams.
+    pub(crate) fn relays(&self) -> watch::Receiver<usize> {
+        self.relays.subscribe()
     }
 
     /// Follows the records as they are published.

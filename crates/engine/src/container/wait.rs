@@ -11,6 +11,9 @@ use super::record::{Record, Status};
 use crate::Engine;
 use crate::error::Result;
 
+/// How long an answer waits for clients that still get the last of the container's output: many take the answer for the
+/// end of it.
+const DELIVERY: Duration = Duration::from_secs(1);
 /// How long the end of a container that removed itself is remembered.
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// How many of them are.
@@ -22,6 +25,7 @@ pub struct Waiter(Source);
 enum Source {
     Here {
         records: watch::Receiver<Arc<Record>>,
+        relays: watch::Receiver<usize>,
         condition: WaitCondition,
         exits: u64,
     },
@@ -80,6 +84,7 @@ impl Engine {
         let exits = records.borrow().exits;
         Ok(Waiter(Source::Here {
             records,
+            relays: container.relays(),
             condition,
             exits,
         }))
@@ -89,13 +94,14 @@ impl Engine {
 impl Waiter {
     /// The exit code, once the condition holds.
     pub async fn wait(self) -> WaitResponse {
-        let (mut records, condition, exits) = match self.0 {
+        let (mut records, mut relays, condition, exits) = match self.0 {
             Source::Gone(end) => return end,
             Source::Here {
                 records,
+                relays,
                 condition,
                 exits,
-            } => (records, condition, exits),
+            } => (records, relays, condition, exits),
         };
         let reached = move |record: &Arc<Record>| {
             let removed = record.state.status == Status::Removed;
@@ -111,6 +117,9 @@ impl Waiter {
         // The sender lives as long as the container; if it went with the engine, the last record is the answer.
         let reached = records.wait_for(reached).await.map(|record| record.clone());
         let record = reached.unwrap_or_else(|_| records.borrow().clone());
+        // One that does not read gets no more time than this.
+        let delivered = relays.wait_for(|relays| *relays == 0);
+        let _ = tokio::time::timeout(DELIVERY, delivered).await;
         response(&record, condition)
     }
 }
