@@ -357,6 +357,15 @@ impl Daemon {
                 answer.ok()?;
             }
         }
+        self.nothing_left()
+    }
+
+    /// Waits until nothing of the containers is left: the kernel takes a network namespace and its links down behind
+    /// those who gave it up.
+    ///
+    /// # Errors
+    /// With what is still there after the limit.
+    pub fn nothing_left(&self) -> Result<()> {
         let mut last = None;
         wait_until("nothing to be left of the containers", LIMIT, || {
             last = Some(self.leftovers().ok()?.of_containers());
