@@ -188,6 +188,6 @@ impl Images {
                 blobs.insert(layer.digest.clone());
             }
         }
-        Ok(store.replace_manifest(&image.id, target, blobs)?)
+        Ok(store.replace_manifest(&image.id, &image.manifest, target, blobs)?)
     }
 }

@@ -87,6 +87,9 @@ impl Images {
     ) -> Result<(), Error> {
         let images = self.clone();
         let (image, parts) = onggi_rt::blocking("gather the parts of an image", move || {
+            // As it is now: pushing another of its tags may have compressed its layers.
+            let newest = images.inner.store.image(&image.id)?;
+            let image = newest.ok_or_else(|| Error::NotFound(image.id.to_string()))?;
             let image = images.compress(image)?;
             let parts = images.parts(&image, alone)?;
             Ok::<_, Error>((image, parts))

@@ -140,6 +140,27 @@ async fn to_dockers_registry_and_back() {
 }
 
 #[tokio::test]
+async fn all_tags_of_an_image_that_was_never_pushed() {
+    let Some(registry) = DockerRegistry::start() else {
+        eprintln!("skipped: docker-registry is not installed");
+        return;
+    };
+    let harness = Harness::new();
+    let name = format!("{}/app", registry.host());
+    imported(&harness, &format!("{name}:a"), 100_000).await;
+    for tag in ["b", "c"] {
+        let target = ImageRef::parse(&format!("{name}:{tag}")).unwrap();
+        harness.images.tag(&format!("{name}:a"), &target).unwrap();
+    }
+    let (pushed, lines) = push(&harness, &name).await;
+    assert_eq!(pushed.unwrap(), 3, "{lines:?}");
+    let there = Harness::new();
+    for tag in ["a", "b", "c"] {
+        there.pull(&format!("{name}:{tag}")).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn an_upload_goes_on_where_it_broke_off() {
     // Half of the layer arrives, then the registry has a bad moment.
     let half = 1_500_000;

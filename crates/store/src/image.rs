@@ -165,14 +165,15 @@ impl Store {
         })
     }
 
-    /// Gives an image another manifest, and with it other blobs, which must be there; what only the one before held
-    /// goes. Its names and layers stay.
+    /// Gives an image another manifest in the place of `old`, and with it other blobs, which must be there; what only
+    /// the one before held goes. Its names and layers stay. One that has another manifest by now stays as it is.
     ///
     /// # Errors
     /// [`Error::NoImage`], [`Error::NoBlob`], [`Error::Catalogue`].
     pub fn replace_manifest(
         &self,
         id: &Digest,
+        old: &Digest,
         manifest: Descriptor,
         blobs: BTreeSet<Digest>,
     ) -> Result<ImageRecord, Error> {
@@ -181,6 +182,9 @@ impl Store {
             let before = tx
                 .image(id)?
                 .ok_or_else(|| Error::NoImage(id.to_string()))?;
+            if before.manifest != *old || before.target.digest != *old {
+                return Ok(before);
+            }
             let after = ImageRecord {
                 manifest: manifest.digest.clone(),
                 target: manifest,

@@ -12,6 +12,7 @@ pub(crate) mod rm;
 pub(crate) mod save;
 pub(crate) mod tag;
 
+use crate::args::Matches;
 use crate::command::{Command, Group};
 use crate::error::{Error, Result};
 
@@ -35,6 +36,16 @@ const COMMANDS: [&Command; 11] = [
     &save::COMMAND,
     &tag::COMMAND,
 ];
+
+/// Refuses to check or make signatures, which `--disable-content-trust=false` asks for.
+fn trust(matches: &Matches) -> Result<()> {
+    match matches.on("disable-content-trust") {
+        true => Ok(()),
+        false => Err(Error::new(
+            "content trust is not supported: images are not signed that way; name an image by its digest instead",
+        )),
+    }
+}
 
 /// `linux/arm64/v8` as the JSON that queries of the API take; empty stays empty.
 pub(crate) fn platform(text: &str) -> Result<String> {

@@ -43,6 +43,7 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    super::trust(matches)?;
     let text = &matches.args[0];
     let refuse = |error: onggi_model::ReferenceError| Error::new(error.to_string());
     let given = ImageRef::parse_untagged(text).map_err(refuse)?;

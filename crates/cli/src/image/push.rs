@@ -39,6 +39,7 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    super::trust(matches)?;
     let reference = ImageRef::parse_untagged(&matches.args[0])
         .map_err(|error| Error::new(error.to_string()))?;
     let (all, quiet) = (matches.on("all-tags"), matches.on("quiet"));

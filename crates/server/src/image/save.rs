@@ -4,6 +4,7 @@ use http::StatusCode;
 use onggi_http::body;
 
 use crate::call::{Call, Reply, typed};
+use crate::failure::Failure;
 
 pub(crate) async fn one(call: Call) -> Reply {
     let name = call.name().to_owned();
@@ -16,6 +17,11 @@ pub(crate) async fn several(call: Call) -> Reply {
 }
 
 async fn archive(call: Call, names: Vec<String>) -> Reply {
+    if names.is_empty() {
+        return Err(Failure::invalid(
+            "no image is named: say which by names=NAME",
+        ));
+    }
     let platform = call.given("platform");
     let chunks = call.engine.image_save(names, platform).await?;
     Ok(typed(
