@@ -43,8 +43,9 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     Ok(0)
 }
 
-/// Refuses unknown values of `--pull`.
+/// Refuses unknown values of `--pull`, and signatures, which nobody checks.
 pub(crate) fn check_pull(matches: &Matches) -> Result<()> {
+    crate::image::trust(matches)?;
     match matches.one("pull") {
         None | Some("always" | "missing" | "never" | "") => Ok(()),
         Some(other) => Err(Error::new(format!(

@@ -38,7 +38,7 @@ const COMMANDS: [&Command; 11] = [
 ];
 
 /// Refuses to check or make signatures, which `--disable-content-trust=false` asks for.
-fn trust(matches: &Matches) -> Result<()> {
+pub(crate) fn trust(matches: &Matches) -> Result<()> {
     match matches.on("disable-content-trust") {
         true => Ok(()),
         false => Err(Error::new(
