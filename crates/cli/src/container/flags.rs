@@ -68,7 +68,7 @@ pub(crate) const CREATE: &[Flag] = &[
     list(None, "device-write-iops", "list", "Limit writing to a device, in operations a second")
         .checked(check::device_iops)
         .default("[]"),
-    switch(None, "disable-content-trust", "Accepted for old scripts; images are not signed that way")
+    switch(None, "disable-content-trust", "Do not check signatures (the only way: images are not signed that way)")
         .default("true"),
     list(None, "dns", "list", "DNS server for the container").checked(check::ip),
     list(None, "dns-opt", "list", "Option for the resolver").hidden(),

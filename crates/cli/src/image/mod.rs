@@ -39,7 +39,7 @@ const COMMANDS: [&Command; 11] = [
 
 /// Refuses to check or make signatures, which `--disable-content-trust=false` asks for.
 pub(crate) fn trust(matches: &Matches) -> Result<()> {
-    match matches.on("disable-content-trust") {
+    match matches.on_or("disable-content-trust", true) {
         true => Ok(()),
         false => Err(Error::new(
             "content trust is not supported: images are not signed that way; name an image by its digest instead",
@@ -56,4 +56,23 @@ pub(crate) fn platform(text: &str) -> Result<String> {
         .map_err(|error| Error::new(format!("invalid platform: {error}: invalid argument")))?;
     let document = onggi_api::image::Platform::from(&platform);
     serde_json::to_string(&document).map_err(|error| Error::new(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Positionals, parse::parse};
+
+    #[test]
+    fn signatures_are_refused_only_when_asked_for() {
+        for command in [pull::COMMAND.flags, push::COMMAND.flags] {
+            let trusts = |args: &[&str]| {
+                let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+                trust(&parse(command, Positionals::Mixed, &args).expect("known flags"))
+            };
+            assert!(trusts(&["image"]).is_ok());
+            assert!(trusts(&["--disable-content-trust", "image"]).is_ok());
+            assert!(trusts(&["--disable-content-trust=false", "image"]).is_err());
+        }
+    }
 }

@@ -18,7 +18,7 @@ const FLAGS: &[Flag] = &[
     switch(
         None,
         "disable-content-trust",
-        "Accepted for old scripts; images are not signed that way",
+        "Do not check signatures (the only way: images are not signed that way)",
     )
     .default("true"),
     value(
