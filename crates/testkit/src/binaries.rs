@@ -4,6 +4,15 @@ use anyhow::{Context, Result, bail};
 use std::env;
 use std::path::{Path, PathBuf};
 
+/// The folder of the workspace that the test belongs to: of the run, because a target folder that several clones share
+/// may hold the build of another one.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    own.ancestors().nth(2).unwrap_or(&own).to_path_buf()
+}
+
 /// Which daemon the suite runs against: `ONGGI_SUBJECT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {

@@ -22,7 +22,7 @@ mod terminal; // a terminal to type into
 mod wait; // conditions with a limit
 
 pub use api::Api;
-pub use binaries::{Binaries, Client, Subject};
+pub use binaries::{Binaries, Client, Subject, workspace};
 pub use census::{Census, Leftovers};
 pub use daemon::{Daemon, DaemonOptions, Output};
 pub use fuzz::Fuzz;

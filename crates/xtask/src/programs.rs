@@ -22,10 +22,12 @@ pub(crate) const HOST: &[&str] = &["onggi", "onggid", "onggi-registry"];
 /// Static programs.
 pub(crate) const STATIC: &[&str] = &["onggi-monitor", "onggi-init", "onggi-runtime"];
 
-/// The folder of the workspace.
+/// The folder of the workspace: where cargo runs us, not where we were compiled, which is another clone where several
+/// share a target folder.
 pub(crate) fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.ancestors().nth(2).unwrap_or(own).to_path_buf()
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    own.ancestors().nth(2).unwrap_or(&own).to_path_buf()
 }
 
 /// Cargo's target folder.

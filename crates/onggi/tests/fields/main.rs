@@ -15,7 +15,7 @@ mod streams;
 mod system; // info, version and stats beside Docker's // flags about streams, names and lives
 
 use anyhow::{Context, Result, bail, ensure};
-use onggi_testkit::{Daemon, Output, Subject};
+use onggi_testkit::{Daemon, Output, Subject, workspace};
 use rows::{Check, ROWS, Row};
 
 /// A daemon that has busybox.
@@ -206,8 +206,7 @@ const COMMANDS: [&str; 34] = [
 #[test]
 fn every_flag_is_documented_with_its_test() -> Result<()> {
     let daemon = Daemon::start()?;
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/FLAGS.md");
-    let document = std::fs::read_to_string(path)?;
+    let document = std::fs::read_to_string(workspace().join("docs/FLAGS.md"))?;
     let lines: Vec<&str> = document
         .lines()
         .filter(|l| l.starts_with("| `--"))

@@ -2,7 +2,7 @@
 
 use crate::packages::{DOCKER_PY, DOCKERODE, Packages, TESTCONTAINERS_JS, TESTCONTAINERS_PY};
 use anyhow::{Result, ensure};
-use onggi_testkit::{Daemon, Image, Process, Registry};
+use onggi_testkit::{Daemon, Image, Process, Registry, workspace};
 use std::path::Path;
 
 /// Where the images of the programs come from.
@@ -21,9 +21,7 @@ fn run(packages: &Packages, script: &str, cases: usize) -> Result<()> {
     daemon.load_busybox()?;
     let registry = Registry::start(daemon.namespace(), PORT)?;
     registry.push(&Image::busybox()?, "library/busybox", "latest")?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/foreign")
-        .join(script);
+    let script = workspace().join("crates/onggi/tests/foreign").join(script);
     let mut command = packages.program(&folder, &script);
     command
         .env("DOCKER_HOST", daemon.host())
