@@ -212,7 +212,19 @@ fn flags_of_prunes_and_usage(scene: &Scene) -> Result<()> {
             pruned.stdout.contains("Deleted Containers:\n"),
             "{pruned:?}"
         );
-        scene.lists("ps -a --format {{.Names}}", &["keep", "kept"])
+        scene.lists("ps -a --format {{.Names}}", &["keep", "kept"])?;
+        // An image with a name goes with --all alone, and only while no container is of it.
+        scene.ok("create --name source busybox")?;
+        scene.ok("commit source spare:1")?;
+        let left_out = "--filter label!=keep";
+        scene.ok(&format!("system prune --force {left_out}"))?;
+        scene.says("images --format {{.Repository}} spare", "spare")?;
+        scene.ok("create --name of-spare --label keep=yes spare:1")?;
+        scene.ok(&format!("system prune --all --force {left_out}"))?;
+        scene.says("images --format {{.Repository}} spare", "spare")?;
+        scene.ok("rm of-spare")?;
+        scene.ok(&format!("system prune --all --force {left_out}"))?;
+        scene.says("images --format {{.Repository}} spare", "")
     } else {
         // Docker's client insists on pruning networks and images too.
         ensure!(pruned.stderr.contains("is not there yet"), "{pruned:?}");
