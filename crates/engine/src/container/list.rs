@@ -1,8 +1,11 @@
 //! `ps`: the containers that fit, newest first.
 
+use std::collections::HashMap;
+
 use onggi_api::container::{
     HealthSummary, ListOptions, NetworkSettingsSummary, PortSummary, Summary, SummaryHostConfig,
 };
+use onggi_api::image::Descriptor;
 use onggi_model::units::human_duration;
 use onggi_model::{Digest, Filters, Timestamp};
 
@@ -43,19 +46,26 @@ impl Engine {
         // Of the filters only this one speaks of containers that do not run.
         let everything = options.all || options.limit.is_some() || filters.contains("status");
         let mut list = Vec::new();
+        let mut images = Images::default();
         for container in self.inner.containers.all() {
             if options.limit.is_some_and(|limit| list.len() >= limit) {
                 break;
             }
             let record = container.record();
             if (everything || record.state.is_active()) && chosen.fits(self, &record) {
-                list.push(self.summary(&record, options.size).await?);
+                let image = images.of(self, &record);
+                list.push(self.summary(&record, image, options.size).await?);
             }
         }
         Ok(list)
     }
 
-    async fn summary(&self, record: &Record, size: bool) -> Result<Summary> {
+    async fn summary(
+        &self,
+        record: &Record,
+        (image, image_manifest_descriptor): (String, Option<Descriptor>),
+        size: bool,
+    ) -> Result<Summary> {
         let sizes = if size {
             self.sizes(record).await?
         } else {
@@ -64,9 +74,9 @@ impl Engine {
         Ok(Summary {
             id: record.id.to_string(),
             names: vec![format!("/{}", record.name)],
-            image: self.image_name(record),
+            image,
             image_id: record.image.to_string(),
-            image_manifest_descriptor: self.manifest_descriptor(&record.image),
+            image_manifest_descriptor,
             command: command(record),
             created: record.created.seconds(),
             ports: port_list(record),
@@ -86,14 +96,40 @@ impl Engine {
             mounts: record.mounts.clone(),
         })
     }
+}
 
-    /// The name it was made from, while that still means the same image; else the image's id.
-    fn image_name(&self, record: &Record) -> String {
+/// What a list says of images; many containers are of few images, and each is looked up once.
+#[derive(Default)]
+struct Images {
+    /// What a name means now.
+    names: HashMap<String, Option<Digest>>,
+    manifests: HashMap<Digest, Option<Descriptor>>,
+}
+
+impl Images {
+    /// The name a container was made from, while that still means the same image, else the image's ID; and the image's
+    /// manifest.
+    fn of(&mut self, engine: &Engine, record: &Record) -> (String, Option<Descriptor>) {
         let name = &record.config.image;
-        match self.inner.images.get(name) {
-            Ok(image) if *image.id() == record.image => name.clone(),
-            _ => record.image.to_string(),
+        if !self.names.contains_key(name) {
+            let image = engine.inner.images.get(name).ok();
+            self.names
+                .insert(name.clone(), image.map(|image| image.id().clone()));
         }
+        let shown = match self.names.get(name) {
+            Some(Some(id)) if *id == record.image => name.clone(),
+            _ => record.image.to_string(),
+        };
+        let manifest = match self.manifests.get(&record.image) {
+            Some(manifest) => manifest.clone(),
+            None => {
+                let manifest = engine.manifest_descriptor(&record.image);
+                self.manifests
+                    .insert(record.image.clone(), manifest.clone());
+                manifest
+            }
+        };
+        (shown, manifest)
     }
 }
 

@@ -257,7 +257,7 @@ impl Containers {
     /// Every container, newest first.
     pub(crate) fn all(&self) -> Vec<Arc<Container>> {
         let mut all: Vec<_> = self.read().by_id.values().cloned().collect();
-        all.sort_by_key(|c| std::cmp::Reverse(c.record().created));
+        all.sort_by_cached_key(|c| std::cmp::Reverse(c.record().created));
         all
     }
 
