@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gotmpl::parse::{DefineNode, ListNode, Parser};
+use gotmpl::parse::{DefineNode, Expr, ListNode, Node, Parser};
 use gotmpl::{TemplateError, Value};
 
 use crate::data::{Data, Shape, address};
@@ -23,6 +23,14 @@ pub struct Template {
     defines: Vec<DefineNode>,
     sites: Arc<[Site]>,
     used: Vec<String>,
+    /// The parts, where there are only texts and fields: as in tables, whose many rows need no engine.
+    plain: Option<Vec<Part>>,
+}
+
+/// A part of a plain template.
+enum Part {
+    Text(String),
+    Field(Vec<String>),
 }
 
 impl Template {
@@ -56,6 +64,7 @@ impl Template {
             .map_err(refuse)?
             .parse()
             .map_err(refuse)?;
+        let plain = tree.nodes.iter().map(Part::of).collect();
         let mut rewriter = Rewriter {
             name,
             sites: Vec::new(),
@@ -73,6 +82,7 @@ impl Template {
             defines,
             sites: rewriter.sites.into(),
             used: rewriter.used,
+            plain,
         })
     }
 
@@ -94,6 +104,9 @@ impl Template {
     /// # Errors
     /// As [`Template::render`].
     pub fn render_with(&self, data: &Data, functions: Functions) -> Result<String> {
+        if let Some(text) = self.plain.as_ref().and_then(|parts| fill(parts, data)) {
+            return Ok(text);
+        }
         let place = Arc::new(Place::default());
         let mut map = funcs::map(functions, &data.shapes);
         let shapes = Arc::clone(&data.shapes);
@@ -205,6 +218,41 @@ impl Template {
             message,
         }
     }
+}
+
+impl Part {
+    fn of(node: &Node) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(Self::Text(text.text.to_string())),
+            Node::Action(action) if action.pipe.decl.is_empty() => {
+                let [command] = action.pipe.commands.as_slice() else {
+                    return None;
+                };
+                let [Expr::Field(_, fields)] = command.args.as_slice() else {
+                    return None;
+                };
+                Some(Self::Field(
+                    fields.iter().map(ToString::to_string).collect(),
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A plain template with `data`; nothing where that fails: the engine knows what to say of it.
+fn fill(parts: &[Part], data: &Data) -> Option<String> {
+    let mut out = String::new();
+    for part in parts {
+        match part {
+            Part::Text(text) => out.push_str(text),
+            Part::Field(fields) => match walk(&data.value, fields, &data.shapes) {
+                Err(_) | Ok(Value::Function(_)) => return None,
+                Ok(value) => out.push_str(&print::print(&value, &data.shapes)),
+            },
+        }
+    }
+    Some(out)
 }
 
 /// Notes which call is next, by the number at `index`, and hands the other argument through.

@@ -69,7 +69,7 @@ impl<R: Clone + Send + Sync> List<'_, R> {
             out.push('\n');
         }
         for row in rows {
-            let data = self.data(row);
+            let data = self.data(row, &|column| template.uses(column));
             out.push_str(&template.render(&data).map_err(Self::failed)?);
             out.push('\n');
         }
@@ -93,7 +93,7 @@ impl<R: Clone + Send + Sync> List<'_, R> {
         };
         typed
             .map_err(failed)?
-            .render(&self.data(sample))
+            .render(&self.data(sample, &|_| true))
             .map_err(|error| Error::new(format!("failed to execute template: {error}")))?;
         Ok(template.uses(field))
     }
@@ -127,10 +127,11 @@ impl<R: Clone + Send + Sync> List<'_, R> {
             .map_err(Self::failed)
     }
 
-    fn data(&self, row: &R) -> Data {
+    /// A row for a template that uses these columns, or `.` for the row as a whole.
+    fn data(&self, row: &R, uses: &dyn Fn(&str) -> bool) -> Data {
         let mut json: Vec<(&str, serde_json::Value)> = Vec::new();
         let mut fields = Vec::with_capacity(self.columns.len());
-        for column in self.columns {
+        for column in self.columns.iter().filter(|column| uses(column.name)) {
             match column.kind {
                 Kind::Value(value) => {
                     let value = value(row, self.options);
@@ -147,6 +148,9 @@ impl<R: Clone + Send + Sync> List<'_, R> {
                     fields.push((column.name, Field::Method(Arc::new(method))));
                 }
             }
+        }
+        if !uses(".") {
+            return Data::row(self.type_name, fields, String::new());
         }
         json.sort_by_key(|(name, _)| *name);
         let object: serde_json::Map<String, serde_json::Value> = json
