@@ -24,7 +24,7 @@ use sample::Sample;
 /// Between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Between the two samples of a client that asks once.
-const MOMENT: Duration = Duration::from_millis(40);
+const MOMENT: Duration = Duration::from_millis(30);
 /// How long those who ask once wait for others who do.
 const GATHERING: Duration = Duration::from_millis(2);
 
