@@ -1,7 +1,6 @@
 //! Container ids (64 hex digits) and the rule for container names.
 
 use std::fmt;
-use std::io::Read;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -79,12 +78,11 @@ impl ContainerId {
     /// digits only is a number to host names and YAML.
     ///
     /// # Errors
-    /// When /dev/urandom cannot be read.
+    /// When the kernel gives none: getrandom(2).
     pub fn random() -> std::io::Result<Self> {
-        let mut source = std::fs::File::open("/dev/urandom")?;
         loop {
             let mut bytes = [0; 32];
-            source.read_exact(&mut bytes)?;
+            getrandom::fill(&mut bytes)?;
             let id = Self::from_bytes(bytes);
             if !id.short().bytes().all(|b| b.is_ascii_digit()) {
                 return Ok(id);

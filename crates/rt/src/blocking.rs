@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 /// Blocking work that gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -44,6 +46,21 @@ pub async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         Err(_) => Err(Error::Cancelled { what }),
     }
+}
+
+/// Runs short `work` on this very thread, whose other tasks move to another one meanwhile: two wake-ups less than with
+/// [`blocking`].
+///
+/// # Errors
+/// [`Error::Panicked`] when it panics.
+pub fn blocking_here<T>(what: &'static str, work: impl FnOnce() -> T) -> Result<T, Error> {
+    let span = tracing::debug_span!("blocking", what);
+    span.in_scope(|| {
+        caught(what, || match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => work(),
+            _ => tokio::task::block_in_place(work),
+        })
+    })
 }
 
 /// Runs `work` on a thread for blocking work; nobody waits for it. A panic is logged.

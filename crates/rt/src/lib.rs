@@ -6,7 +6,7 @@ mod namespace; // a thread that lives in another network namespace
 mod shutdown; // telling everybody to stop
 mod task; // tasks whose panics are seen
 
-pub use blocking::{Error, blocking, spawn_blocking};
+pub use blocking::{Error, blocking, blocking_here, spawn_blocking};
 pub use namespace::ns_thread;
 pub use shutdown::Shutdown;
 pub use task::spawn;

@@ -27,7 +27,7 @@ impl Engine {
         let id = record.id.clone();
         self.inner.containers.reserve(&record.name, &id)?;
         let name = record.name.clone();
-        match self.store_new(record).await {
+        match self.store_new(record) {
             Ok((container, volumes)) => {
                 self.inner.containers.insert(container.clone());
                 for volume in volumes {
@@ -172,16 +172,16 @@ impl Engine {
 
     /// The container and its root in one transaction: neither is there without the other.
     /// So with its volumes: those that were not there before come with it, or not at all.
-    async fn store_new(
+    fn store_new(
         &self,
         mut record: Record,
     ) -> Result<(Arc<Container>, Vec<Arc<onggi_volume::Volume>>)> {
-        let inner = self.inner.clone();
-        onggi_rt::blocking("create a container", move || {
+        let inner = &self.inner;
+        onggi_rt::blocking_here("create a container", || {
             let image = inner.store.image(&record.image)?;
             let top = image.as_ref().and_then(|image| image.layers.last());
             let root = inner.snapshots.prepare(&record.id, top)?;
-            let made = mounts::Made::prepare(&inner, &mut record, top)?;
+            let made = mounts::Made::prepare(inner, &mut record, top)?;
             inner.store.write(|tx| -> Result<()> {
                 root.commit(tx)?;
                 let names = record.volumes().map(|(_, volume)| volume.name.as_str());
@@ -189,8 +189,7 @@ impl Engine {
                 Ok(tx.put(record.id.as_str(), &record)?)
             })?;
             Ok((Container::new(record), made.keep()))
-        })
-        .await?
+        })?
     }
 
     /// A name nobody has: an adjective and a noun of the pottery.

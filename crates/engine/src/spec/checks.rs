@@ -2,6 +2,8 @@
 //!
 //! How they become the document's is in `limits`.
 
+use std::sync::LazyLock;
+
 use onggi_api::container::{HostConfig, Resources};
 use onggi_cgroup::Features;
 
@@ -329,9 +331,13 @@ pub(crate) fn rights(host: &HostConfig) -> Result<Vec<String>> {
 }
 
 /// Without CAP_SYS_RESOURCE a score may be raised, and lowered again only down to the lowest it had (proc(5)).
+/// Read once: nobody changes the daemon's own.
 fn own_oom_score_floor() -> i64 {
-    let text = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
-    text.trim().parse().unwrap_or(0)
+    static FLOOR: LazyLock<i64> = LazyLock::new(|| {
+        let text = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
+        text.trim().parse().unwrap_or(0)
+    });
+    *FLOOR
 }
 
 #[cfg(test)]
