@@ -90,16 +90,17 @@ impl Dir {
         rustix::fs::accessat(&self.fd, file, rustix::fs::Access::EXISTS, AtFlags::empty()).is_ok()
     }
 
+    /// A file, for reading.
+    pub(crate) fn open_file(&self, file: &str) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.fd, file, flags, Mode::empty())
+            .map_err(|e| Error::file("read", &self.path.join(file), e))
+    }
+
     /// The whole file as text.
     pub(crate) fn read(&self, file: &str) -> Result<String> {
         let path = || self.path.join(file);
-        let fd = rustix::fs::openat(
-            &self.fd,
-            file,
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|e| Error::file("read", &path(), e))?;
+        let fd = self.open_file(file)?;
         // Control files have no size to ask for first, and most have one line.
         let mut bytes = Vec::new();
         let mut buffer = [0; 4096];

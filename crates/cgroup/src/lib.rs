@@ -7,6 +7,7 @@
 //!
 //! Not here: making namespaces and mounting control groups inside a container (`runtime`).
 
+mod alarm; // waiting for the memory killer
 mod devices; // device rules: one policy, two enforcers
 mod dir; // a directory of control files
 mod error; // what goes wrong
@@ -16,6 +17,7 @@ mod layout; // which hierarchies there are, and where
 mod limits; // resources to control files
 mod stats; // control files to numbers
 
+pub use alarm::MemoryAlarm;
 pub use devices::{Access, Policy};
 pub use error::Error;
 pub use features::Features;

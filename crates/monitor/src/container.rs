@@ -21,7 +21,7 @@ use crate::foreign::{self, Foreign};
 use crate::log::Log;
 use crate::monitor::GRACE;
 use crate::oom;
-use crate::protocol::{Exit, Launch, StdinMode};
+use crate::protocol::{Exit, Launch, Oom, StdinMode};
 use crate::runtime::{self, Failure};
 use crate::streams::{self, EndsWith, Pace, Scratch, Streams};
 
@@ -73,6 +73,8 @@ pub(crate) struct Container {
     joined: Vec<OwnedFd>,
     /// When it was started, for the kernel's log.
     begun: Option<Instant>,
+    /// For the memory killer, while it runs.
+    pub(crate) memory: Option<oom::Watch>,
     /// Its output waits: who takes its log on is too far behind.
     pub(crate) held_back: bool,
 }
@@ -258,6 +260,7 @@ impl Container {
                 self.begun = Some(Instant::now());
                 let now = Timestamp::now();
                 let pid = running.pid;
+                self.memory = oom::Watch::new(&running.group);
                 self.stage = Stage::Running(Box::new(running));
                 (self.pid, self.started_at, self.held) = (Some(pid), Some(now), held);
                 Ok((pid, now))
@@ -363,6 +366,24 @@ impl Container {
         };
     }
 
+    /// The last process that fell to the memory killer while the container runs, once.
+    pub(crate) fn memory_kill(&mut self) -> Option<Oom> {
+        let Stage::Running(running) = &self.stage else {
+            return None;
+        };
+        let watch = self
+            .memory
+            .as_mut()
+            .filter(|watch| watch.alarm().is_none())?;
+        let kills = running.group.oom_kills().ok()?;
+        watch.is_news(kills).then(|| self.victim(&running.group))
+    }
+
+    fn victim(&self, group: &Group) -> Oom {
+        let since = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        oom::find(group, &self.id, since)
+    }
+
     /// When its streams are closed, whoever holds them.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
@@ -406,7 +427,6 @@ impl Container {
         }
         self.held.clear();
         let oom_killed = group.oom_kills().is_ok_and(|kills| kills > 0);
-        let since = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
         let mut exit = Exit {
             code: ended.code(),
             signal: match ended {
@@ -414,7 +434,7 @@ impl Container {
                 Ended::Signalled(signal) => Some(signal),
             },
             oom_killed,
-            oom: oom_killed.then(|| oom::find(group, &self.id, since)),
+            oom: oom_killed.then(|| self.victim(group)),
             finished_at,
             error: None,
         };

@@ -22,6 +22,8 @@ pub(crate) enum Token {
     Control,
     /// The container's process has ended.
     Process,
+    /// Memory ran out in the container's control group.
+    Memory,
     /// The exec's process has ended.
     ExecProcess(usize),
     Output(Owner, usize),

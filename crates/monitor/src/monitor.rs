@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use onggi_cgroup::MemoryAlarm;
 use rustix::event::PollFlags;
 
 use crate::connection::{Connection, Said};
@@ -11,7 +12,7 @@ use crate::entry::report;
 use crate::events::{Interests, Owner, Token};
 use crate::exec::{Exec, Request};
 use crate::exit::Keep;
-use crate::protocol::{ExecState, FromMonitor, Phase, ToMonitor, VERSION, encode};
+use crate::protocol::{ExecState, FromMonitor, Oom, Phase, ToMonitor, VERSION, encode};
 use crate::runtime::Failure;
 use crate::streams::{Client, Pace, Scratch};
 
@@ -42,6 +43,8 @@ pub(crate) struct Monitor {
     /// Execs whose end no daemon was told.
     untold: Vec<ExecState>,
     warnings: Vec<String>,
+    /// What the memory killer did while there was no daemon.
+    untold_kill: Option<Oom>,
     pub(crate) scratch: Scratch,
     /// The daemon knows how it ended.
     acknowledged: bool,
@@ -61,6 +64,7 @@ impl Monitor {
             execs: Vec::new(),
             untold: Vec::new(),
             warnings: Vec::new(),
+            untold_kill: None,
             scratch: Scratch::default(),
             acknowledged: false,
             over: false,
@@ -115,6 +119,12 @@ impl Monitor {
         }
         if let Stage::Running(running) = &self.container.stage {
             list.add(Token::Process, running.pidfd.as_fd(), PollFlags::IN);
+            if let Some(watch) = &self.container.memory {
+                match watch.alarm().map(MemoryAlarm::interest) {
+                    Some((fd, flags)) => list.add(Token::Memory, fd, flags),
+                    None => watch.wake().into_iter().for_each(|time| list.until(time)),
+                }
+            }
         }
         let pace = self.container.pace();
         self.container
@@ -152,6 +162,11 @@ impl Monitor {
             Token::Pending(index) => self.introduce(index),
             Token::Control => self.listen(flags),
             Token::Process => self.container.reap(),
+            Token::Memory => {
+                if let Some(watch) = &mut self.container.memory {
+                    watch.ring();
+                }
+            }
             Token::ExecProcess(index) => self.reap_exec(index),
             Token::Output(Owner::Container, index) => {
                 let pace = self.container.pace();
@@ -194,6 +209,12 @@ impl Monitor {
                 log.shrink();
             }
             onggi_sys::memory::trim();
+        }
+        if let Some(oom) = self.container.memory_kill() {
+            match self.control {
+                Some(_) => self.tell(&FromMonitor::OomKilled(oom), Vec::new()),
+                None => self.untold_kill = Some(oom),
+            }
         }
         self.container.streams.leave_behind();
         let told = self.control.as_ref().is_none_or(Connection::is_flushed);
@@ -351,6 +372,9 @@ impl Monitor {
             self.control = Some(connection);
             for message in std::mem::take(&mut self.warnings) {
                 self.tell(&FromMonitor::Warning { message }, Vec::new());
+            }
+            if let Some(oom) = self.untold_kill.take() {
+                self.tell(&FromMonitor::OomKilled(oom), Vec::new());
             }
             // It may have sent more with its first frame.
             self.listen(PollFlags::IN);

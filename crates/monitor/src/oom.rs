@@ -1,4 +1,4 @@
-//! Who fell to the kernel's memory killer: limit and peak from the control group, the victim from the kernel's log.
+//! The kernel's memory killer: that it was here, and who fell to it: limit and peak from the control group, the victim from the kernel's log.
 //!
 //! The line is the same on cgroup v1 and v2 (`oom-kill:constraint=...,task_memcg=/onggi/ID,task=NAME,pid=N,uid=0`). Where
 //! the log cannot be read, what it would tell stays open.
@@ -6,9 +6,9 @@
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use onggi_cgroup::Group;
+use onggi_cgroup::{Group, MemoryAlarm};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::protocol::{Oom, Scope};
@@ -17,6 +17,58 @@ use crate::protocol::{Oom, Scope};
 const SLACK: Duration = Duration::from_secs(2);
 /// More than the log of any kernel has: whoever floods it does not keep us here.
 const MOST_LINES: usize = 100_000;
+
+/// How long after the alarm a kill is waited for: on cgroup v1 the alarm comes first, and there may be no kill at all
+/// (`--oom-kill-disable`).
+const WATCHED: Duration = Duration::from_secs(1);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Waits for the memory killer in one group.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    alarm: MemoryAlarm,
+    /// Kills that were told.
+    told: u64,
+    /// When the alarm went, while no kill is seen.
+    since: Option<Instant>,
+}
+
+impl Watch {
+    /// Nothing where the kernel has no alarm: then kills are told at the end.
+    pub(crate) fn new(group: &Group) -> Option<Self> {
+        let alarm = MemoryAlarm::of(group).ok()??;
+        let (told, since) = (0, None);
+        Some(Self { alarm, told, since })
+    }
+
+    /// What to poll; nothing while it is looked for anyway.
+    pub(crate) fn alarm(&self) -> Option<&MemoryAlarm> {
+        self.since.is_none().then_some(&self.alarm)
+    }
+
+    /// When to look again.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        self.since.map(|_| Instant::now() + LOOK)
+    }
+
+    /// The alarm went.
+    pub(crate) fn ring(&mut self) {
+        self.alarm.rearm();
+        self.since = Some(Instant::now());
+    }
+
+    /// Whether processes were killed that nobody was told of, once.
+    pub(crate) fn is_news(&mut self, kills: u64) -> bool {
+        let news = kills > self.told;
+        self.told = kills;
+        let late = |since: Instant| !self.alarm.comes_first() || since.elapsed() >= WATCHED;
+        if news || self.since.is_some_and(late) {
+            self.since = None;
+        }
+        news
+    }
+}
 
 /// What is known about the last kill in `group`, that of container `id`, which was started `ago`.
 pub(crate) fn find(group: &Group, id: &str, ago: Duration) -> Oom {

@@ -41,6 +41,7 @@ pub(crate) fn watch(
                 Ok(Some(event)) => match event.message {
                     FromMonitor::Exited(exit) => break exit,
                     FromMonitor::ExecExited { id, code } => engine.exec_exited(&id, code),
+                    FromMonitor::OomKilled(oom) => engine.memory_killed(&container, &oom).await,
                     FromMonitor::Warning { message } => {
                         warn!(container = %container.id, "{message}");
                     }
@@ -71,6 +72,22 @@ pub(crate) fn watch(
 }
 
 impl Engine {
+    /// The kernel's memory killer took one of its processes; it may run on.
+    pub(crate) async fn memory_killed(&self, container: &Arc<Container>, oom: &Oom) {
+        let _writer = container.writer.lock().await;
+        let before = container.record();
+        if !before.state.is_running() {
+            return;
+        }
+        if !before.state.oom_killed {
+            let change = |record: &mut Record| record.state.oom_killed = true;
+            if let Err(fault) = self.commit(container, change).await {
+                error!(container = %container.id, "a kill for memory could not be recorded: {fault}");
+            }
+        }
+        self.container_event(&container.record(), "oom", oom_attributes(Some(oom)));
+    }
+
     /// Records the end. The writer is held by the caller.
     pub(crate) async fn ended(&self, container: &Arc<Container>, exit: &Exit) -> Result<()> {
         let before = container.record();
@@ -116,7 +133,7 @@ impl Engine {
         container.set_task(None);
         let record = container.record();
         info!(container = %container.id, code = exit.code, "exited");
-        if exit.oom_killed {
+        if exit.oom_killed && !before.state.oom_killed {
             self.container_event(&record, "oom", oom_attributes(exit.oom.as_ref()));
         }
         let seconds = record.state.finished_at.seconds() - record.state.started_at.seconds();

@@ -161,6 +161,9 @@ pub enum FromMonitor {
         /// 128+n for signals.
         code: i32,
     },
+    /// On the control connection: the kernel's memory killer took a process of the container. Said again for each further
+    /// time; of several at once, or while no daemon is there, once.
+    OomKilled(Oom),
     /// On the control connection: something a person should know and the container survives (the log cannot be written).
     Warning {
         /// For the daemon's log.

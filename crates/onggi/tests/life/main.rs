@@ -5,6 +5,7 @@
 
 mod daemon; // the daemon dies, or stops
 mod health; // health checks
+mod memory; // the kernel's memory killer
 mod observe; // top, stats, df, events, wait
 mod pause; // pause and unpause, and reads of a frozen container
 mod policy; // the table of restart policies
