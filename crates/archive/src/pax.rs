@@ -1,5 +1,7 @@
 //! PAX extended headers: `length key=value\n` records, read with suspicion and written in a fixed order.
 
+use std::collections::HashSet;
+
 use crate::Error;
 use crate::header::{Time, Xattrs};
 
@@ -46,6 +48,13 @@ impl Records {
             let (key, value) = (&record[..equals], &record[equals + 1..]);
             records.set(key, value)?;
         }
+        // The last of each name, in order.
+        let mut names = HashSet::new();
+        records.xattrs.reverse();
+        records
+            .xattrs
+            .retain(|(name, _)| names.insert(name.clone()));
+        records.xattrs.reverse();
         Ok(records)
     }
 
@@ -75,7 +84,6 @@ impl Records {
                     && !name.is_empty()
                     && !name.contains(&0)
                 {
-                    self.xattrs.retain(|(other, _)| other != name);
                     self.xattrs.push((name.to_vec(), value.to_vec()));
                 }
             }

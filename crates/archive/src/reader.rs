@@ -13,6 +13,8 @@ use crate::pax::{Records, Sparse};
 /// The most bytes of an extended header or a long name: what Go's reader allows.
 const MAX_EXTENSION: u64 = 1 << 20;
 
+/// The most headers that only speak of the entry after them; tools write three at most.
+const MAX_EXTENSIONS: usize = 64;
 /// The most pieces that a file with holes may have.
 const MAX_PIECES: usize = 1 << 20;
 /// What holes read as.
@@ -69,7 +71,12 @@ impl<R: BufRead> TarReader<R> {
     pub fn next(&mut self) -> Result<Option<Entry>, Error> {
         let mut records: Option<Records> = None;
         let (mut long_name, mut long_link) = (None, None);
+        let mut extensions = 0;
         while let Some(raw) = self.block()? {
+            if extensions > MAX_EXTENSIONS {
+                return Err(Error::invalid("too many headers in front of an entry"));
+            }
+            extensions += 1;
             match raw.flag {
                 flag::PAX => records = Some(Records::parse(&self.extension(&raw)?)?),
                 flag::PAX_GLOBAL => {

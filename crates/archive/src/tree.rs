@@ -188,6 +188,10 @@ impl Tree {
             }
             let Some(parent) = stack.last() else { break };
             let here = join(&parent.path, &name);
+            // Links could lead on and on, with a descriptor for each level.
+            if here.len() >= MAX_PATH {
+                return Err(Error::name(path, "too long with its links followed"));
+            }
             let at = parent.directory.as_fd();
             let directory = match openat(at, name.as_slice(), directory_flags(), Mode::empty()) {
                 Ok(directory) => directory,

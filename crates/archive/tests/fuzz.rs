@@ -1,17 +1,25 @@
-//! Tars: whatever is in them, nothing is written beside the folder they are unpacked into.
+//! Tars: whatever is in them, nothing is written beside the folder they are unpacked into, and nothing there changes.
 
-use onggi_archive::{ApplyOptions, Conflicts, Owner, apply_at, decompress};
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "hostile/build.rs"]
+mod build;
+#[path = "hostile/canary.rs"]
+mod canary;
+
+use build::{BLOCK, CAPABILITY, Tar};
+use canary::Place;
+use onggi_archive::{ApplyOptions, Conflicts, Limits, Owner, apply_at, decompress};
 use onggi_testkit::Fuzz;
 use rand::Rng;
-use std::fs;
 use std::path::Path;
 
-/// Bytes of a block; a header is one.
-const BLOCK: usize = 512;
+/// Bytes on the disk that an input may take: some header in it may say that much more follows, never more than it has.
+const DISK: u64 = 16 << 20;
 
 #[test]
 fn fuzz_archives() {
-    let seeds = [small(), links(), long(), removals()];
+    let seeds = [small(), links(), long(), removals(), strange(), ways_out()];
     let seeds: Vec<&[u8]> = seeds.iter().map(Vec::as_slice).collect();
     let fuzz = Fuzz {
         seeds: &seeds,
@@ -20,7 +28,13 @@ fn fuzz_archives() {
             "/",
             "..",
             "./",
-            "victim",
+            "canary",
+            "secret",
+            "SCHILY.xattr.trusted.overlay.opaque=",
+            "path=",
+            "linkpath=",
+            "size=",
+            "GNU.sparse.map=",
             "a/b",
             ".wh.",
             ".wh..wh..opq",
@@ -35,12 +49,13 @@ fn fuzz_archives() {
         input
     };
     fuzz.run_bent(mend, |input| {
-        for options in [
-            ApplyOptions::layer(),
-            ApplyOptions::copy(Conflicts::Replace, Owner::Archive),
-        ] {
-            unpack(input, &options);
-        }
+        let place = Place::new();
+        let replace = ApplyOptions::copy(Conflicts::Replace, Owner::Archive);
+        let refuse = ApplyOptions::copy(Conflicts::Refuse, Owner::Process);
+        unpack(input, &place, &place.root(), &ApplyOptions::layer());
+        unpack(input, &place, &place.root(), &replace);
+        unpack(input, &place, &place.root_in_use(), &replace);
+        unpack(input, &place, &place.root_in_use(), &refuse);
     });
 }
 
@@ -74,23 +89,15 @@ fn fuzz_compressed_streams() {
     });
 }
 
-/// Unpacks into `root`, beside which lives a file that nobody may touch.
-fn unpack(tar: &[u8], options: &ApplyOptions) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (root, victim) = (folder.path().join("root"), folder.path().join("victim"));
-    fs::create_dir(&root).expect("a folder");
-    fs::write(&victim, "untouched").expect("a file");
-    let _ = apply_at(tar, &root, options);
-    assert_eq!(
-        fs::read_to_string(&victim).expect("the victim"),
-        "untouched"
-    );
-    let mut names: Vec<_> = fs::read_dir(folder.path())
-        .expect("the folder")
-        .map(|entry| entry.expect("an entry").file_name())
-        .collect();
-    names.sort();
-    assert_eq!(names, ["root", "victim"]);
+/// Unpacks into `root`, beside which lives a tree that nobody may touch.
+fn unpack(tar: &[u8], place: &Place, root: &Path, options: &ApplyOptions) {
+    let limits = Limits {
+        entries: 10_000,
+        bytes: 1 << 40,
+    };
+    let options = ApplyOptions { limits, ..*options };
+    let _ = apply_at(tar, root, &options);
+    place.assert_untouched("an input", DISK);
 }
 
 /// Each block that looks like a header gets the checksum it needs.
@@ -135,7 +142,7 @@ fn links() -> Vec<u8> {
     archive(|tar| {
         let symbolic = tar::EntryType::Symlink;
         tar.append_link(&mut header(symbolic, 0), "up", "..")?;
-        tar.append_link(&mut header(symbolic, 0), "victim", "/victim")?;
+        tar.append_link(&mut header(symbolic, 0), "victim", "/canary")?;
         tar.append_data(&mut header(tar::EntryType::Regular, 1), "up/x", &b"x"[..])?;
         tar.append_link(&mut header(tar::EntryType::Link, 0), "hard", "up/x")?;
         tar.append_data(&mut header(tar::EntryType::Regular, 2), "hard", &b"yy"[..])
@@ -170,4 +177,42 @@ fn removals() -> Vec<u8> {
         }
         Ok(())
     })
+}
+
+/// Kinds and attributes that are seldom.
+fn strange() -> Vec<u8> {
+    Tar::new()
+        .directory("d")
+        .node(b'3', "d/null", 1, 3)
+        .node(b'4', "d/disk", 7, 0)
+        .node(b'6', "d/pipe", 0, 0)
+        .pax(&[
+            (b"SCHILY.xattr.user.x", b"1"),
+            (b"SCHILY.xattr.security.capability", CAPABILITY),
+        ])
+        .file_of("d/f", 0o6755, "#!")
+        .pax(&[
+            (b"GNU.sparse.size", b"4096"),
+            (b"GNU.sparse.map", b"0,1,4000,2"),
+        ])
+        .file("d/s", "abc")
+        .hard_link("d/h", "d/s")
+        .end()
+}
+
+/// Links that lead out of the root, and names that go through them.
+fn ways_out() -> Vec<u8> {
+    Tar::new()
+        .symlink("s", "../../canary")
+        .file("s/new", "x")
+        .hard_link("x", "s/secret")
+        .file("s/.wh.secret", "")
+        .directory("a")
+        .symlink("a", "s")
+        .file("a/.wh..wh..opq", "")
+        .gnu(b'L', b"../../canary/link")
+        .file("x", "")
+        .pax(&[(b"linkpath", b"../../canary/secret"), (b"path", b"d/y")])
+        .hard_link("y", "x")
+        .end()
 }
