@@ -6,6 +6,7 @@
 //! tasks of their own. Not here: routes and versions (`server`), configuration (`daemon`), the process beside a
 //! container (`monitor`).
 
+mod check; // whether everything on disk is whole
 mod config; // what the engine is told
 mod container; // containers: record, life, streams
 mod detach; // the keys that leave a terminal
@@ -26,6 +27,7 @@ mod task; // the conversation with a monitor
 mod usage; // what takes how much room
 mod volume; // volumes, as the API speaks of them
 
+pub use check::CheckOptions;
 pub use config::{Config, Defaults, Live, Proxies, Runtime, SeccompProfile};
 pub use container::{Attach, Changed, Chunks, CommitOptions, ExtractOptions, LogStream, Waiter};
 pub use engine::{CGROUP_PARENT, Engine, MONITORS_CGROUP, Programs};

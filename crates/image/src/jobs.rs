@@ -5,7 +5,7 @@
 //! all layers of an image come at the same time.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -183,6 +183,7 @@ async fn run(
         }
     };
     if unpacked.diff_id != order.diff_id {
+        inner.store.forget_partial(&order.blob.digest);
         return Err(Error::DiffId {
             expected: order.diff_id.clone(),
             found: unpacked.diff_id,
@@ -246,6 +247,36 @@ async fn from_registry(
     order: &Order,
     phase: &watch::Sender<Phase>,
 ) -> Result<Unpacked, Error> {
+    match fetch(inner, order, phase).await {
+        // What an earlier transfer left was spoiled, by a power cut perhaps. It is gone now.
+        (Err(Error::LayerDigest(digest)), 1..) => {
+            tracing::info!(%digest, "what was left of a transfer is of no use: fetched anew");
+            fetch(inner, order, phase).await.0
+        }
+        (unpacked, _) => unpacked,
+    }
+}
+
+/// Fetches and unpacks a blob, beginning with what an earlier transfer left of it: so many bytes.
+async fn fetch(
+    inner: &Arc<Inner>,
+    order: &Order,
+    phase: &watch::Sender<Phase>,
+) -> (Result<Unpacked, Error>, u64) {
+    let resume = {
+        let (inner, lease) = (inner.clone(), order.lease.clone());
+        let (digest, size) = (order.blob.digest.clone(), order.blob.size);
+        onggi_rt::blocking("resume a blob", move || {
+            let _lease = lease;
+            let ingest = inner.store.resume(&digest, size)?;
+            let (known, left) = ingest.known()?;
+            Ok::<_, Error>((ingest, known, left))
+        })
+    };
+    let (ingest, known, left) = match resume.await.map_err(Error::from).flatten() {
+        Ok(resumed) => resumed,
+        Err(error) => return (Err(error), 0),
+    };
     let (pieces, coming) = mpsc::channel(DEPTH);
     let used = Arc::new(AtomicU64::new(0));
     let work = {
@@ -253,44 +284,51 @@ async fn from_registry(
         let (digest, used) = (order.blob.digest.clone(), used.clone());
         onggi_rt::blocking("unpack layer", move || {
             let _lease = lease;
-            let mut source = Counted {
-                source: Coming {
-                    pieces: coming,
-                    ended: false,
-                },
-                used,
+            let source = Coming {
+                left: Some(Reading(left)),
+                pieces: coming,
+                ended: false,
             };
-            unpack(&inner, &mut source, Keep::Exactly(&digest))
+            unpack(
+                &inner,
+                &mut Counted { source, used },
+                Keep::Exactly(&digest, ingest),
+            )
         })
     };
-    let transfer = transfer(order, pieces, phase);
+    let transfer = transfer(order, known, pieces, phase);
     let mut work = std::pin::pin!(work);
-    tokio::select! {
-        sent = transfer => match sent {
-            Ok(()) => watched(work, &used, phase).await?,
-            Err(error) => {
-                // The thread has seen the end of its channel; what it says about it does not matter.
-                let unpacked = work.await?;
-                Err(error.or(unpacked.err()).unwrap_or(Error::Cancelled))
-            }
-        },
-        unpacked = &mut work => match unpacked? {
-            // It cannot be done before all came, so something is wrong with the disk or the tar.
-            Ok(_) => Err(Error::Cancelled),
-            Err(error) => Err(error),
-        },
-    }
+    let unpacked = async {
+        tokio::select! {
+            sent = transfer => match sent {
+                Ok(()) => watched(work, &used, phase).await?,
+                Err(error) => {
+                    // The thread has seen the end of its channel; what it says about it does not matter.
+                    let unpacked = work.await?;
+                    Err(error.or(unpacked.err()).unwrap_or(Error::Cancelled))
+                }
+            },
+            unpacked = &mut work => match unpacked? {
+                // It cannot be done before all came, so something is wrong with the disk or the tar.
+                Ok(_) => Err(Error::Cancelled),
+                Err(error) => Err(error),
+            },
+        }
+    };
+    (unpacked.await, known)
 }
 
-/// Sends a blob piece by piece. Fails with nothing to say when the other end has gone.
+/// Sends a blob piece by piece, from there on. Fails with nothing to say when the other end has gone.
 async fn transfer(
     order: &Order,
+    known: u64,
     pieces: mpsc::Sender<Piece>,
     phase: &watch::Sender<Phase>,
 ) -> Result<(), Option<Error>> {
     // The thread that writes the blob hashes it.
     let mut blob = order.source.blob(&order.blob, Verify::ByCaller);
-    phase.send_replace(Phase::Downloading(0));
+    blob.skip_to(known);
+    phase.send_replace(Phase::Downloading(known));
     while let Some(chunk) = blob.next().await.map_err(|error| Some(error.into()))? {
         match chunk {
             Chunk::Data(data) => {
@@ -330,13 +368,21 @@ enum Piece {
     End,
 }
 
-struct Coming {
+struct Coming<R> {
+    /// What came earlier, until it is read.
+    left: Option<Reading<R>>,
     pieces: mpsc::Receiver<Piece>,
     ended: bool,
 }
 
-impl Blocks for Coming {
+impl<R: Read + Send> Blocks for Coming<R> {
     fn block(&mut self) -> io::Result<Option<Bytes>> {
+        if let Some(left) = &mut self.left {
+            match left.block()? {
+                Some(block) => return Ok(Some(block)),
+                None => self.left = None,
+            }
+        }
         if self.ended {
             return Ok(None);
         }

@@ -8,6 +8,7 @@
 //! wrote goes with its lease; the ID is the configuration's digest; index and manifest bytes stay as they came.
 
 mod change; // the instructions of `import --change`
+mod check; // every layer against its blob
 mod commit; // a container's changes as one more layer
 mod document; // manifests for images that came without one
 mod error; // what can go wrong, in Docker's words
@@ -27,6 +28,7 @@ mod slots; // how many transfers at a time
 mod unpack; // one pass: keep, hash, inflate, hash, apply
 
 pub use change::apply as change;
+pub use check::{BrokenLayer, LayerRepair, LayerReport};
 pub use commit::Commit;
 pub use error::Error;
 pub use images::{Image, Images, Options};

@@ -77,7 +77,14 @@ impl Images {
             .documents(&reference, &resolved, document, platform.as_ref())
             .await?;
         let chain = ChainId::chain(&found.config.rootfs.diff_ids);
-        let size = self.layers(&resolved, &found, &chain, &lease, sink).await?;
+        let layers = self.layers(&resolved, &found, &chain, &lease, sink).await;
+        let size = layers.inspect_err(|error| {
+            if error.is_full() {
+                // What came would only be in the way of whoever makes room.
+                let blobs = found.layers.layers.iter();
+                blobs.for_each(|blob| self.inner.store.forget_partial(&blob.digest));
+            }
+        })?;
         let mut image = record(
             &found.layers.config.digest,
             &found.config,
@@ -147,6 +154,9 @@ impl Images {
         };
         let by_digest = reference.with_digest(resolved.digest.clone()).to_string();
         if record.target.digest != resolved.digest || !record.repo_digests.contains(&by_digest) {
+            return Ok(None);
+        }
+        if store.is_incomplete(&id)? {
             return Ok(None);
         }
         let image = self.image(record)?;

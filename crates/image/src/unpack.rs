@@ -35,10 +35,10 @@ pub(crate) struct Unpacked {
 }
 
 /// Whether to keep the bytes as they come.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Keep<'a> {
-    /// As a blob, which must have this digest.
-    Exactly(&'a Digest),
+    /// As a blob, which must have this digest. What came when the source breaks off is left for the next time.
+    Exactly(&'a Digest, Ingest),
     /// As a blob.
     Any,
     /// They are kept already.
@@ -80,10 +80,11 @@ pub(crate) fn unpack(
     keep: Keep<'_>,
 ) -> Result<Unpacked, Error> {
     let dir = inner.snapshots.begin_layer()?;
-    let ingest = match keep {
-        Keep::Exactly(digest) => Some(inner.store.ingest_as(digest.algorithm())?),
-        Keep::Any => Some(inner.store.ingest()?),
-        Keep::Nothing => None,
+    let any = matches!(keep, Keep::Any);
+    let (ingest, expected) = match keep {
+        Keep::Exactly(digest, ingest) => (Some(ingest), Some(digest)),
+        Keep::Any => (Some(inner.store.ingest()?), None),
+        Keep::Nothing => (None, None),
     };
     thread::scope(|scope| {
         let (to_blob, blobs) = sync_channel(DEPTH);
@@ -98,7 +99,7 @@ pub(crate) fn unpack(
             let (compression, tar) = decompress(&mut tee).map_err(Error::Layer)?;
             let (to_hash, tars) = sync_channel(DEPTH);
             // What is not compressed has one hash, which the writer takes.
-            let twice = compression != Compression::None || !matches!(keep, Keep::Any);
+            let twice = compression != Compression::None || !any;
             let hasher = twice.then(|| scope.spawn(move || hash_all(&tars)));
             let mut tar = Hashing {
                 source: tar,
@@ -113,7 +114,7 @@ pub(crate) fn unpack(
         // A tar that ends early, or is none, must not hide that the bytes are wrong.
         let worthwhile = match &unpacked {
             Ok(_) => true,
-            Err(error) => matches!(keep, Keep::Exactly(_)) && !error.is_full(),
+            Err(error) => expected.is_some() && !error.is_full(),
         };
         let drained = if worthwhile { tee.drain() } else { Ok(()) };
         let failure = tee.failure.take();
@@ -124,16 +125,21 @@ pub(crate) fn unpack(
             .transpose()
             .map_err(Error::Write)?;
         if let Some(error) = failure {
+            if let Some(ingest) = ingest {
+                ingest.leave();
+            }
             return Err(Error::Read(error));
         }
         drained.map_err(Error::Read)?;
-        let blob = match (ingest, keep) {
-            (Some(ingest), Keep::Exactly(digest)) if worthwhile => {
-                Some(commit(ingest, Some(digest))?)
-            }
+        let blob = match (ingest, expected) {
+            (Some(ingest), Some(digest)) if worthwhile => Some(commit(ingest, Some(digest))?),
             (Some(ingest), _) if unpacked.is_ok() => Some(commit(ingest, None)?),
             _ => None,
         };
+        if let (Err(_), Some(digest)) = (&unpacked, expected) {
+            // The bytes are right, and no layer: nobody shall begin with them.
+            inner.store.forget_partial(digest);
+        }
         let (compression, applied, diff_id) = unpacked?;
         let diff_id = match (diff_id, &blob) {
             (Some(diff_id), _) => diff_id,

@@ -93,6 +93,16 @@ impl Blob {
         }
     }
 
+    /// Begins there: what is before is with the caller already, who checks the digest of all of it. Before the first
+    /// [`Blob::next`].
+    pub fn skip_to(&mut self, position: u64) {
+        debug_assert!(
+            self.hash.is_none() || position == 0,
+            "bytes that are not hashed"
+        );
+        (self.position, self.failed_at) = (position, position);
+    }
+
     /// How many bytes came so far.
     pub fn position(&self) -> u64 {
         self.position

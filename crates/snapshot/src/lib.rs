@@ -3,6 +3,7 @@
 //! Nothing is mounted here, ever: the runtime mounts inside the container's own mount namespace. Which layers and roots
 //! there are is the store's knowledge; what is inside a layer `archive` wrote.
 
+mod compare;
 mod copy;
 mod driver;
 mod error;
@@ -11,6 +12,7 @@ mod seed;
 mod snapshots;
 mod usage;
 
+pub use compare::{Difference, difference};
 pub use driver::Driver;
 pub use error::Error;
 pub use seed::Seed;

@@ -91,16 +91,37 @@ impl Snapshots {
         layer: LayerDir,
         commit: &LayerCommit<'_>,
     ) -> Result<LayerRecord, Error> {
-        if let Some(parent) = commit.parent
-            && !commit.implied.is_empty()
-        {
-            let below = self.layers(Some(parent))?;
-            inherit::attributes(&layer.path, &below, commit.implied)?;
-        }
+        self.inherit(&layer, commit.parent, commit.implied)?;
         let record =
             self.store
                 .commit_layer(layer.staged, commit.parent, commit.diff_id, commit.size)?;
         Ok(record)
+    }
+
+    /// Gives the directories that the tar did not name the attributes they have in `parent` and below, as
+    /// [`Snapshots::commit_layer`] does.
+    ///
+    /// # Errors
+    /// [`Error::NoLayer`], [`Error::File`], [`Error::Store`].
+    pub fn inherit(
+        &self,
+        layer: &LayerDir,
+        parent: Option<&ChainId>,
+        implied: &[PathBuf],
+    ) -> Result<(), Error> {
+        let (Some(parent), false) = (parent, implied.is_empty()) else {
+            return Ok(());
+        };
+        let below = self.layers(Some(parent))?;
+        inherit::attributes(&layer.path, &below, implied)
+    }
+
+    /// Puts a filled directory into the place of one that is not whole. Nobody may be using that one.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn replace_layer(&self, layer: LayerDir, chain_id: &ChainId) -> Result<(), Error> {
+        Ok(self.store.replace_layer(chain_id, layer.staged)?)
     }
 
     /// Whether the layer is there. Under a live lease it then stays until the lease ends.
@@ -143,6 +164,7 @@ impl Snapshots {
             },
         };
         let path = self.store.container_path(container.as_str());
+        self.store.expect_container(container.as_str());
         make_directory(&path, 0o700)?;
         match self.driver {
             Driver::Overlay => overlay::create(&path, &layers)?,
@@ -281,6 +303,7 @@ impl Drop for PreparedRoot {
                 tracing::warn!(%error, "a container's directory is left to the next start")
             }
         }
+        self.store.container_is_settled(self.container.as_str());
     }
 }
 

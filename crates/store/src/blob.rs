@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256, SHA512};
 use onggi_model::{Algorithm, Digest};
@@ -24,12 +25,16 @@ pub(crate) struct BlobRecord {
 
 /// A blob being written. Dropped before its commit it leaves nothing.
 pub struct Ingest {
-    store: Store,
-    file: File,
-    path: Option<PathBuf>,
-    algorithm: Algorithm,
-    hash: Context,
-    size: u64,
+    pub(crate) store: Store,
+    pub(crate) file: File,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) hash: Context,
+    pub(crate) size: u64,
+    /// Bytes that are in the file already and are only hashed.
+    pub(crate) known: u64,
+    /// Set when the file is what is left of a transfer of this blob ([`Store::resume`]).
+    pub(crate) partial: Option<Digest>,
 }
 
 impl std::fmt::Debug for Ingest {
@@ -44,7 +49,11 @@ impl std::fmt::Debug for Ingest {
 
 impl Write for Ingest {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        let written = match usize::try_from(self.known.saturating_sub(self.size)) {
+            Ok(0) => self.file.write(bytes)?,
+            Ok(known) => known.min(bytes.len()),
+            Err(_) => bytes.len(),
+        };
         self.hash.update(&bytes[..written]);
         self.size += written as u64;
         Ok(written)
@@ -83,14 +92,19 @@ impl Ingest {
                 });
             }
         }
-        let inner = &self.store.inner;
+        let inner = Arc::clone(&self.store.inner);
         let mut state = inner.state();
         if inner.find_blob(&mut state, &found)?.is_some() {
             return Ok(found);
         }
         let to = inner.layout.blob(&found);
-        std::fs::rename(&path, &to).map_err(Error::file("rename", &path))?;
+        // Under its old name it is what the next pull begins with, should nothing come of this one.
+        let linked = self.partial.is_some() && std::fs::hard_link(&path, &to).is_ok();
+        if !linked {
+            std::fs::rename(&path, &to).map_err(Error::file("rename", &path))?;
+        }
         self.path = None;
+        state.not_temporary(&path);
         state.add_blob(found.clone(), self.size);
         Ok(found)
     }
@@ -98,10 +112,14 @@ impl Ingest {
 
 impl Drop for Ingest {
     fn drop(&mut self) {
-        if let Some(path) = &self.path
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            tracing::warn!(path = %path.display(), %error, "temporary blob stays until the next start");
+        if let Some(path) = &self.path {
+            if let Err(error) = std::fs::remove_file(path) {
+                tracing::warn!(path = %path.display(), %error, "temporary blob stays until the next start");
+            }
+            self.store.inner.state().not_temporary(path);
+        }
+        if let Some(digest) = &self.partial {
+            self.store.inner.release_partial(digest);
         }
     }
 }
@@ -122,11 +140,13 @@ impl Store {
     pub fn ingest_as(&self, algorithm: Algorithm) -> Result<Ingest, Error> {
         let name = format!("blob-{}", self.inner.next_temporary());
         let path = self.inner.layout.tmp.join(name);
+        self.inner.state().temporary.insert(path.clone());
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&path)
+            .inspect_err(|_| self.inner.state().not_temporary(&path))
             .map_err(Error::file("create", &path))?;
         let hash = context(algorithm);
         Ok(Ingest {
@@ -136,6 +156,8 @@ impl Store {
             algorithm,
             hash,
             size: 0,
+            known: 0,
+            partial: None,
         })
     }
 
@@ -248,7 +270,7 @@ impl WriteTx<'_> {
     }
 }
 
-fn context(algorithm: Algorithm) -> Context {
+pub(crate) fn context(algorithm: Algorithm) -> Context {
     match algorithm {
         Algorithm::Sha256 => Context::new(&SHA256),
         Algorithm::Sha512 => Context::new(&SHA512),

@@ -32,6 +32,8 @@ const QUICK_REPAIR_FROM: u64 = 16 << 20;
 pub(crate) mod table {
     pub(crate) const BLOBS: &str = "store/blobs";
     pub(crate) const IMAGES: &str = "store/images";
+    /// Images that lack blobs they should keep: which.
+    pub(crate) const INCOMPLETE: &str = "store/incomplete";
     pub(crate) const LAYERS: &str = "store/layers";
     pub(crate) const META: &str = "store/meta";
     pub(crate) const REFERENCES: &str = "store/references";

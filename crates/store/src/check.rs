@@ -1,16 +1,17 @@
 //! Proving the store: every record against every file, every count against its holders.
 //!
-//! The daemon runs it on its own open store (`system check`); tests run it after every crash they make.
+//! The daemon runs it on its own open store (`system check`); tests run it after every crash they make. Nothing is
+//! changed here: `repair.rs`. Whether a layer has all its files is for `image` to say, who can unpack.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use onggi_model::Digest;
 
 use crate::blob::{BlobRecord, hash_file};
-use crate::catalogue::table;
-use crate::store::{Inner, list};
+use crate::catalogue::{ReadTx, WriteTx, table};
+use crate::store::{Inner, State, list};
 use crate::{ChainId, Error, ImageRecord, LayerRecord, RootRecord, Store, Usage};
 
 /// How much of the disk a check reads.
@@ -118,8 +119,146 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Everything the catalogue has, at one moment.
+pub(crate) struct Records {
+    pub(crate) images: BTreeMap<String, ImageRecord>,
+    /// Names and the images that have them.
+    pub(crate) names: BTreeMap<String, Digest>,
+    pub(crate) layers: BTreeMap<String, LayerRecord>,
+    pub(crate) blobs: BTreeMap<String, BlobRecord>,
+    pub(crate) roots: BTreeMap<String, RootRecord>,
+}
+
+impl Records {
+    fn read(tx: &ReadTx) -> Result<Records, Error> {
+        Ok(Records {
+            images: tx.fetch_all(table::IMAGES, "")?.into_iter().collect(),
+            names: tx.fetch_all(table::REFERENCES, "")?.into_iter().collect(),
+            layers: tx.fetch_all(table::LAYERS, "")?.into_iter().collect(),
+            blobs: tx.fetch_all(table::BLOBS, "")?.into_iter().collect(),
+            roots: tx.fetch_all(table::ROOTS, "")?.into_iter().collect(),
+        })
+    }
+
+    /// With what the change did to them.
+    pub(crate) fn of(tx: &WriteTx<'_>) -> Result<Records, Error> {
+        Ok(Records {
+            images: tx.fetch_all(table::IMAGES)?.into_iter().collect(),
+            names: tx.fetch_all(table::REFERENCES)?.into_iter().collect(),
+            layers: tx.fetch_all(table::LAYERS)?.into_iter().collect(),
+            blobs: tx.fetch_all(table::BLOBS)?.into_iter().collect(),
+            roots: tx.fetch_all(table::ROOTS)?.into_iter().collect(),
+        })
+    }
+
+    /// How many hold each blob.
+    pub(crate) fn blob_holders(&self) -> BTreeMap<String, u64> {
+        let mut holders: BTreeMap<String, u64> = BTreeMap::new();
+        for blob in self.images.values().flat_map(ImageRecord::kept_blobs) {
+            *holders.entry(blob.to_string()).or_default() += 1;
+        }
+        holders
+    }
+
+    /// How many hold each layer: images, roots and layers above.
+    pub(crate) fn layer_holders(&self) -> BTreeMap<String, u64> {
+        let mut holders: BTreeMap<String, u64> = BTreeMap::new();
+        let images = self.images.values().filter_map(|image| image.layers.last());
+        let roots = self.roots.values().filter_map(|root| root.top.as_ref());
+        let layers = self
+            .layers
+            .values()
+            .filter_map(|layer| layer.parent.as_ref());
+        for layer in images.chain(roots).chain(layers) {
+            *holders.entry(layer.to_string()).or_default() += 1;
+        }
+        holders
+    }
+
+    /// What the counters should say.
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            blobs: self.blobs.len() as u64,
+            blob_bytes: self.blobs.values().map(|record| record.size).sum(),
+            layers: self.layers.len() as u64,
+            layer_bytes: self.layers.values().map(|record| record.size).sum(),
+            images: self.images.len() as u64,
+            roots: self.roots.len() as u64,
+        }
+    }
+
+    /// Whether that image has that name.
+    pub(crate) fn is_named(&self, id: &str, name: &String) -> bool {
+        self.images.get(id).is_some_and(|image| {
+            image.references.contains(name) || image.repo_digests.contains(name)
+        })
+    }
+
+    /// The catalogue against itself.
+    fn compare(&self, problems: &mut Vec<Problem>) {
+        let mut dangling = |from: &str, to: String| {
+            let from = from.to_owned();
+            problems.push(Problem::Dangling { from, to });
+        };
+        let has_layer = |layer: &ChainId| self.layers.contains_key(&layer.to_string());
+        for (id, image) in &self.images {
+            for layer in image.layers.iter().filter(|layer| !has_layer(layer)) {
+                dangling(id, layer.to_string());
+            }
+            for name in image.references.union(&image.repo_digests) {
+                if self
+                    .names
+                    .get(name)
+                    .is_none_or(|owner| owner.as_str() != id)
+                {
+                    dangling(id, name.clone());
+                }
+            }
+            for blob in image.kept_blobs() {
+                if !self.blobs.contains_key(blob.as_str()) {
+                    dangling(id, blob.to_string());
+                }
+            }
+        }
+        for (name, id) in &self.names {
+            if !self.is_named(id.as_str(), name) {
+                dangling(name, id.to_string());
+            }
+        }
+        for (container, root) in &self.roots {
+            if let Some(top) = root.top.as_ref().filter(|top| !has_layer(top)) {
+                dangling(container, top.to_string());
+            }
+        }
+        for (key, layer) in &self.layers {
+            if let Some(parent) = layer.parent.as_ref().filter(|parent| !has_layer(parent)) {
+                dangling(key, parent.to_string());
+            }
+        }
+        let mut count = |kind: &str, key: &str, expected: u64, holders: &BTreeMap<String, u64>| {
+            let found = holders.get(key).copied().unwrap_or(0);
+            if found != expected {
+                problems.push(Problem::References {
+                    of: format!("{kind} {key}"),
+                    expected,
+                    found,
+                });
+            }
+        };
+        let holders = self.layer_holders();
+        for (key, layer) in &self.layers {
+            count("layer", key, layer.references, &holders);
+        }
+        let holders = self.blob_holders();
+        for (key, blob) in &self.blobs {
+            count("blob", key, blob.references, &holders);
+        }
+    }
+}
+
 impl Store {
-    /// Compares the catalogue with itself and with the disk. Pending objects are in order while they are pending.
+    /// Compares the catalogue with itself and with the disk. Pending objects are in order while they are pending, and so
+    /// is what is being written. Others wait while names are compared, not while content is read.
     ///
     /// # Errors
     /// [`Error::Catalogue`] and [`Error::File`] when looking fails; what is found wrong is in the report.
@@ -130,129 +269,48 @@ impl Store {
 
 impl Inner {
     fn check(&self, depth: Depth) -> Result<Report, Error> {
-        let mut report = Report::default();
-        // Held while names are compared, so that nothing moves; not while content is read.
+        let mut problems = Vec::new();
+        // Held while names are compared, so that nothing moves.
         let state = self.state();
         let reader = self.catalogue.reader()?;
-        let images = reader.fetch_all::<ImageRecord>(table::IMAGES, "")?;
-        let names = reader.fetch_all::<Digest>(table::REFERENCES, "")?;
-        let layers = reader.fetch_all::<LayerRecord>(table::LAYERS, "")?;
-        let blobs = reader.fetch_all::<BlobRecord>(table::BLOBS, "")?;
-        let roots = reader.fetch_all::<RootRecord>(table::ROOTS, "")?;
+        let records = Records::read(&reader)?;
         let counters = reader.usage()?;
-        let problems = &mut report.problems;
-
-        let mut blob_holders: BTreeMap<String, u64> = BTreeMap::new();
-        let mut layer_holders: BTreeMap<ChainId, u64> = BTreeMap::new();
-        let known: BTreeMap<ChainId, &LayerRecord> = layers
-            .iter()
-            .map(|(_, record)| (record.chain_id.clone(), record))
-            .collect();
-        for (id, image) in &images {
-            for blob in image.kept_blobs() {
-                *blob_holders.entry(blob.to_string()).or_default() += 1;
-            }
-            if let Some(top) = image.layers.last() {
-                *layer_holders.entry(top.clone()).or_default() += 1;
-            }
-            for layer in image
-                .layers
-                .iter()
-                .filter(|layer| !known.contains_key(layer))
-            {
-                problems.push(Problem::Dangling {
-                    from: id.clone(),
-                    to: layer.to_string(),
-                });
-            }
-            let named: BTreeSet<&String> =
-                image.references.iter().chain(&image.repo_digests).collect();
-            for name in named {
-                if !names
-                    .iter()
-                    .any(|(key, owner)| key == name && owner.as_str() == id)
-                {
-                    problems.push(Problem::Dangling {
-                        from: id.clone(),
-                        to: name.clone(),
-                    });
-                }
-            }
-        }
-        for (name, id) in &names {
-            let owner = images.iter().find(|(key, _)| key == id.as_str());
-            if !owner.is_some_and(|(_, image)| {
-                image.references.contains(name) || image.repo_digests.contains(name)
-            }) {
-                problems.push(Problem::Dangling {
-                    from: name.clone(),
-                    to: id.to_string(),
-                });
-            }
-        }
-        for (container, root) in &roots {
-            if let Some(top) = &root.top {
-                *layer_holders.entry(top.clone()).or_default() += 1;
-                if !known.contains_key(top) {
-                    problems.push(Problem::Dangling {
-                        from: container.clone(),
-                        to: top.to_string(),
-                    });
-                }
-            }
-        }
-        for (_, layer) in &layers {
-            if let Some(parent) = &layer.parent {
-                *layer_holders.entry(parent.clone()).or_default() += 1;
-                if !known.contains_key(parent) {
-                    let from = layer.chain_id.to_string();
-                    problems.push(Problem::Dangling {
-                        from,
-                        to: parent.to_string(),
-                    });
-                }
-            }
-        }
-        for (_, layer) in &layers {
-            let found = layer_holders.get(&layer.chain_id).copied().unwrap_or(0);
-            if found != layer.references {
-                let of = format!("layer {}", layer.chain_id);
-                problems.push(Problem::References {
-                    of,
-                    expected: layer.references,
-                    found,
-                });
-            }
-        }
-        for (key, record) in &blobs {
-            let found = blob_holders.remove(key).unwrap_or(0);
-            if found != record.references {
-                let of = format!("blob {key}");
-                problems.push(Problem::References {
-                    of,
-                    expected: record.references,
-                    found,
-                });
-            }
-        }
-        for blob in blob_holders.into_keys() {
-            problems.push(Problem::Dangling {
-                from: "an image".to_owned(),
-                to: blob,
+        drop(reader);
+        records.compare(&mut problems);
+        let digests = self.compare_files(&records, &mut problems);
+        let orphans = self.orphans(&state, &records)?;
+        drop(state);
+        problems.extend(orphans.into_iter().map(Problem::Orphan));
+        let usage = records.usage();
+        if usage != counters {
+            problems.push(Problem::Usage {
+                expected: counters,
+                found: usage,
             });
         }
+        if depth == Depth::Content {
+            for digest in digests {
+                let path = self.layout.blob(&digest);
+                match hash_file(digest.algorithm(), &path) {
+                    Ok(found) if found == digest => {}
+                    Ok(_) => problems.push(Problem::Content(digest)),
+                    // Removed since: in order.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    // A disk that cannot read it back: the content is lost all the same.
+                    Err(error) => {
+                        tracing::error!(path = %path.display(), %error, "a blob cannot be read");
+                        problems.push(Problem::Content(digest));
+                    }
+                }
+            }
+        }
+        Ok(Report { problems, usage })
+    }
 
-        let mut paths: HashSet<PathBuf> = HashSet::new();
-        paths.insert(self.layout.layer(0));
-        paths.extend(state.blobs.keys().map(|digest| self.layout.blob(digest)));
-        paths.extend(
-            state
-                .layers
-                .values()
-                .map(|layer| self.layout.layer(layer.record.number)),
-        );
+    /// Records against their files; the blobs whose content can be read.
+    fn compare_files(&self, records: &Records, problems: &mut Vec<Problem>) -> Vec<Digest> {
         let mut digests = Vec::new();
-        for (key, record) in &blobs {
+        for (key, record) in &records.blobs {
             let Ok(digest) = Digest::parse(key) else {
                 problems.push(Problem::Key(key.clone()));
                 continue;
@@ -267,65 +325,60 @@ impl Inner {
                     expected: record.size,
                     found: status.len(),
                 }),
-                Err(_) => problems.push(Problem::Missing(path.clone())),
+                Err(_) => problems.push(Problem::Missing(path)),
             }
-            paths.insert(path);
         }
-        for (_, record) in &layers {
+        for record in records.layers.values() {
             let path = self.layout.layer(record.number);
             if !path.is_dir() {
-                problems.push(Problem::Missing(path.clone()));
+                problems.push(Problem::Missing(path));
             }
-            paths.insert(path);
         }
-        for (container, _) in &roots {
-            paths.insert(self.layout.containers.join(container));
-        }
-        let places = [
-            self.layout.blobs.join("sha256"),
-            self.layout.blobs.join("sha512"),
-            self.layout.layers.clone(),
-            self.layout.containers.clone(),
-        ];
-        for place in places {
-            let found = list(&place)?;
-            problems.extend(
-                found
-                    .into_iter()
-                    .filter(|path| !paths.contains(path))
-                    .map(Problem::Orphan),
-            );
-        }
+        digests
+    }
 
-        report.usage = Usage {
-            blobs: blobs.len() as u64,
-            blob_bytes: blobs.iter().map(|(_, record)| record.size).sum(),
-            layers: layers.len() as u64,
-            layer_bytes: layers.iter().map(|(_, record)| record.size).sum(),
-            images: images.len() as u64,
-            roots: roots.len() as u64,
+    /// Files and directories that belong to nothing.
+    pub(crate) fn orphans(&self, state: &State, records: &Records) -> Result<Vec<PathBuf>, Error> {
+        let layout = &self.layout;
+        let mut known: HashSet<PathBuf> = HashSet::from([layout.layer(0), layout.trash.clone()]);
+        known.extend(state.temporary.iter().cloned());
+        known.extend(state.blobs.keys().map(|digest| layout.blob(digest)));
+        let pending = state.layers.values().map(|layer| layer.record.number);
+        let layers = records.layers.values().map(|layer| layer.number);
+        known.extend(layers.chain(pending).map(|number| layout.layer(number)));
+        let blobs = records
+            .blobs
+            .keys()
+            .filter_map(|key| Digest::parse(key).ok());
+        known.extend(blobs.map(|digest| layout.blob(&digest)));
+        let containers = records.roots.keys();
+        known.extend(containers.map(|container| layout.containers.join(container)));
+        let mut orphans = Vec::new();
+        for place in [
+            &layout.blobs.join("sha256"),
+            &layout.blobs.join("sha512"),
+            &layout.layers,
+            &layout.containers,
+            &layout.tmp,
+        ] {
+            let found = list(place)?.into_iter();
+            orphans.extend(found.filter(|path| !known.contains(path)));
+        }
+        // A blob that the catalogue has does not come from afar any more.
+        let is_of_use = |digest: &Digest| {
+            state.partials.contains(digest) || !records.blobs.contains_key(digest.as_str())
         };
-        if report.usage != counters {
-            let problem = Problem::Usage {
-                expected: counters,
-                found: report.usage,
-            };
-            report.problems.push(problem);
-        }
-        drop(reader);
-        drop(state);
-        if depth == Depth::Content {
-            for digest in digests {
-                let path = self.layout.blob(&digest);
-                match hash_file(digest.algorithm(), &path) {
-                    Ok(found) if found == digest => {}
-                    Ok(_) => report.problems.push(Problem::Content(digest)),
-                    // Removed since: in order.
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(Error::file("read", &path)(error)),
-                }
-            }
-        }
-        Ok(report)
+        let partials = layout.partials()?.into_iter();
+        let useless = partials.filter(|(_, digest)| !digest.as_ref().is_some_and(is_of_use));
+        orphans.extend(useless.map(|(path, _)| path));
+        Ok(orphans)
+    }
+
+    /// The blob that lies, or lay, there.
+    pub(crate) fn blob_at(&self, path: &Path) -> Option<Digest> {
+        let algorithm = path.parent()?.file_name()?.to_str()?;
+        let hex = path.file_name()?.to_str()?;
+        let digest = Digest::parse(&format!("{algorithm}:{hex}")).ok()?;
+        (self.layout.blob(&digest) == path).then_some(digest)
     }
 }

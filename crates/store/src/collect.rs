@@ -76,6 +76,7 @@ impl WriteTx<'_> {
         for digest in &adopted.blobs {
             state.blobs.remove(digest);
             state.touch_blob(digest);
+            inner.forget_partial(&state, digest);
         }
         for chain_id in &adopted.layers {
             state.layers.remove(chain_id);

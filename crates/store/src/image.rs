@@ -265,6 +265,7 @@ impl WriteTx<'_> {
             }
         }
         self.store(table::IMAGES, image.id.as_str(), &image)?;
+        self.complete(&image)?;
         Ok(moved)
     }
 
@@ -294,9 +295,19 @@ impl WriteTx<'_> {
             self.release_layer(top)?;
         }
         self.erase(table::IMAGES, id.as_str())?;
+        self.erase(table::INCOMPLETE, id.as_str())?;
         let usage = self.usage()?;
         usage.images = usage.images.saturating_sub(1);
         Ok(image)
+    }
+
+    /// Forgets that the image lacks blobs, when it has them again.
+    fn complete(&mut self, image: &ImageRecord) -> Result<(), Error> {
+        let lacking: Option<BTreeSet<Digest>> = self.fetch(table::INCOMPLETE, image.id.as_str())?;
+        if lacking.is_some_and(|lacking| lacking.is_subset(&image.blobs)) {
+            self.erase(table::INCOMPLETE, image.id.as_str())?;
+        }
+        Ok(())
     }
 
     /// Points `name` at the image, and takes it out of the record of the image that had it, which is returned.

@@ -98,6 +98,11 @@ impl StagedLayer {
         self.path.as_deref().unwrap_or(std::path::Path::new(""))
     }
 
+    /// The directory was renamed to where it belongs.
+    pub(crate) fn disarm(&mut self) {
+        self.path = None;
+    }
+
     /// The number the layer will have.
     #[must_use]
     pub fn number(&self) -> u64 {
@@ -109,6 +114,7 @@ impl Drop for StagedLayer {
     fn drop(&mut self) {
         if let Some(path) = self.path.take() {
             self.store.inner.discard(&path);
+            self.store.inner.state().not_temporary(&path);
         }
     }
 }
@@ -121,7 +127,8 @@ impl Store {
     pub fn stage_layer(&self) -> Result<StagedLayer, Error> {
         let number = self.inner.next_number();
         let path = self.inner.layout.tmp.join(format!("layer-{number}"));
-        make_directory(&path)?;
+        self.inner.state().temporary.insert(path.clone());
+        make_directory(&path).inspect_err(|_| self.inner.state().not_temporary(&path))?;
         Ok(StagedLayer {
             store: self.clone(),
             number,
@@ -161,7 +168,8 @@ impl Store {
         }
         let path = self.inner.layout.layer(record.number);
         std::fs::rename(staged.path(), &path).map_err(Error::file("rename", staged.path()))?;
-        staged.path = None;
+        state.not_temporary(staged.path());
+        staged.disarm();
         state.add_layer(record.clone());
         Ok(record)
     }

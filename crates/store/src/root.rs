@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalogue::{WriteTx, table};
+use crate::catalogue::{ReadTx, WriteTx, table};
 use crate::{ChainId, Error, Store};
 
 /// The root file system of a container as the catalogue knows it.
@@ -43,13 +43,44 @@ impl Store {
         self.inner.layout.containers.join(container)
     }
 
+    /// A directory of a container is about to be made, before its root is on record: it is no orphan until
+    /// [`Store::container_is_settled`].
+    pub fn expect_container(&self, container: &str) {
+        let path = self.container_path(container);
+        self.inner.state().temporary.insert(path);
+    }
+
+    /// The root of the container is on record, or its directory is gone.
+    pub fn container_is_settled(&self, container: &str) {
+        let path = self.container_path(container);
+        self.inner.state().not_temporary(&path);
+    }
+
     /// Renames the directory of a container that has no root into the trash.
     pub fn discard_container(&self, container: &str) {
         self.inner.discard(&self.container_path(container));
     }
 }
 
+impl ReadTx {
+    /// All container roots with the ids of their containers.
+    ///
+    /// # Errors
+    /// [`Error::Catalogue`].
+    pub fn roots(&self) -> Result<Vec<(String, RootRecord)>, Error> {
+        self.fetch_all(table::ROOTS, "")
+    }
+}
+
 impl WriteTx<'_> {
+    /// All container roots, with what this change did to them.
+    ///
+    /// # Errors
+    /// [`Error::Catalogue`].
+    pub fn roots(&self) -> Result<Vec<(String, RootRecord)>, Error> {
+        self.fetch_all(table::ROOTS)
+    }
+
     /// The root of a container, with what this change did to it.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use onggi_model::Digest;
 
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     /// The data root, for syncfs.
     directory: File,
     state: Mutex<State>,
+    /// A transfer of a blob ended: the next one may go on with what it left.
+    pub(crate) partial_free: Condvar,
     /// Number of the newest layer.
     number: AtomicU64,
     /// Number of the newest temporary name.
@@ -59,6 +61,8 @@ pub(crate) struct Layout {
     pub(crate) blobs: PathBuf,
     pub(crate) layers: PathBuf,
     pub(crate) containers: PathBuf,
+    /// Blobs that came in part.
+    pub(crate) partials: PathBuf,
     /// What is being written; all of it is trash at open.
     pub(crate) tmp: PathBuf,
     /// What was renamed away and is deleted behind.
@@ -72,6 +76,7 @@ impl Layout {
             blobs: root.join("blobs"),
             layers: root.join("layers"),
             containers: root.join("containers"),
+            partials: root.join("partial"),
             tmp: root.join("tmp"),
             trash: root.join("tmp/trash"),
         }
@@ -96,6 +101,10 @@ pub(crate) struct State {
     /// When objects of the catalogue were last asked for under a lease.
     touched_blobs: HashMap<Digest, u64>,
     touched_layers: HashMap<ChainId, u64>,
+    /// Blobs that are being fetched into their partial file.
+    pub(crate) partials: HashSet<Digest>,
+    /// What is being written below `tmp`.
+    pub(crate) temporary: HashSet<PathBuf>,
     /// Live leases and when they began.
     leases: BTreeMap<u64, u64>,
     clock: u64,
@@ -204,6 +213,11 @@ impl State {
         self.layers.insert(chain_id, layer);
     }
 
+    /// Nothing is written there any more.
+    pub(crate) fn not_temporary(&mut self, path: &Path) {
+        self.temporary.remove(path);
+    }
+
     pub(crate) fn defer(&mut self) {
         self.deferred = true;
     }
@@ -227,6 +241,7 @@ impl Store {
         let lock = crate::lock::take(&layout.root)?;
         for algorithm in ["sha256", "sha512"] {
             make_directory(&layout.blobs.join(algorithm))?;
+            make_directory(&layout.partials.join(algorithm))?;
         }
         for path in [&layout.containers, &layout.trash, &layout.layer(0)] {
             make_directory(path)?;
@@ -250,6 +265,7 @@ impl Store {
             bell: Bell::default(),
             directory,
             state: Mutex::default(),
+            partial_free: Condvar::new(),
             number: AtomicU64::new(0),
             temporary: AtomicU64::new(first_temporary()),
             syncs,
@@ -495,7 +511,7 @@ impl Inner {
                 }
             }
         }
-        Ok(())
+        self.discard_useless_partials()
     }
 }
 

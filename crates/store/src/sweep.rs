@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -16,6 +17,8 @@ use crate::{Error, Store};
 
 /// Levels of a tree that are held open at once; what lies deeper is first moved up.
 const DEPTH: usize = 32;
+/// How often what has become too old is looked for.
+const ROUND: Duration = Duration::from_secs(3600);
 
 /// Wakes the sweeper.
 #[derive(Debug, Default)]
@@ -30,11 +33,13 @@ impl Bell {
         self.wake.notify_all();
     }
 
-    fn wait(&self) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*rung {
-            rung = self.wake.wait(rung).unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Waits until it is rung, at most so long.
+    fn wait(&self, limit: Duration) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rung, _) = self
+            .wake
+            .wait_timeout_while(rung, limit, |rung| !*rung)
+            .unwrap_or_else(PoisonError::into_inner);
         *rung = false;
     }
 }
@@ -67,7 +72,10 @@ impl Sweeper {
                         if stop.load(Ordering::Relaxed) {
                             return;
                         }
-                        inner.bell.wait();
+                        inner.bell.wait(ROUND);
+                        if let Err(error) = inner.discard_stale_partials() {
+                            tracing::warn!(error = %onggi_model::chain(&error), "old partial blobs stay");
+                        }
                     }
                 }
             })

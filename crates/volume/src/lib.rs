@@ -4,6 +4,7 @@
 //! (`snapshot`). What is kept true: after `kill -9` a volume is whole or absent, a removal that was not answered has not
 //! happened, and a volume that somebody holds is not removed.
 
+mod check; // catalogue, memory and disk compared
 mod error; // what can go wrong, in Docker's words
 mod fill; // the first content of an empty volume
 mod local; // options of the driver: file systems of others, mounted here
@@ -12,6 +13,7 @@ mod recover; // what an earlier daemon left
 mod usage; // how much a volume holds
 mod volumes; // the whole, as the engine uses it
 
+pub use check::Defect;
 pub use error::{Error, Result};
 pub use record::{ANONYMOUS_LABEL, DRIVER, NewVolume, Volume};
 pub use volumes::{Created, Doomed, Maker, Volumes};

@@ -121,7 +121,7 @@ impl Volumes {
         Ok(())
     }
 
-    fn entries(&self) -> Result<Vec<String>> {
+    pub(crate) fn entries(&self) -> Result<Vec<String>> {
         let failed = || Error::file("list", &self.root);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&self.root).map_err(failed())? {

@@ -1,8 +1,10 @@
 //! The daemon: what it is, what it can do.
 
+mod check; // GET and POST /system/check
 mod info; // GET /info
 mod usage; // GET /system/df
 
+pub use check::{StoreCheck, StoreChecked};
 pub use info::{
     Commit, Containerd, ContainerdNamespaces, DeviceInfo, FirewallInfo, IndexInfo, Info,
     NetworkAddressPool, NriInfo, Plugins, RegistryConfig, Runtime, SwarmInfo,

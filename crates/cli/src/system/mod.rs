@@ -1,5 +1,6 @@
 //! Commands on the system, one file a verb.
 
+pub(crate) mod check;
 pub(crate) mod df;
 pub(crate) mod dial_stdio;
 pub(crate) mod events;
@@ -20,7 +21,8 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 5] = [
+const COMMANDS: [&Command; 6] = [
+    &check::COMMAND,
     &df::COMMAND,
     &dial_stdio::COMMAND,
     &events::COMMAND,

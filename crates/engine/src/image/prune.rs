@@ -47,7 +47,12 @@ impl Engine {
             }
             let after = store.usage()?;
             let bytes = |usage: onggi_store::Usage| usage.blob_bytes + usage.layer_bytes;
-            Ok::<_, Error>((gone, bytes(before).saturating_sub(bytes(after))))
+            let mut freed = bytes(before).saturating_sub(bytes(after));
+            if wanted.is_empty() {
+                // They have neither labels nor an age that anyone knows.
+                freed += store.discard_partials()?;
+            }
+            Ok::<_, Error>((gone, freed))
         });
         let (gone, freed) = pruned.await??;
         let reclaimed = [("reclaimed".to_owned(), freed.to_string())].into();

@@ -1,6 +1,7 @@
 //! The daemon itself: `_ping`, `version`, `info`, `events`.
 
 mod auth; // POST /auth
+mod check; // GET and POST /system/check
 pub(crate) mod compat; // before 1.55
 mod df; // GET /system/df
 mod events; // GET /events
@@ -19,5 +20,7 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("info", &info::handle),
     get("events", &events::handle),
     get("system/df", &df::handle),
+    get("system/check", &check::look),
+    post("system/check", &check::repair),
     post("auth", &auth::handle),
 ];
