@@ -3,6 +3,7 @@
 //! Versions before 1.55 are not here: `server` bends these documents for them.
 
 pub mod auth; // credentials for registries
+pub mod build; // builds: what they leave behind
 pub mod container; // containers: configuration, state, lists, options
 pub mod error; // {"message": ...}
 pub mod event; // what happened

@@ -81,6 +81,14 @@ document! {
 }
 
 document! {
+    /// What a prune removed.
+    pub struct PruneReport {
+        /// Names.
+        pub networks_deleted: Option<Vec<String>> => "NetworksDeleted";
+    }
+}
+
+document! {
     /// A network and who is in it.
     pub struct Inspect {
         pub network: Network => "" @flatten;

@@ -4,7 +4,7 @@ use crate::Cli;
 use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, Positionals};
 use crate::error::{Error, Result};
-use crate::{completion, container, context, help, image, registry, system, volume};
+use crate::{completion, container, context, help, image, network, registry, system, volume};
 
 /// What a command does: the exit code it ends with, or an error.
 pub(crate) type Run = fn(&mut Cli, &Matches) -> Result<u8>;
@@ -164,6 +164,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Group(&container::GROUP),
     Node::Group(&context::GROUP),
     Node::Group(&image::GROUP),
+    Node::Group(&network::GROUP),
     Node::Group(&registry::GROUP),
     Node::Group(&system::GROUP),
     Node::Group(&volume::GROUP),

@@ -83,6 +83,17 @@ pub(crate) fn local_time(seconds: i64) -> String {
         .to_string()
 }
 
+/// A time of the API as Go prints one: `2026-11-21 19:26:10.195213265 +0000 UTC`; what is no time, as it is.
+pub(crate) fn go_time(text: &str) -> String {
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => time
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .strftime("%Y-%m-%d %H:%M:%S%.f %z %Z")
+            .to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
 /// `2026-11-21T03:56:14Z`, in the zone of this machine.
 pub(crate) fn rfc3339(seconds: i64) -> String {
     let timestamp = jiff::Timestamp::from_second(seconds).unwrap_or_default();

@@ -9,6 +9,7 @@ mod error; // failures, in Docker's words
 mod exec; // processes in containers
 mod hijack; // connections taken over for attach and exec
 pub mod image; // images
+mod network; // networks
 pub mod system; // the daemon itself
 mod version; // API versions
 mod volume; // volumes

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use onggi_api::network::{EndpointResource, Inspect, Ipam, IpamConfig, Network, Summary};
-use onggi_model::Filters;
+use onggi_api::network::{
+    EndpointResource, Inspect, Ipam, IpamConfig, Network, PruneReport, Summary,
+};
+use onggi_model::{Filters, Timestamp};
 
 use crate::Engine;
 use crate::container::Record;
+use crate::container::prune::until;
 use crate::error::{Error, Result};
 use crate::spec::network::Mode;
 
@@ -43,6 +46,18 @@ impl Engine {
                 network: document(n),
             })
             .collect())
+    }
+
+    /// Removes the networks of users that no container is in: there are none of users yet.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a filter that does not exist.
+    pub fn network_prune(&self, filters: &Filters) -> Result<PruneReport> {
+        filters
+            .check(&["label", "label!", "until"])
+            .map_err(|fault| Error::of(&fault))?;
+        until(filters, Timestamp::now())?;
+        Ok(PruneReport::default())
     }
 
     /// One network with the containers in it.

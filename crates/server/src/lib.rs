@@ -1,6 +1,7 @@
 //! The Engine REST API over `engine`: routes, versions, access, errors. Knows no kernel; only here are API version
 //! numbers looked at, and old versions bent in each resource's `compat`.
 
+mod build; // /build, what there is
 mod call; // one request, its parts read
 mod container; // /containers
 mod exec; // /exec, /containers/{id}/exec

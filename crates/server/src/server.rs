@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::call::{Call, Reply};
 use crate::failure::Failure;
-use crate::{container, exec, image, network, plugin, system, unsupported, volume};
+use crate::{build, container, exec, image, network, plugin, system, unsupported, volume};
 
 /// All tables, in the order they are looked through.
 pub(crate) const TABLES: &[&[Route<Call, Reply>]] = &[
@@ -21,6 +21,7 @@ pub(crate) const TABLES: &[&[Route<Call, Reply>]] = &[
     container::ROUTES,
     exec::ROUTES,
     image::ROUTES,
+    build::ROUTES,
     network::ROUTES,
     volume::ROUTES,
     plugin::ROUTES,

@@ -7,7 +7,6 @@ use crate::failure::Failure;
 
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("build", &handle),
-    post("build/prune", &handle),
     get("images/{name...}/attestations", &handle),
     get("images/search", &handle),
     put("volumes/{name}", &handle),
@@ -15,7 +14,6 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("networks/create", &handle),
     post("networks/{id}/connect", &handle),
     post("networks/{id}/disconnect", &handle),
-    post("networks/prune", &handle),
     get("plugins/privileges", &handle),
     post("plugins/pull", &handle),
     delete("plugins/{name...}", &handle),

@@ -80,6 +80,10 @@ impl Object {
         Object { json, ours: false }
     }
 
+    pub(crate) fn network(json: serde_json::Value) -> Self {
+        Object { json, ours: false }
+    }
+
     pub(crate) fn volume(json: serde_json::Value) -> Self {
         Object { json, ours: false }
     }

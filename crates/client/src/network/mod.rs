@@ -1,0 +1,4 @@
+//! Networks, one file a verb.
+
+mod inspect;
+mod list;
