@@ -4,7 +4,9 @@ use crate::Cli;
 use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, Positionals};
 use crate::error::{Error, Result};
-use crate::{completion, container, context, help, image, network, registry, system, volume};
+use crate::{
+    completion, container, context, help, image, manifest, network, registry, system, volume,
+};
 
 /// What a command does: the exit code it ends with, or an error.
 pub(crate) type Run = fn(&mut Cli, &Matches) -> Result<u8>;
@@ -150,6 +152,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Command(&image::push::COMMAND),
     Node::Command(&image::rm::COMMAND),
     Node::Command(&image::save::COMMAND),
+    Node::Command(&image::search::COMMAND),
     Node::Command(&image::tag::COMMAND),
     Node::Command(&system::events::COMMAND),
     Node::Command(&system::info::COMMAND),
@@ -164,6 +167,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Group(&container::GROUP),
     Node::Group(&context::GROUP),
     Node::Group(&image::GROUP),
+    Node::Group(&manifest::GROUP),
     Node::Group(&network::GROUP),
     Node::Group(&registry::GROUP),
     Node::Group(&system::GROUP),

@@ -16,6 +16,7 @@ mod format; // --format: tables, JSON, templates
 mod fuzz; // command lines nobody thought of
 mod help; // the help command
 mod image; // commands on images
+mod manifest; // lists of images, one a platform
 mod network; // commands on networks
 mod plugin; // programs that bring commands
 mod program; // from arguments to an exit code

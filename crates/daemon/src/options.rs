@@ -216,6 +216,7 @@ pub(crate) const OPTIONS: &[Entry] = {
         same("pidfile", Text, "File with the daemon's pid").short('p').default("/run/onggi/onggid.pid"),
         key("proxies", Object, "http-proxy, https-proxy and no-proxy"),
         same("raw-logs", Bool, "No colours in the daemon's log").default("false"),
+        same("registry-config-dir", Text, "Folder with registries.d (mirrors of any registry) and certs.d (certificates); Docker's certs.d counts too").default("/etc/onggi").reloads(),
         both("registry-mirrors", "registry-mirror", List, "Mirrors of docker.io").reloads(),
         flag("rootless", Bool, "Rootless mode").refused("false", "rootless mode is not there yet: run the daemon as root"),
         same("seccomp-profile", Text, "Seccomp profile of containers that name none: a path, builtin, unconfined").default("builtin"),

@@ -1,5 +1,5 @@
 //! From the merged document to values that cannot be wrong. Nothing here touches the system but reading the seccomp
-//! profile.
+//! profile and the files about registries.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +16,12 @@ use serde_json::Value;
 
 use crate::config::{Config, DATA_ROOT, EXEC_ROOT, Error, Host, Log, Tls};
 use crate::merge::Merged;
+
+/// Where registries.d and certs.d are.
+const REGISTRY_CONFIG: &str = "/etc/onggi";
+
+/// Where Docker has certificates of registries.
+const DOCKER_CERTIFICATES: &str = "/etc/docker/certs.d";
 
 /// The keys that take effect.
 #[derive(Debug, Default, Deserialize)]
@@ -69,6 +75,7 @@ struct Settings {
     no_new_privileges: bool,
     pidfile: Option<PathBuf>,
     raw_logs: bool,
+    registry_config_dir: Option<PathBuf>,
     registry_mirrors: Vec<String>,
     runtimes: BTreeMap<String, RuntimeText>,
     seccomp_profile: String,
@@ -266,7 +273,15 @@ fn live(s: &Settings) -> Result<Live> {
 
 fn registry(s: &Settings) -> Result<onggi_registry::Config> {
     let attempts = count("max-download-attempts", s.max_download_attempts, 5)?;
+    let folder = absolute(
+        "registry-config-dir",
+        s.registry_config_dir.clone(),
+        REGISTRY_CONFIG,
+    )?;
+    let rules = onggi_registry::Rule::read(&folder.join("registries.d"));
     let config = onggi_registry::Config {
+        rules: rules.map_err(|fault| of(&fault))?,
+        certificates: vec![folder.join("certs.d"), DOCKER_CERTIFICATES.into()],
         mirrors: s.registry_mirrors.clone(),
         insecure: s.insecure_registries.clone(),
         proxies: Some(proxies(s)),

@@ -157,6 +157,22 @@ impl Images {
         self.image(record)
     }
 
+    /// As [`Images::get`], for those who want it for a platform.
+    ///
+    /// # Errors
+    /// As [`Images::get`]; NotFound where the image is for another platform.
+    pub fn get_for(&self, name: &str, platform: Option<&Platform>) -> Result<Image, Error> {
+        let image = self.get(name)?;
+        let Some(wanted) = platform.filter(|wanted| !wanted.matches(&image.platform())) else {
+            return Ok(image);
+        };
+        Err(Error::Platform {
+            reference: name.to_owned(),
+            actual: image.platform().to_string(),
+            wanted: wanted.to_string(),
+        })
+    }
+
     /// The configuration document of an image, as it came.
     ///
     /// # Errors

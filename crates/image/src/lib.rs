@@ -21,6 +21,7 @@ mod load; // archives of `docker save` and OCI layouts
 mod parts; // what is given away
 mod progress; // what is told while it happens
 mod pull; // from a registry
+mod pull_all; // all tags of a repository
 mod push; // to a registry
 mod remove; // untag or delete
 mod save; // archives of `docker save`

@@ -57,24 +57,37 @@ impl Images {
         auth: &Auth,
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<Pulled, Error> {
-        reserved(reference)?;
-        let reference = with_tag(reference)?;
         let sink: Sink<'_> = &progress;
+        let reference = with_tag(reference)?;
+        let pulled = self.pull_one(&reference, platform, auth, sink).await?;
+        status(&reference, pulled.newer, sink);
+        Ok(pulled)
+    }
+
+    /// Pulls what has one name, without the last word about it.
+    pub(crate) async fn pull_one(
+        &self,
+        reference: &ImageRef,
+        platform: Option<Platform>,
+        auth: &Auth,
+        sink: Sink<'_>,
+    ) -> Result<Pulled, Error> {
+        reserved(reference)?;
         let lease = Arc::new(self.inner.store.lease());
-        let resolved = self.inner.registry.resolve(&reference, auth).await?;
+        let resolved = self.inner.registry.resolve(reference, auth).await?;
         let tag = match (reference.digest(), reference.tag()) {
             (Some(digest), _) => digest.to_string(),
             (None, tag) => tag.unwrap_or_default().to_owned(),
         };
         let heading = Progress::status(tag, format!("Pulling from {}", reference.path()));
-        if let Some(image) = self.up_to_date(&reference, &resolved, platform.as_ref())? {
+        if let Some(image) = self.up_to_date(reference, &resolved, platform.as_ref())? {
             sink(heading);
-            return Ok(told(&reference, image, resolved.digest, false, sink));
+            return Ok(told(image, resolved.digest, false, sink));
         }
         let document = self.document(&resolved).await?;
         sink(heading);
         let found = self
-            .documents(&reference, &resolved, document, platform.as_ref())
+            .documents(reference, &resolved, document, platform.as_ref())
             .await?;
         let chain = ChainId::chain(&found.config.rootfs.diff_ids);
         let layers = self.layers(&resolved, &found, &chain, &lease, sink).await;
@@ -111,7 +124,7 @@ impl Images {
             images.commit(image, &blobs, &found.documents)
         })
         .await??;
-        Ok(told(&reference, image, resolved.digest, true, sink))
+        Ok(told(image, resolved.digest, true, sink))
     }
 
     /// Writes the documents, then the image with all its names in one transaction.
@@ -417,8 +430,17 @@ impl Told<'_> {
     }
 }
 
-fn told(reference: &ImageRef, image: Image, digest: Digest, newer: bool, sink: Sink<'_>) -> Pulled {
+fn told(image: Image, digest: Digest, newer: bool, sink: Sink<'_>) -> Pulled {
     sink(Progress::status(None, format!("Digest: {digest}")));
+    Pulled {
+        image,
+        digest,
+        newer,
+    }
+}
+
+/// The last word about a pull.
+pub(crate) fn status(reference: &ImageRef, newer: bool, sink: Sink<'_>) {
     let name = reference.familiar();
     sink(Progress::status(
         None,
@@ -427,11 +449,6 @@ fn told(reference: &ImageRef, image: Image, digest: Digest, newer: bool, sink: S
             false => format!("Status: Image is up to date for {name}"),
         },
     ));
-    Pulled {
-        image,
-        digest,
-        newer,
-    }
 }
 
 /// Refuses plugins, charts and other things registries hold.

@@ -95,7 +95,7 @@ impl Upstream {
         let lax = upstream.insecure || upstream.url.scheme() == "http";
         let client = Client::new(onggi_registry::Config {
             insecure: lax.then(|| host.clone()).into_iter().collect(),
-            certificates: upstream.certificates.clone(),
+            certificates: upstream.certificates.iter().cloned().collect(),
             user_agent: concat!("onggi-registry/", env!("CARGO_PKG_VERSION")).to_owned(),
             ..onggi_registry::Config::default()
         });

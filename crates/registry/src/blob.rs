@@ -184,16 +184,20 @@ impl Blob {
 
     async fn open(&mut self) -> Result<Response, Rejected> {
         let from = if self.whole_only { 0 } else { self.position };
-        let path = format!("{}/blobs/{}", self.source.path(), self.descriptor.digest);
+        let endpoint = &self.source.endpoints[self.endpoint];
+        let path = format!(
+            "{}/blobs/{}",
+            self.source.path(endpoint),
+            self.descriptor.digest
+        );
         let ask = Ask {
             from,
             ..Ask::new(Verb::Get, At::Path(path))
         };
-        let endpoint = &self.source.endpoints[self.endpoint];
         let response = self
             .source
             .transport
-            .send(endpoint, &self.source.scope(), &ask)
+            .send(endpoint, &self.source.scope(endpoint), &ask)
             .await?;
         let partial = from > 0 && response.status() == StatusCode::PARTIAL_CONTENT;
         if partial && !starts_at(&response, from) {

@@ -27,7 +27,7 @@ use crate::transport::{Rejected, Transport, whole};
 pub const MANIFEST_LIMIT: u64 = image::MAX_DOCUMENT_SIZE;
 
 /// How often a registry that falters is asked for a document.
-const DOCUMENT_ATTEMPTS: u32 = 3;
+pub(crate) const DOCUMENT_ATTEMPTS: u32 = 3;
 
 /// A client for all registries. Cheap to clone; clones share connections and tokens.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub struct Resolved {
     /// Where it is, for all further requests.
     pub source: Source,
     /// The document, when resolving brought it along.
-    document: Option<Document>,
+    pub(crate) document: Option<Document>,
 }
 
 /// A repository on the endpoints that may have it.
@@ -63,7 +63,7 @@ pub struct Resolved {
 pub struct Source {
     pub(crate) transport: Arc<Transport>,
     pub(crate) endpoints: Arc<[Endpoint]>,
-    reference: ImageRef,
+    pub(crate) reference: ImageRef,
 }
 
 impl fmt::Debug for Source {
@@ -100,14 +100,27 @@ impl Client {
         Ok(())
     }
 
-    fn transport(&self) -> Arc<Transport> {
+    pub(crate) fn transport(&self) -> Arc<Transport> {
         self.transport
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    /// Asks what a reference stands for: mirrors of docker.io in order, then the registry itself. A reference
+    /// The endpoints that may have a reference.
+    pub(crate) async fn source(&self, reference: &ImageRef, auth: &Auth) -> Result<Source, Error> {
+        let transport = self.transport();
+        let endpoints = endpoints(&transport.checked, reference, auth)
+            .await
+            .map_err(|_| no_host(reference))?;
+        Ok(Source {
+            transport,
+            endpoints: endpoints.into(),
+            reference: reference.clone(),
+        })
+    }
+
+    /// Asks what a reference stands for: mirrors in order, then the registry itself. A reference
     /// with a digest is what it says, nobody is asked.
     ///
     /// # Errors
@@ -166,16 +179,15 @@ impl Client {
     /// InvalidParameter when the registry's name is no host.
     pub async fn target(&self, reference: &ImageRef, auth: &Auth) -> Result<Target, Error> {
         let transport = self.transport();
-        let mut all = endpoints(&transport.checked, reference, auth)
+        let endpoint = endpoint::origin(&transport.checked, reference, auth)
             .await
             .map_err(|_| no_host(reference))?;
-        let endpoint = all.pop().ok_or_else(|| no_host(reference))?;
         Ok(Target::new(transport, endpoint, reference.clone()))
     }
 }
 
 /// A registry name that the reference grammar takes and the URL grammar does not.
-fn no_host(reference: &ImageRef) -> Error {
+pub(crate) fn no_host(reference: &ImageRef) -> Error {
     Error::Unreadable {
         status: 400,
         why: "the registry's name is no host".to_owned(),
@@ -186,13 +198,13 @@ fn no_host(reference: &ImageRef) -> Error {
 /// Which error to report when every endpoint failed: the last one's, as Docker does; but when the registry
 /// cannot be reached at all and a mirror said clearly that it has no such thing, that.
 #[derive(Default)]
-struct Outcome {
+pub(crate) struct Outcome {
     absence: Option<Error>,
     last: Option<Error>,
 }
 
 impl Outcome {
-    fn add(&mut self, endpoint: &Endpoint, error: Error) {
+    pub(crate) fn add(&mut self, endpoint: &Endpoint, error: Error) {
         let registry = endpoint.authority();
         tracing::debug!(
             registry,
@@ -206,7 +218,7 @@ impl Outcome {
         self.absence.get_or_insert(error);
     }
 
-    fn into_error(self) -> Error {
+    pub(crate) fn into_error(self) -> Error {
         match (self.last, self.absence) {
             (Some(Error::Request { source, .. }), Some(absence)) if source.is_unreachable() => {
                 absence
@@ -299,12 +311,13 @@ impl Source {
         &self.reference
     }
 
-    pub(crate) fn path(&self) -> &str {
-        self.reference.path()
+    /// What the repository is called at an endpoint.
+    pub(crate) fn path(&self, endpoint: &Endpoint) -> String {
+        format!("{}{}", endpoint.prefix, self.reference.path())
     }
 
-    pub(crate) fn scope(&self) -> String {
-        format!("repository:{}:pull", self.reference.path())
+    pub(crate) fn scope(&self, endpoint: &Endpoint) -> String {
+        format!("repository:{}:pull", self.path(endpoint))
     }
 
     /// Puts our reference into an error.
@@ -318,7 +331,7 @@ impl Source {
         endpoint: &Endpoint,
         tag: &str,
     ) -> Result<(Digest, Option<Document>), Error> {
-        let ask = self.manifest_ask(true, tag);
+        let ask = self.manifest_ask(endpoint, true, tag);
         if let Ok(response) = self.patiently(endpoint, &ask).await?
             && let Some(digest) = said_digest(response.headers())
         {
@@ -335,7 +348,11 @@ impl Source {
         endpoint: &Endpoint,
         ask: &Ask,
     ) -> Result<Result<Response, ()>, Error> {
-        match self.transport.send(endpoint, &self.scope(), ask).await {
+        match self
+            .transport
+            .send(endpoint, &self.scope(endpoint), ask)
+            .await
+        {
             Ok(response) => Ok(Ok(response)),
             Err(Rejected {
                 error: error @ (Error::Request { .. } | Error::Authentication { .. }),
@@ -345,13 +362,13 @@ impl Source {
         }
     }
 
-    async fn get(
+    pub(crate) async fn get(
         &self,
         endpoint: &Endpoint,
         name: &str,
         expected: Option<&Digest>,
     ) -> Result<Document, Error> {
-        let ask = self.manifest_ask(false, name);
+        let ask = self.manifest_ask(endpoint, false, name);
         let attempts = if endpoint.mirror {
             1
         } else {
@@ -379,7 +396,10 @@ impl Source {
         ask: &Ask,
         expected: Option<&Digest>,
     ) -> Result<Document, Rejected> {
-        let response = self.transport.send(endpoint, &self.scope(), ask).await?;
+        let response = self
+            .transport
+            .send(endpoint, &self.scope(endpoint), ask)
+            .await?;
         let media_type = response
             .headers()
             .get(header::CONTENT_TYPE)
@@ -404,7 +424,7 @@ impl Source {
         })
     }
 
-    fn manifest_ask(&self, head: bool, name: &str) -> Ask {
+    fn manifest_ask(&self, endpoint: &Endpoint, head: bool, name: &str) -> Ask {
         // Docker's own types first, as dockerd sends them; schema 1 only to be told what it is.
         let accept = [
             media_type::DOCKER_MANIFEST,
@@ -415,7 +435,7 @@ impl Source {
             "application/json",
         ];
         let verb = if head { Verb::Head } else { Verb::Get };
-        let path = format!("{}/manifests/{name}", self.path());
+        let path = format!("{}/manifests/{name}", self.path(endpoint));
         Ask {
             accept: Some(accept.join(", ")),
             ..Ask::new(verb, At::Path(path))
@@ -452,6 +472,11 @@ pub(crate) fn hasher(algorithm: Algorithm) -> hash::Context {
 /// Whether a finished hash is what a digest names.
 pub(crate) fn is(digest: &Digest, finished: &hash::Digest) -> bool {
     Digest::from_bytes(digest.algorithm(), finished.as_ref()).is_ok_and(|actual| actual == *digest)
+}
+
+/// The sha256 digest of a document.
+pub fn digest(bytes: &[u8]) -> Digest {
+    digest_of(Algorithm::Sha256, bytes)
 }
 
 pub(crate) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {

@@ -1,4 +1,5 @@
-//! What the daemon's configuration says about registries: mirrors, insecure ones, certificates.
+//! What the daemon's configuration says about registries: mirrors, insecure ones, certificates. Files about single
+//! registries are read in `registries`.
 //!
 //! Checked once, at the edge: a [`Config`] that [`Config::check`] accepted cannot fail later.
 
@@ -9,11 +10,15 @@ use std::time::Duration;
 use onggi_model::{ErrorKind, Fault};
 use url::Url;
 
+use crate::registries::{Rule, fits};
+
 /// How to reach registries.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Mirrors of docker.io, tried in this order before docker.io itself. A URL with an optional path.
     pub mirrors: Vec<String>,
+    /// What is said about single registries.
+    pub rules: Vec<Rule>,
     /// Registries that may be reached without TLS or with a certificate nobody vouches for:
     /// `host`, `host:port` or a CIDR. Loopback always is.
     pub insecure: Vec<String>,
@@ -21,9 +26,9 @@ pub struct Config {
     pub proxies: Option<Proxies>,
     /// Sent as `User-Agent`.
     pub user_agent: String,
-    /// Folder with one folder per registry (`host:port`), holding `*.crt` (authorities) and
-    /// `*.cert` with `*.key` (ours), as Docker's `/etc/docker/certs.d`.
-    pub certificates: Option<PathBuf>,
+    /// Folders with one folder per registry (`host:port`), holding `*.crt` (authorities) and
+    /// `*.cert` with `*.key` (ours), as Docker's `/etc/docker/certs.d`. All of them count.
+    pub certificates: Vec<PathBuf>,
     /// How long one address may take to accept a connection.
     pub connect_timeout: Duration,
     /// How long a registry may stay silent in the middle of an answer.
@@ -67,10 +72,11 @@ impl Default for Config {
     fn default() -> Self {
         Config {
             mirrors: Vec::new(),
+            rules: Vec::new(),
             insecure: Vec::new(),
             proxies: None,
             user_agent: concat!("onggi/", env!("CARGO_PKG_VERSION")).to_owned(),
-            certificates: None,
+            certificates: Vec::new(),
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(60),
             attempts: 5,
@@ -104,6 +110,12 @@ pub enum InvalidConfig {
     /// Credentials in the URL: they would end up in logs.
     #[error("invalid mirror: username/password not allowed in URI {0:?}")]
     MirrorUser(String),
+    /// A file about registries.
+    #[error("{0}: {1}")]
+    File(String, String),
+    /// A rule about registries that cannot be meant.
+    #[error("registry {0:?}: {1}")]
+    Rule(String, String),
     /// Something that is neither a host nor a network.
     #[error("insecure registry {0} is not valid: {1}")]
     Insecure(String, &'static str),
@@ -131,7 +143,31 @@ impl InvalidConfig {
 #[derive(Debug, Clone)]
 pub(crate) struct Checked {
     pub(crate) mirrors: Vec<Url>,
+    pub(crate) rules: Vec<CheckedRule>,
     pub(crate) insecure: Vec<Insecure>,
+}
+
+/// A rule that can be followed.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedRule {
+    pub(crate) registry: String,
+    /// Address and what comes before the repository's name.
+    pub(crate) mirrors: Vec<(Url, String)>,
+    pub(crate) fallback: bool,
+}
+
+impl Checked {
+    /// What is said about a registry: the closest rule.
+    pub(crate) fn rule(&self, registry: &str) -> Option<&CheckedRule> {
+        let registry = registry.to_ascii_lowercase();
+        let fitting = self
+            .rules
+            .iter()
+            .filter_map(|rule| Some((fits(&rule.registry, &registry)?, rule)));
+        fitting
+            .max_by_key(|(close, _)| *close)
+            .map(|(_, rule)| rule)
+    }
 }
 
 /// One entry of the list of insecure registries.
@@ -139,6 +175,8 @@ pub(crate) struct Checked {
 pub(crate) enum Insecure {
     /// `host` (any port) or `host:port`.
     Host(String),
+    /// Every registry of a domain, `*.domain`.
+    Domain(String),
     /// Every registry whose address lies in this network.
     Network(IpAddr, u8),
 }
@@ -157,19 +195,71 @@ impl Config {
         if let Some(proxies) = &self.proxies {
             proxies.all().map_err(InvalidConfig::proxy)?;
         }
+        let mut listed: Vec<Insecure> = self
+            .insecure
+            .iter()
+            .map(|i| insecure(i))
+            .collect::<Result<_, _>>()?;
+        let rules = self
+            .rules
+            .iter()
+            .map(|rule| checked_rule(rule, &mut listed))
+            .collect::<Result<_, _>>()?;
         Ok(Checked {
+            rules,
+            insecure: listed,
             mirrors: self
                 .mirrors
                 .iter()
                 .map(|m| mirror(m))
                 .collect::<Result<_, _>>()?,
-            insecure: self
-                .insecure
-                .iter()
-                .map(|i| insecure(i))
-                .collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// Checks a rule; what it allows without TLS goes to `listed`.
+fn checked_rule(rule: &Rule, listed: &mut Vec<Insecure>) -> Result<CheckedRule, InvalidConfig> {
+    let bad = |why: String| InvalidConfig::Rule(rule.registry.clone(), why);
+    let domain = rule.registry.strip_prefix("*.");
+    match (domain, rule.registry.as_str()) {
+        (None, "*") if rule.insecure => {
+            return Err(bad("name the registries that may do without TLS".to_owned()));
+        }
+        (None, "*") => {}
+        (Some(domain), _) | (None, domain) => match insecure(domain) {
+            Ok(Insecure::Host(_)) if !domain.contains('/') => {}
+            _ => return Err(bad("not a host, host:port, *.domain or *".to_owned())),
+        },
+    }
+    if rule.insecure {
+        listed.push(match domain {
+            Some(domain) => Insecure::Domain(format!(".{domain}")),
+            None => insecure(&rule.registry)?,
+        });
+    }
+    let mut mirrors = Vec::new();
+    for one in &rule.mirrors {
+        let url = mirror(&one.url).map_err(|error| bad(error.to_string()))?;
+        let prefix = one.prefix.trim_matches('/');
+        let sample = prefix.replace("{registry}", "registry");
+        if !prefix.is_empty() && onggi_model::ImageRef::parse(&format!("x.y/{sample}/z")).is_err() {
+            return Err(bad(format!(
+                "{prefix:?} cannot begin the name of a repository"
+            )));
+        }
+        if one.insecure {
+            listed.push(Insecure::Host(crate::endpoint::authority(&url)));
+        }
+        mirrors.push((url, prefix.to_owned()));
+    }
+    if !rule.fallback && mirrors.is_empty() {
+        return Err(bad("without mirrors it needs its fallback".to_owned()));
+    }
+    Ok(CheckedRule {
+        registry: rule.registry.clone(),
+        mirrors,
+        fallback: rule.fallback,
+    })
 }
 
 fn mirror(text: &str) -> Result<Url, InvalidConfig> {
@@ -236,6 +326,7 @@ impl Insecure {
                 let authority = authority.to_ascii_lowercase();
                 authority == *host || host_of(&authority) == *host
             }
+            Insecure::Domain(suffix) => host_of(authority).to_ascii_lowercase().ends_with(suffix),
             Insecure::Network(network, bits) => addresses
                 .iter()
                 .any(|address| within(*address, *network, *bits)),
@@ -320,6 +411,50 @@ mod tests {
                 .contains("query")
         );
         assert!(with_mirror("https://").is_err());
+    }
+
+    #[test]
+    fn rules_are_checked() {
+        let rule = |registry: &str, url: &str, prefix: &str, insecure: bool, fallback: bool| {
+            let mirrors = match url {
+                "" => Vec::new(),
+                url => vec![crate::Mirror {
+                    url: url.to_owned(),
+                    prefix: prefix.to_owned(),
+                    insecure: false,
+                }],
+            };
+            let config = Config {
+                rules: vec![Rule {
+                    registry: registry.to_owned(),
+                    mirrors,
+                    insecure,
+                    fallback,
+                }],
+                ..Config::default()
+            };
+            config.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(
+            rule("a.example:5000", "http://m.example", "", true, true),
+            Ok(())
+        );
+        assert_eq!(
+            rule("*.example", "http://m.example", "{registry}", true, false),
+            Ok(())
+        );
+        assert_eq!(rule("*", "http://m.example", "a/b", false, true), Ok(()));
+        for (registry, url, prefix, insecure, fallback, part) in [
+            ("*", "", "", true, true, "name the registries"),
+            ("a/b", "", "", false, true, "not a host"),
+            ("10.0.0.0/8", "", "", false, true, "not a host"),
+            ("a*b", "http://m", "A B", false, true, "cannot begin"),
+            ("a.example", "m.example", "", false, true, "no scheme"),
+            ("a.example", "", "", false, false, "fallback"),
+        ] {
+            let error = rule(registry, url, prefix, insecure, fallback).unwrap_err();
+            assert!(error.contains(part), "{registry}: {error}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) struct Endpoint {
     pub(crate) insecure: bool,
     /// Whether it stands in for another registry.
     pub(crate) mirror: bool,
+    /// What comes before the names of repositories there, with its slash.
+    pub(crate) prefix: String,
     /// Credentials for it; mirrors get none.
     pub(crate) auth: Auth,
 }
@@ -40,28 +42,52 @@ pub(crate) fn authority(url: &Url) -> String {
     }
 }
 
-/// All endpoints of a reference, best first. The last one is the registry itself.
+/// All endpoints of a reference, best first: mirrors, then the registry itself unless a rule keeps us from it.
 pub(crate) async fn endpoints(
     config: &Checked,
     reference: &ImageRef,
     auth: &Auth,
 ) -> Result<Vec<Endpoint>, url::ParseError> {
+    let mut mirrors: Vec<(&Url, String)> = Vec::new();
+    if reference.domain() == "docker.io" {
+        mirrors.extend(config.mirrors.iter().map(|url| (url, String::new())));
+    }
+    let rule = config.rule(reference.domain());
+    let registry = reference.domain().replace([':', '[', ']'], "-");
+    for (url, prefix) in rule.iter().flat_map(|rule| &rule.mirrors) {
+        let prefix = prefix.replace("{registry}", registry.trim_matches('-'));
+        mirrors.push((url, prefix));
+    }
     let mut found = Vec::new();
-    let domain = if reference.domain() == "docker.io" {
-        for mirror in &config.mirrors {
-            found.push(Endpoint {
-                candidates: vec![mirror.clone()],
-                insecure: is_insecure(config, &authority(mirror)).await,
-                mirror: true,
-                auth: Auth::anonymous(),
-            });
-        }
-        DOCKER_HUB
-    } else {
-        reference.domain()
-    };
-    found.push(registry(config, domain, auth).await?);
+    for (url, prefix) in mirrors {
+        found.push(Endpoint {
+            candidates: vec![url.clone()],
+            insecure: is_insecure(config, &authority(url)).await,
+            mirror: true,
+            prefix: match prefix.as_str() {
+                "" => prefix,
+                prefix => format!("{prefix}/"),
+            },
+            auth: Auth::anonymous(),
+        });
+    }
+    if rule.is_none_or(|rule| rule.fallback) {
+        found.push(origin(config, reference, auth).await?);
+    }
     Ok(found)
+}
+
+/// The registry of a reference itself.
+pub(crate) async fn origin(
+    config: &Checked,
+    reference: &ImageRef,
+    auth: &Auth,
+) -> Result<Endpoint, url::ParseError> {
+    let domain = match reference.domain() {
+        "docker.io" => DOCKER_HUB,
+        domain => domain,
+    };
+    registry(config, domain, auth).await
 }
 
 /// The registry that a login is for: `host[:port]`, also as an address; nothing stands for Docker's own.
@@ -94,6 +120,7 @@ async fn registry(
         candidates,
         insecure,
         mirror: false,
+        prefix: String::new(),
         auth: auth.clone(),
     })
 }
@@ -197,6 +224,70 @@ mod tests {
         assert!(!found[1].insecure && found[1].auth.is_anonymous());
         assert_eq!(found[2].auth.username, "me");
         assert_eq!(all(&config, "other.example/busybox").await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn any_registry_may_have_mirrors() {
+        let mirror = |url: &str, prefix: &str, insecure| crate::Mirror {
+            url: url.to_owned(),
+            prefix: prefix.to_owned(),
+            insecure,
+        };
+        let rule = |registry: &str, mirrors, fallback| crate::Rule {
+            registry: registry.to_owned(),
+            mirrors,
+            insecure: false,
+            fallback,
+        };
+        let config = Config {
+            mirrors: vec!["https://hub.example".into()],
+            rules: vec![
+                rule(
+                    "docker.io",
+                    vec![mirror("https://second.example", "", false)],
+                    true,
+                ),
+                rule(
+                    "quay.example",
+                    vec![mirror("https://m.example", "q", true)],
+                    true,
+                ),
+                rule(
+                    "*",
+                    vec![mirror("https://all.example", "{registry}", false)],
+                    false,
+                ),
+            ],
+            ..Config::default()
+        };
+        let places = async |reference: &str| -> Vec<String> {
+            let found = all(&config, reference).await;
+            let place = |e: &Endpoint| format!("{}|{}|{}", e.authority(), e.prefix, e.insecure);
+            found.iter().map(place).collect()
+        };
+        assert_eq!(
+            places("busybox").await,
+            [
+                "hub.example||false",
+                "second.example||false",
+                "registry-1.docker.io||false"
+            ]
+        );
+        assert_eq!(
+            places("quay.example/a").await,
+            ["m.example|q/|true", "quay.example||false"]
+        );
+        assert_eq!(
+            places("other.example:5000/a").await,
+            ["all.example|other.example-5000/|false"]
+        );
+        // What is pushed goes to the registry itself all the same.
+        let reference = ImageRef::parse("other.example:5000/a").unwrap();
+        let checked = config.checked().unwrap();
+        let origin = origin(&checked, &reference, &Auth::anonymous())
+            .await
+            .unwrap();
+        assert_eq!(origin.authority(), "other.example:5000");
     }
 
     #[tokio::test]

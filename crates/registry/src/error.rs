@@ -68,6 +68,15 @@ pub enum Error {
         /// The token server's words.
         source: Answer,
     },
+    /// A search term that begins with a scheme.
+    #[error("invalid repository name (ex: \"registry.domain.tld/myrepos\")")]
+    SearchTerm,
+    /// A registry that cannot be searched.
+    #[error("{0}")]
+    Search(String),
+    /// A registry that can be searched by others.
+    #[error("Unexpected status code 401")]
+    SearchDenied,
     /// The name of a registry that is no host.
     #[error("invalid registry address {0:?}: not a host")]
     NoHost(String),
@@ -124,6 +133,9 @@ pub enum Error {
     /// Any other error the registry explained.
     #[error(transparent)]
     Refused(Answer),
+    /// The same, for those who ask on the registry's behalf: its words with its own status.
+    #[error(transparent)]
+    Answered(Answer),
     /// An error nobody explained.
     #[error("received unexpected HTTP status: {0}")]
     Status(String),
@@ -186,10 +198,14 @@ impl Fault for Error {
             | Error::ManifestNotFound { .. }
             | Error::RepositoryNotFound { .. } => ErrorKind::NotFound,
             Error::Refused(answer) => by_status(answer.status),
+            Error::Answered(answer) => answer.kind(),
             Error::Unreadable { status, .. } => by_status(*status),
             Error::Document(error) => error.kind(),
             Error::Login { .. } | Error::LoginDenied { .. } => ErrorKind::Unauthorized,
-            Error::SchemaOne(_) | Error::NoHost(_) => ErrorKind::InvalidParameter,
+            Error::SearchDenied => ErrorKind::Unauthorized,
+            Error::SchemaOne(_) | Error::NoHost(_) | Error::SearchTerm => {
+                ErrorKind::InvalidParameter
+            }
             Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::Platform(error) => error.kind(),
             Error::Certificates(..)
@@ -199,10 +215,26 @@ impl Fault for Error {
             | Error::Realm { .. }
             | Error::Redirect { .. }
             | Error::NoToken
+            | Error::Search(_)
             | Error::Status(_)
             | Error::ManifestDigest(_)
             | Error::BlobDigest(_)
             | Error::BlobSize { .. } => ErrorKind::Internal,
+        }
+    }
+}
+
+impl Answer {
+    /// What the code means, whatever status it came with.
+    fn kind(&self) -> ErrorKind {
+        match self.code.as_str() {
+            distribution::code::UNAUTHORIZED => ErrorKind::Unauthorized,
+            distribution::code::DENIED => ErrorKind::Forbidden,
+            distribution::code::TOOMANYREQUESTS | "UNAVAILABLE" => ErrorKind::Unavailable,
+            "UNSUPPORTED" => ErrorKind::NotImplemented,
+            code if code.ends_with("_UNKNOWN") => ErrorKind::NotFound,
+            code if code.ends_with("_INVALID") => ErrorKind::InvalidParameter,
+            _ => by_status(self.status),
         }
     }
 }
@@ -232,6 +264,17 @@ impl Error {
         self.kind() == ErrorKind::NotFound
     }
 
+    /// Whether the registry has no such thing, or does not let us see it.
+    pub fn is_hidden(&self) -> bool {
+        match self {
+            Error::Refused(answer) | Error::Answered(answer) => {
+                matches!(answer.kind(), ErrorKind::NotFound | ErrorKind::Unauthorized)
+            }
+            Error::Unreadable { .. } => true,
+            other => other.is_absence(),
+        }
+    }
+
     /// Puts the reference into what a registry said about it.
     pub(crate) fn about(self, name: &str, reference: &str) -> Error {
         let Error::Refused(answer) = self else {
@@ -251,6 +294,17 @@ impl Error {
                 source: answer,
             },
             _ => Error::Refused(answer),
+        }
+    }
+
+    /// Takes our own words away from what a registry said: it speaks for itself.
+    pub(crate) fn as_answered(self) -> Error {
+        match self {
+            Error::AccessDenied { source, .. }
+            | Error::ManifestNotFound { source, .. }
+            | Error::RepositoryNotFound { source, .. }
+            | Error::Refused(source) => Error::Answered(source),
+            other => other,
         }
     }
 
@@ -392,6 +446,25 @@ mod tests {
         );
         assert_eq!(chain(&limit), "toomanyrequests: slow down");
         assert!(limit.is_transient());
+    }
+
+    #[test]
+    fn on_a_registrys_behalf_its_own_status_counts() {
+        for (status, code, kind) in [
+            (401, "UNAUTHORIZED", ErrorKind::Unauthorized),
+            (401, "DENIED", ErrorKind::Forbidden),
+            (404, "MANIFEST_UNKNOWN", ErrorKind::NotFound),
+            (404, "NAME_UNKNOWN", ErrorKind::NotFound),
+            (400, "NAME_INVALID", ErrorKind::InvalidParameter),
+            (429, "TOOMANYREQUESTS", ErrorKind::Unavailable),
+            (400, "UNKNOWN", ErrorKind::Internal),
+        ] {
+            let body = format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#);
+            let error = answered(status, &body).as_answered();
+            assert_eq!(error.kind(), kind, "{code}");
+            let words = format!("{}: no", code.to_lowercase().replace('_', " "));
+            assert_eq!(chain(&error), words);
+        }
     }
 
     #[test]

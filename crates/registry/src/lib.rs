@@ -11,22 +11,31 @@
 mod ask; // a request to a registry
 mod auth; // who we are: user and password, tokens
 mod blob; // one blob as a stream that resumes
+mod certificates; // of single registries
 mod challenge; // WWW-Authenticate
 mod client; // the entry: resolve a reference, fetch documents
 mod config; // mirrors, insecure registries, certificates
 mod dial; // connection failures in the words Go's net package uses
 mod endpoint; // where a repository may be found, in the order to try
 mod error; // what can go wrong, in Docker's words
+mod fetch; // documents from the registry itself
+mod inspect; // what is under a name, without fetching it
 mod login; // credentials tried
 mod platform; // the manifest of an index that fits a platform
 mod push; // what a registry lacks: mounted, uploaded, named
+mod registries; // files about single registries
+mod search; // repositories by a word
+mod tags; // all tags of a repository
 mod token; // token servers and the tokens they gave
 mod transport; // one request: scheme, authentication, redirects, retries
 
 pub use auth::Auth;
 pub use blob::{Blob, Chunk, Verify};
-pub use client::{Client, Document, MANIFEST_LIMIT, Resolved, Source};
+pub use client::{Client, Document, MANIFEST_LIMIT, Resolved, Source, digest};
 pub use config::{Config, InvalidConfig, Proxies};
 pub use error::{Answer, Error};
+pub use inspect::Inspected;
 pub use platform::{NoMatch, select};
 pub use push::{Target, Upload};
+pub use registries::{Mirror, Rule};
+pub use search::Hit;

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use onggi_model::{Digest, ImageRef};
@@ -26,6 +27,10 @@ const BLOCK: usize = 128 << 10;
 
 /// A blob up to this size is sent together with its name.
 const SMALL: u64 = 1 << 20;
+
+/// How long an upload that broke off waits with its bytes the next time, doubled with each time: a registry that does not
+/// want them says so when it has seen the headers, and its answer is lost when it hangs up on somebody who is sending.
+const HESITATION: Duration = Duration::from_secs(1);
 
 /// An upload that moved this far since it last broke off counts as going well.
 const PROGRESS: u64 = 64 << 10;
@@ -63,6 +68,14 @@ impl fmt::Debug for Upload {
             .field("descriptor", &self.descriptor)
             .finish_non_exhaustive()
     }
+}
+
+/// An upload on its way.
+struct Sending<'a> {
+    upload: &'a Upload,
+    moved: &'a Arc<AtomicU64>,
+    /// How long the bytes come after the headers.
+    hesitation: Duration,
 }
 
 /// Where an upload is.
@@ -125,7 +138,7 @@ impl Target {
         loop {
             let moved = Arc::new(AtomicU64::new(failed_at));
             let Rejected { error, retry_after } =
-                match self.attempt(&mut session, upload, &moved).await {
+                match self.attempt(&mut session, upload, &moved, failures).await {
                     Ok(()) => return Ok(false),
                     Err(rejected) => rejected,
                 };
@@ -143,6 +156,15 @@ impl Target {
             tracing::info!(digest = %upload.descriptor.digest, ?pause, %error, "an upload broke off");
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Gives the repository a blob that another repository of the same registry has. Says whether it got it.
+    ///
+    /// # Errors
+    /// As the registry says; Internal when it cannot be reached.
+    pub async fn mount_from(&self, digest: &Digest, from: &str) -> Result<bool, Error> {
+        let mounted = self.mount(digest, from).await;
+        Ok(mounted.map_err(|rejected| rejected.error)?.is_none())
     }
 
     /// Gives a manifest or index its name: a tag, or its digest. The bytes stay as they are.
@@ -217,6 +239,7 @@ impl Target {
         session: &mut Session,
         upload: &Upload,
         moved: &Arc<AtomicU64>,
+        failures: u32,
     ) -> Result<(), Rejected> {
         let (url, offset) = match std::mem::replace(session, Session::None) {
             Session::Fresh(url) => (url, 0),
@@ -231,7 +254,15 @@ impl Target {
             Session::None => (self.begin().await?, 0),
         };
         *session = Session::Broken(url.clone());
-        let done = self.send_from(url, offset, upload, moved, session).await;
+        let sending = Sending {
+            upload,
+            moved,
+            hesitation: match failures {
+                0 => Duration::ZERO,
+                failures => HESITATION * (1 << (failures - 1).min(3)),
+            },
+        };
+        let done = self.send_from(url, offset, &sending, session).await;
         if let Err(Rejected { error, .. }) = &done
             && (is_lost(error) || matches!(error, Error::BlobDigest(_)))
         {
@@ -244,10 +275,10 @@ impl Target {
         &self,
         mut url: Url,
         offset: u64,
-        upload: &Upload,
-        moved: &Arc<AtomicU64>,
+        sending: &Sending<'_>,
         session: &mut Session,
     ) -> Result<(), Rejected> {
+        let Sending { upload, moved, .. } = sending;
         let Descriptor { digest, size, .. } = &upload.descriptor;
         if offset > *size {
             *session = Session::None;
@@ -262,7 +293,7 @@ impl Target {
         (upload.progress)(offset);
         let whole = offset == 0 && *size <= SMALL;
         if !whole && offset < *size {
-            let content = content(upload, offset, moved, true);
+            let content = content(sending, offset, true);
             let ask = Ask {
                 content: Some(content),
                 ..Ask::new(Verb::Patch, At::Url(url.clone()))
@@ -273,7 +304,7 @@ impl Target {
         }
         url.query_pairs_mut().append_pair("digest", digest.as_str());
         let ask = Ask {
-            content: whole.then(|| content(upload, 0, moved, false)),
+            content: whole.then(|| content(sending, 0, false)),
             ..Ask::new(Verb::Put, At::Url(url))
         };
         let response = self.watched(&ask, moved).await?;
@@ -404,7 +435,12 @@ fn is_lost(error: &Error) -> bool {
 }
 
 /// The bytes of a blob from `offset` on.
-fn content(upload: &Upload, offset: u64, moved: &Arc<AtomicU64>, ranged: bool) -> Content {
+fn content(sending: &Sending<'_>, offset: u64, ranged: bool) -> Content {
+    let Sending {
+        upload,
+        moved,
+        hesitation,
+    } = *sending;
     let size = upload.descriptor.size;
     let (open, progress, moved) = (upload.open.clone(), upload.progress.clone(), moved.clone());
     Content {
@@ -421,7 +457,11 @@ fn content(upload: &Upload, offset: u64, moved: &Arc<AtomicU64>, ranged: bool) -
             };
             let stream = futures_util::stream::try_unfold(start, move |reader| {
                 let (progress, moved) = (progress.clone(), moved.clone());
+                let begins = reader.file.is_none();
                 async move {
+                    if begins {
+                        tokio::time::sleep(hesitation).await;
+                    }
                     let next = onggi_rt::blocking("read a blob to push", move || reader.next())
                         .await
                         .map_err(io::Error::other)??;

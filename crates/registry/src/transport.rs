@@ -16,6 +16,7 @@ use url::{Url, form_urlencoded};
 
 use crate::ask::{Ask, At, Verb};
 use crate::auth::Auth;
+use crate::certificates::Certificates;
 use crate::challenge::{self, Challenge};
 use crate::config::{Checked, Config, InvalidConfig, host_of, is_loopback};
 use crate::dial::{Failure, failure};
@@ -78,8 +79,8 @@ struct ClientKey {
     lax: bool,
     /// No proxy in between.
     direct: bool,
-    /// The registry has certificates of its own.
-    certificates: Option<String>,
+    /// The registry has certificates of its own, as they are now.
+    certificates: Option<Certificates>,
     /// No answer is expected while the request is still being sent.
     patient: bool,
 }
@@ -491,12 +492,7 @@ impl Transport {
         let key = ClientKey {
             lax,
             direct: is_loopback(host_of(&registry)),
-            certificates: self
-                .config
-                .certificates
-                .as_ref()
-                .filter(|root| root.join(&registry).is_dir())
-                .map(|_| registry),
+            certificates: Certificates::of(&self.config.certificates, &registry)?,
             patient,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -504,6 +500,14 @@ impl Transport {
             return Ok(client.clone());
         }
         let client = self.build(&key)?;
+        // Of a registry whose certificates changed nobody needs the old client.
+        let name = |key: &ClientKey| Some(key.certificates.as_ref()?.registry.clone());
+        if let Some(registry) = name(&key) {
+            let certificates = key.certificates.clone();
+            clients.retain(|old, _| {
+                name(old).as_ref() != Some(&registry) || old.certificates == certificates
+            });
+        }
         clients.insert(key, client.clone());
         Ok(client)
     }
@@ -531,56 +535,15 @@ impl Transport {
                 builder = builder.proxy(proxy);
             }
         }
-        if let (Some(registry), Some(root)) = (&key.certificates, &self.config.certificates) {
-            let fail = |why: String| Error::Certificates(registry.clone(), why);
-            let files = certificate_files(&root.join(registry)).map_err(|e| fail(e.to_string()))?;
-            for pem in files.authorities {
-                let found =
-                    reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| fail(e.to_string()))?;
-                builder = builder.tls_certs_merge(found);
-            }
-            if let Some(pem) = files.identity {
-                let identity =
-                    reqwest::Identity::from_pem(&pem).map_err(|e| fail(e.to_string()))?;
-                builder = builder.identity(identity);
-            }
+        if let Some(certificates) = &key.certificates {
+            builder = certificates.apply(builder)?;
         }
         builder.build().map_err(|error| {
-            let name = key
-                .certificates
-                .clone()
-                .unwrap_or_else(|| "registries".to_owned());
-            Error::Certificates(name, error.to_string())
+            let name = key.certificates.as_ref();
+            let name = name.map_or("registries", |found| found.registry.as_str());
+            Error::Certificates(name.to_owned(), error.to_string())
         })
     }
-}
-
-#[derive(Default)]
-struct CertificateFiles {
-    authorities: Vec<Vec<u8>>,
-    identity: Option<Vec<u8>>,
-}
-
-/// Docker's layout: `*.crt` are authorities, `NAME.cert` with `NAME.key` is ours.
-fn certificate_files(folder: &std::path::Path) -> std::io::Result<CertificateFiles> {
-    let mut names: Vec<_> = std::fs::read_dir(folder)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<_, _>>()?;
-    names.sort();
-    let mut files = CertificateFiles::default();
-    for path in names {
-        match path.extension().and_then(|e| e.to_str()) {
-            Some("crt") => files.authorities.push(std::fs::read(&path)?),
-            Some("cert") if files.identity.is_none() => {
-                let mut pem = std::fs::read(&path)?;
-                pem.push(b'\n');
-                pem.extend(std::fs::read(path.with_extension("key"))?);
-                files.identity = Some(pem);
-            }
-            _ => {}
-        }
-    }
-    Ok(files)
 }
 
 /// The system's resolver without addresses that only mean something on the link (metadata services).

@@ -92,7 +92,12 @@ fn certificates_are_checked() {
         "  tls:\n    certificate: {0}/own.crt\n    key: {0}/own.key\n",
         at.display()
     );
-    let Some(registry) = DockerRegistry::start_with(&tls) else {
+    // Another one lets in only those it knows.
+    let strict = format!("{tls}    clientcas:\n      - {}/ca.crt\n", at.display());
+    let (Some(registry), Some(strict)) = (
+        DockerRegistry::start_with(&tls),
+        DockerRegistry::start_with(&strict),
+    ) else {
         eprintln!("skipped: docker-registry is not installed");
         return;
     };
@@ -105,6 +110,7 @@ fn certificates_are_checked() {
         .args(["--exact", "with_a_name", "--ignored", "--nocapture"])
         .env("ONGGI_TLS_FOLDER", at)
         .env("ONGGI_TLS_PORT", registry.port.to_string())
+        .env("ONGGI_TLS_STRICT_PORT", strict.port.to_string())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -143,7 +149,10 @@ async fn with_a_name() {
     let own = Path::new(&folder).join("certs.d").join(&host);
     std::fs::create_dir_all(&own).unwrap();
     std::fs::copy(Path::new(&folder).join("ca.crt"), own.join("ca.crt")).unwrap();
-    let certificates = Some(Path::new(&folder).join("certs.d"));
+    let certificates = vec![
+        Path::new(&folder).join("none"),
+        Path::new(&folder).join("certs.d"),
+    ];
     assert_eq!(
         outcome(
             Config {
@@ -154,6 +163,32 @@ async fn with_a_name() {
         )
         .await,
         found
+    );
+    // A registry that asks who we are: nobody, at first.
+    let strict = format!("{NAME}:{}", std::env::var("ONGGI_TLS_STRICT_PORT").unwrap());
+    let own = Path::new(&folder).join("certs.d").join(&strict);
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::copy(Path::new(&folder).join("ca.crt"), own.join("ca.crt")).unwrap();
+    let known = || Config {
+        certificates: vec![Path::new(&folder).join("certs.d")],
+        attempts: 1,
+        ..Config::default()
+    };
+    let client = Client::new(known()).unwrap();
+    let ask = async || {
+        let reference = ImageRef::parse(&format!("{strict}/nothing")).unwrap();
+        let refused = client.resolve(&reference, &Auth::anonymous()).await;
+        chain(&refused.unwrap_err())
+    };
+    let nobody = ask().await;
+    assert!(!nobody.contains("manifest unknown"), "{nobody}");
+    // Files that come later are taken up by the same client.
+    std::fs::copy(Path::new(&folder).join("own.crt"), own.join("client.cert")).unwrap();
+    std::fs::copy(Path::new(&folder).join("own.key"), own.join("client.key")).unwrap();
+    let somebody = ask().await;
+    assert!(
+        somebody.ends_with("not found: manifest unknown: manifest unknown"),
+        "{somebody}"
     );
     // Or not vouched for, because somebody said so.
     let insecure = vec![NAME.to_owned()];

@@ -84,7 +84,7 @@ impl Server {
             return (Failure::page_not_found().response(), false);
         };
         let (version, path) = split_version(&path);
-        let checked = check_version(version);
+        let checked = check_version(version, path);
         // A version that is refused is refused only where there is something.
         let effective = checked
             .as_ref()
@@ -144,12 +144,15 @@ fn split_version(path: &str) -> (Option<&str>, &str) {
 }
 
 /// The version to speak, or Docker's words for one we do not.
-fn check_version(version: Option<&str>) -> Result<ApiVersion, Failure> {
+fn check_version(version: Option<&str>, path: &str) -> Result<ApiVersion, Failure> {
     let Some(text) = version else {
         return Ok(ApiVersion::NEWEST);
     };
     let version = ApiVersion::parse(text)
         .ok_or_else(|| Failure::invalid(format!("invalid API version: {text}")))?;
+    if version < ApiVersion::OLDEST && is_archive(path) {
+        return Ok(ApiVersion::OLDEST);
+    }
     if version < ApiVersion::OLDEST {
         return Err(Failure::invalid(format!(
             "client version {version} is too old. Minimum supported API version is {}, please upgrade your client to a newer version",
@@ -165,6 +168,12 @@ fn check_version(version: Option<&str>) -> Result<ApiVersion, Failure> {
     Ok(version)
 }
 
+/// Archives of images are the same in every version, and older skopeo and podman ask for them with 1.22.
+fn is_archive(path: &str) -> bool {
+    let rest = path.strip_prefix("images/");
+    rest.is_some_and(|rest| matches!(rest, "get" | "load") || rest.ends_with("/get"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +187,7 @@ mod tests {
         assert_eq!(split_version("/containers/json"), (None, "containers/json"));
         assert_eq!(split_version("/volumes/x"), (None, "volumes/x"));
         assert_eq!(split_version("/v1.41"), (None, "v1.41"));
+        let check_version = |version| check_version(version, "info");
         assert_eq!(check_version(None), Ok(ApiVersion::NEWEST));
         assert_eq!(check_version(Some("1.24")), Ok(ApiVersion::OLDEST));
         assert_eq!(
@@ -189,6 +199,11 @@ mod tests {
             "client version 1.99 is too new. Maximum supported API version is 1.55"
         );
         assert!(check_version(Some("1.2.3")).is_err());
+        for path in ["images/get", "images/load", "images/a/b:c/get"] {
+            let checked = super::check_version(Some("1.22"), path);
+            assert_eq!(checked, Ok(ApiVersion::OLDEST), "{path}");
+        }
+        assert!(super::check_version(Some("1.22"), "images/json").is_err());
     }
 
     /// Every endpoint of Docker is somewhere in the tables, once.

@@ -8,7 +8,6 @@ use crate::failure::Failure;
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("build", &handle),
     get("images/{name...}/attestations", &handle),
-    get("images/search", &handle),
     put("volumes/{name}", &handle),
     delete("networks/{id}", &handle),
     post("networks/create", &handle),
@@ -53,7 +52,6 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("configs/{id}", &handle),
     delete("configs/{id}", &handle),
     post("configs/{id}/update", &handle),
-    get("distribution/{name...}/json", &handle),
     post("session", &handle),
 ];
 

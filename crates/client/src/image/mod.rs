@@ -9,6 +9,7 @@ mod pull;
 mod push;
 mod remove;
 mod save;
+mod search;
 mod tag;
 
 pub use import::Import;

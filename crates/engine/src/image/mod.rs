@@ -1,5 +1,6 @@
 //! Images, as the API speaks of them: the image store's answers turned into Docker's documents and messages.
 
+mod find; // what registries have
 mod prune; // those nobody uses
 mod push; // to a registry, and logins
 mod save; // to an archive
@@ -91,7 +92,7 @@ fn message(progress: Progress) -> Message {
 }
 
 impl Engine {
-    /// Pulls an image; progress goes to `client`.
+    /// Pulls an image, or without a tag all that a repository has one for; progress goes to `client`.
     ///
     /// # Errors
     /// `InvalidParameter` for a bad reference or platform; `NotFound` and `Unauthorized` in the registry's words;
@@ -104,19 +105,31 @@ impl Engine {
         auth: Option<AuthConfig>,
         client: mpsc::Sender<Message>,
     ) -> Result<()> {
-        let reference = reference_of(reference, tag)?;
+        let reference = wanted(reference, tag)?;
         let platform = parse_platform(platform)?;
         let auth = auth_of(auth);
         let images = &self.inner.images;
+        let all = reference.tag().is_none() && reference.digest().is_none();
         let pulled = reporting(client, async |sink| {
-            images
-                .pull(&reference, platform, &auth, move |news| sink.send(news))
-                .await
+            let report = move |news| sink.send(news);
+            match all {
+                true => images.pull_all(&reference, platform, &auth, report).await,
+                false => images
+                    .pull(&reference, platform, &auth, report)
+                    .await
+                    .map(|pulled| vec![pulled]),
+            }
         });
         let pulled = pulled.await?;
         let name = reference.familiar();
-        tracing::info!(image = %name, id = %pulled.image.id(), "pulled");
-        self.image_event("pull", &name, &pulled.image, &name);
+        for one in &pulled {
+            tracing::info!(image = %name, id = %one.image.id(), "pulled");
+        }
+        // One event, whatever came with it; its labels are those of the image that the name stands for.
+        let image = self.inner.images.get(&name).ok();
+        if let Some(image) = image.as_ref().or(pulled.last().map(|one| &one.image)) {
+            self.image_event("pull", &name, image, &name);
+        }
         Ok(())
     }
 
@@ -136,8 +149,9 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`; `InvalidParameter` where the beginning of an id fits several.
-    pub async fn image_inspect(&self, name: &str) -> Result<Inspect> {
-        let image = self.inner.images.get(name)?;
+    pub async fn image_inspect(&self, name: &str, platform: Option<String>) -> Result<Inspect> {
+        let platform = parse_platform(platform)?;
+        let image = self.inner.images.get_for(name, platform.as_ref())?;
         Ok(inspect(&image))
     }
 
@@ -145,8 +159,13 @@ impl Engine {
     ///
     /// # Errors
     /// As of `image_inspect`.
-    pub async fn image_history(&self, name: &str) -> Result<Vec<HistoryItem>> {
-        let image = self.inner.images.get(name)?;
+    pub async fn image_history(
+        &self,
+        name: &str,
+        platform: Option<String>,
+    ) -> Result<Vec<HistoryItem>> {
+        let platform = parse_platform(platform)?;
+        let image = self.inner.images.get_for(name, platform.as_ref())?;
         let entries = self.inner.images.history(&image)?;
         let item = |entry: onggi_image::HistoryEntry| HistoryItem {
             comment: entry.comment,
@@ -335,6 +354,15 @@ pub(crate) fn reference_of(name: &str, tag: &str) -> Result<ImageRef> {
     ImageRef::parse(&text).map_err(|fault| Error::of(&fault))
 }
 
+/// `fromImage` and `tag` of a pull: without a tag all tags are meant. Old clients end the name with a colon then.
+fn wanted(name: &str, tag: &str) -> Result<ImageRef> {
+    let name = name.strip_suffix(':').unwrap_or(name);
+    if !tag.is_empty() {
+        return reference_of(name, tag);
+    }
+    ImageRef::parse_untagged(name).map_err(|fault| Error::of(&fault))
+}
+
 fn parse_platform(platform: Option<String>) -> Result<Option<Platform>> {
     match platform.filter(|platform| !platform.is_empty()) {
         None => Ok(None),
@@ -364,15 +392,20 @@ fn auth_of(auth: Option<AuthConfig>) -> Auth {
     }
 }
 
+/// A descriptor in the API's words.
+fn descriptor(of: &onggi_oci::image::Descriptor) -> Descriptor {
+    Descriptor {
+        media_type: of.media_type.clone(),
+        digest: of.digest.to_string(),
+        size: i64::try_from(of.size).unwrap_or(i64::MAX),
+        ..Descriptor::default()
+    }
+}
+
 /// The descriptor of the manifest that an image was made from.
 pub(crate) fn manifest(image: &Image) -> Descriptor {
     let target = &image.record.target;
-    let mut descriptor = Descriptor {
-        media_type: target.media_type.clone(),
-        digest: target.digest.to_string(),
-        size: i64::try_from(target.size).unwrap_or(i64::MAX),
-        ..Descriptor::default()
-    };
+    let mut descriptor = descriptor(target);
     if image.record.manifest == target.digest {
         descriptor.platform = Some(api::Platform::from(&image.platform()));
     }

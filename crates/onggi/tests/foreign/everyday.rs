@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 /// Standard output of a command that has to succeed.
-fn ok(daemon: &Daemon, arguments: &[&str]) -> Result<String> {
+pub(crate) fn ok(daemon: &Daemon, arguments: &[&str]) -> Result<String> {
     let output = daemon.cli(arguments)?;
     output
         .ok()

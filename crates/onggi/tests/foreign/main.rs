@@ -8,6 +8,7 @@ mod everyday; // what is done
 mod inside; // the client in a container, with the socket
 mod libraries; // programs that use the libraries of Python and Node
 mod packages; // those libraries, installed
+mod registries; // all tags, lists for several platforms, searches
 mod websocket; // attach by websocket
 
 use anyhow::Result;
@@ -62,38 +63,41 @@ fn with(
 }
 
 macro_rules! pairs {
-    ($($name:ident),*) => {
+    ($($module:ident::$name:ident),* $(,)?) => {
         mod docker_on_onggid {
             use onggi_testkit::Subject;
             $(#[test] fn $name() -> anyhow::Result<()> {
-                super::with(Subject::Onggi, super::docker(), super::everyday::$name)
+                super::with(Subject::Onggi, super::docker(), super::$module::$name)
             })*
         }
         mod onggi_on_dockerd {
             use onggi_testkit::{Client, Subject};
             $(#[test] fn $name() -> anyhow::Result<()> {
-                super::with(Subject::Dockerd, Some(Client::Onggi), super::everyday::$name)
+                super::with(Subject::Dockerd, Some(Client::Onggi), super::$module::$name)
             })*
         }
         mod onggi_on_onggid {
             use onggi_testkit::{Client, Subject};
             $(#[test] fn $name() -> anyhow::Result<()> {
-                super::with(Subject::Onggi, Some(Client::Onggi), super::everyday::$name)
+                super::with(Subject::Onggi, Some(Client::Onggi), super::$module::$name)
             })*
         }
     };
 }
 
 pairs!(
-    images_come_from_the_mirror_and_go,
-    images_are_shared_by_those_who_may,
-    images_go_into_archives_and_come_back,
-    streams_of_a_run,
-    a_terminal_follows_the_size_of_the_window,
-    a_server_is_published_inspected_and_stopped,
-    logs_are_followed_to_the_end,
-    exec_has_a_terminal,
-    detach_keys_leave_the_container_running
+    everyday::images_come_from_the_mirror_and_go,
+    everyday::images_are_shared_by_those_who_may,
+    everyday::images_go_into_archives_and_come_back,
+    everyday::streams_of_a_run,
+    everyday::a_terminal_follows_the_size_of_the_window,
+    everyday::a_server_is_published_inspected_and_stopped,
+    everyday::logs_are_followed_to_the_end,
+    everyday::exec_has_a_terminal,
+    everyday::detach_keys_leave_the_container_running,
+    registries::all_tags_are_pulled,
+    registries::images_of_several_platforms_get_one_name,
+    registries::repositories_are_searched,
 );
 
 #[test]

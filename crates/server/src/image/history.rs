@@ -3,6 +3,6 @@
 use crate::call::{Call, Reply, json};
 
 pub(crate) async fn handle(call: Call) -> Reply {
-    call.refuse(&["platform"])?;
-    json(&call.engine.image_history(call.name()).await?)
+    let platform = call.given("platform");
+    json(&call.engine.image_history(call.name(), platform).await?)
 }

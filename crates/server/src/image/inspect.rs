@@ -4,8 +4,9 @@ use super::compat;
 use crate::call::{Call, Reply, json};
 
 pub(crate) async fn handle(call: Call) -> Reply {
-    call.refuse(&["manifests", "platform"])?;
-    let inspect = call.engine.image_inspect(call.name()).await?;
+    call.refuse(&["manifests"])?;
+    let platform = call.given("platform");
+    let inspect = call.engine.image_inspect(call.name(), platform).await?;
     let driver = if call.before(1, 52) {
         call.engine.info().await?.driver
     } else {
