@@ -9,6 +9,7 @@ mod api; // the API by its socket
 mod binaries; // where the programs under test are
 mod census; // what is left behind
 mod daemon; // a daemon of one's own
+mod disk; // a disk that loses what was not flushed
 mod fuzz; // inputs nobody thought of
 mod hostile; // a registry that misbehaves on purpose
 mod http; // HTTP/1.1 over any stream, enough for tests
@@ -26,6 +27,7 @@ pub use api::Api;
 pub use binaries::{Binaries, Client, Subject, workspace};
 pub use census::{Census, Leftovers};
 pub use daemon::{Daemon, DaemonOptions, Output};
+pub use disk::ForgetfulDisk;
 pub use fuzz::Fuzz;
 pub use hostile::{Behaviour, Hostile};
 pub use http::{Request, Response};

@@ -207,6 +207,9 @@ impl Shared {
             if !(self.pace)(name, to) || self.ended.load(Ordering::Relaxed) {
                 return Ok(());
             }
+            if is_gone(stream) {
+                return Ok(());
+            }
             stream.write_all(piece)?;
             self.sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
         }
@@ -221,4 +224,16 @@ fn head(mut stream: &TcpStream, line: &str, headers: &[(&str, &str)], length: us
     }
     text.push_str("\r\n");
     Ok(stream.write_all(text.as_bytes())?)
+}
+
+/// Whether the client has hung up: what is written to it then goes nowhere.
+fn is_gone(stream: &TcpStream) -> bool {
+    let seen = stream
+        .set_nonblocking(true)
+        .and_then(|()| stream.peek(&mut [0]));
+    let gone = match seen {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+    };
+    gone || stream.set_nonblocking(false).is_err()
 }

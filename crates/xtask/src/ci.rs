@@ -15,6 +15,8 @@ const GUEST: &[&str] = &[
 ];
 /// Seconds for each guest: far more than it needs on a machine that does nothing else.
 const LIMIT: u64 = 3600;
+/// How often the power is cut.
+const CUTS: u32 = 30;
 
 /// Runs it; `seconds` for each fuzz target.
 pub(crate) fn run(full: bool, seconds: u64) -> Result<()> {
@@ -38,5 +40,8 @@ pub(crate) fn run(full: bool, seconds: u64) -> Result<()> {
         packages: GUEST.iter().map(|&name| name.to_owned()).collect(),
         ..job.clone()
     })?;
-    vm::systemd(&job)
+    vm::systemd(&job)?;
+    vm::power_cuts(&job, CUTS, vm::Syncs::Kept)?;
+    // The same must fail when nothing is synced: then it shows something.
+    vm::power_cuts(&job, CUTS, vm::Syncs::Dropped)
 }

@@ -87,6 +87,12 @@ enum Command {
         /// Run the tests of the installed service, in a Debian that systemd boots
         #[arg(long)]
         systemd: bool,
+        /// Cut the power of a guest that pulls images, so many times
+        #[arg(long, value_name = "COUNT")]
+        power_cuts: Option<u32>,
+        /// With --power-cuts: the daemon's syncs do nothing, which must be noticed
+        #[arg(long, requires = "power_cuts")]
+        without_syncs: bool,
         /// Programs as for use instead of those quick to build
         #[arg(long)]
         release: bool,
@@ -141,6 +147,8 @@ fn run(command: Command) -> Result<()> {
         Command::Vm {
             packages,
             systemd,
+            power_cuts,
+            without_syncs,
             release,
             filter,
             programs,
@@ -160,10 +168,11 @@ fn run(command: Command) -> Result<()> {
                 limit,
                 command,
             };
-            if systemd {
-                vm::systemd(&job)
-            } else {
-                vm::run(&job)
+            match power_cuts {
+                Some(cuts) if without_syncs => vm::power_cuts(&job, cuts, vm::Syncs::Dropped),
+                Some(cuts) => vm::power_cuts(&job, cuts, vm::Syncs::Kept),
+                None if systemd => vm::systemd(&job),
+                None => vm::run(&job),
             }
         }
         Command::Install { place, from } => install::run(&place, from),

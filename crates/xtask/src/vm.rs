@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 mod busybox; // the small root
 mod debian; // the root with systemd
 mod kernel; // kernel, modules, initramfs
+mod power; // a machine whose power is cut
 mod qemu; // the machine, watched
 
 /// How the guest says how it went.
@@ -49,6 +50,15 @@ enum Boot {
     Systemd,
 }
 
+/// Whether the daemon's syncs reach the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Syncs {
+    /// They do.
+    Kept,
+    /// They are said to have worked, and did nothing.
+    Dropped,
+}
+
 /// Runs tests and a command in the small root.
 pub(crate) fn run(job: &Job) -> Result<()> {
     if job.packages.is_empty() && job.command.is_empty() {
@@ -64,6 +74,30 @@ pub(crate) fn systemd(job: &Job) -> Result<()> {
     }
     packages::install(&[packages::SYSTEMD])?;
     boot(Boot::Systemd, job, debian::disk)
+}
+
+/// Cuts the power of a guest that pulls images, so many times; without the daemon's syncs that must be noticed.
+pub(crate) fn power_cuts(job: &Job, cuts: u32, syncs: Syncs) -> Result<()> {
+    packages::install(&[packages::BUILD, packages::GUEST])?;
+    let folder = target().join("vm");
+    fs::create_dir_all(&folder)?;
+    let (kernel, modules) = kernel::unpack(&folder)?;
+    let initramfs = kernel::initramfs(&folder, &modules, Boot::Script)?;
+    let job = Job {
+        packages: vec!["onggi:power".to_owned()],
+        ..job.clone()
+    };
+    let root = busybox::disk(&folder, &job)?;
+    let machine = qemu::Machine {
+        kernel: &kernel,
+        initramfs: &initramfs,
+        disk: &root,
+        boot: Boot::Script,
+        limit: job.limit,
+    };
+    let ran = power::run(&machine, &folder, cuts, syncs);
+    fs::remove_file(root)?;
+    ran
 }
 
 fn boot(kind: Boot, job: &Job, disk: fn(&Path, &Job) -> Result<PathBuf>) -> Result<()> {

@@ -165,7 +165,7 @@ fn flags(daemon: &Daemon, command: &str) -> Result<Vec<String>> {
 }
 
 /// Commands whose flags are in docs/FLAGS.md. Others are names of these, or have flags of their own family of tests.
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 35] = [
     "run",
     "create",
     "exec",
@@ -197,6 +197,7 @@ const COMMANDS: [&str; 34] = [
     "info",
     "version",
     "system df",
+    "system check",
     "system prune",
     "context create",
     "context ls",

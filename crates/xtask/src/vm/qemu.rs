@@ -20,6 +20,11 @@ pub(super) struct Machine<'a> {
 
 /// Runs it to its end, over restarts.
 pub(super) fn run(machine: &Machine<'_>) -> Result<()> {
+    watch(command(machine, ""), Duration::from_secs(machine.limit))
+}
+
+/// QEMU with this machine; `told` is for programs in it that read the kernel's command line.
+pub(super) fn command(machine: &Machine<'_>, told: &str) -> Command {
     // Politely: software that plays a processor takes all there is.
     let mut qemu = Command::new("nice");
     qemu.args(["-n", "10", "qemu-system-x86_64"])
@@ -30,7 +35,8 @@ pub(super) fn run(machine: &Machine<'_>) -> Result<()> {
         .arg(machine.kernel)
         .arg("-initrd")
         .arg(machine.initramfs)
-        .args(["-append", "console=ttyS0 quiet panic=-1"])
+        .arg("-append")
+        .arg(format!("console=ttyS0 quiet panic=-1 {told}"))
         .arg("-drive")
         .arg(format!(
             "file={},if=virtio,format=raw,cache=unsafe",
@@ -39,7 +45,7 @@ pub(super) fn run(machine: &Machine<'_>) -> Result<()> {
     if machine.boot == Boot::Script {
         qemu.arg("-no-reboot");
     }
-    watch(qemu, Duration::from_secs(machine.limit))
+    qemu
 }
 
 /// Shows what the guest prints, and ends it when it takes too long.
