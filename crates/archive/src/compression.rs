@@ -2,8 +2,10 @@
 
 use std::io::{BufReader, Read, Write};
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use lzma_rust2::XzReader;
 
 use crate::Error;
 
@@ -13,6 +15,8 @@ const BUFFER: usize = 128 << 10;
 const MEMBER: u64 = 1 << 20;
 /// Bytes that tell all compressions apart.
 const MAGIC: usize = 6;
+/// KiB that unpacking xz may take: `xz -9` needs 65 MiB, headers may ask for gigabytes.
+const XZ_MEMORY: u32 = 192 << 10;
 
 /// How an archive is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,28 +27,37 @@ pub enum Compression {
     Gzip,
     /// Zstandard.
     Zstd,
+    /// bzip2, of one stream or several. Archives come so, layers in registries do not.
+    Bzip2,
+    /// xz, of one stream or several; as bzip2.
+    Xz,
 }
 
 impl Compression {
     /// By the first bytes of a file; too few bytes are not compressed.
-    ///
-    /// # Errors
-    /// [`Error::Compression`] for bzip2 and xz, which layers may not have.
-    pub fn detect(start: &[u8]) -> Result<Compression, Error> {
+    #[must_use]
+    pub fn detect(start: &[u8]) -> Compression {
         const GZIP: &[u8] = &[0x1f, 0x8b];
         const BZIP2: &[u8] = b"BZh";
         const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z', 0];
         match start {
-            _ if start.starts_with(GZIP) => Ok(Compression::Gzip),
+            _ if start.starts_with(GZIP) => Compression::Gzip,
             // 28b52ffd, or a skippable frame 50..5f2a4d18 in front of it.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-                Ok(Compression::Zstd)
-            }
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
             _ if start.starts_with(BZIP2) && start.get(3).is_some_and(u8::is_ascii_digit) => {
-                Err(Error::Compression("bzip2"))
+                Compression::Bzip2
             }
-            _ if start.starts_with(XZ) => Err(Error::Compression("xz")),
-            _ => Ok(Compression::None),
+            _ if start.starts_with(XZ) => Compression::Xz,
+            _ => Compression::None,
+        }
+    }
+
+    /// Whether a layer in a registry may be compressed so.
+    #[must_use]
+    pub fn is_of_layers(self) -> bool {
+        match self {
+            Compression::None | Compression::Gzip | Compression::Zstd => true,
+            Compression::Bzip2 | Compression::Xz => false,
         }
     }
 }
@@ -52,7 +65,7 @@ impl Compression {
 /// The bytes of `source` decompressed, by its first bytes. Reads a little at once.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Compression`].
+/// [`Error::Read`].
 pub fn decompress<'a>(
     source: impl Read + Send + 'a,
 ) -> Result<(Compression, Box<dyn Read + Send + 'a>), Error> {
@@ -64,7 +77,7 @@ pub fn decompress<'a>(
         .take(MAGIC as u64)
         .read_to_end(&mut start)
         .map_err(Error::Read)?;
-    let compression = Compression::detect(&start)?;
+    let compression = Compression::detect(&start);
     let source = BufReader::with_capacity(BUFFER, std::io::Cursor::new(start).chain(source));
     Ok((
         compression,
@@ -74,6 +87,8 @@ pub fn decompress<'a>(
             Compression::Zstd => {
                 Box::new(zstd::stream::read::Decoder::with_buffer(source).map_err(Error::Read)?)
             }
+            Compression::Bzip2 => Box::new(MultiBzDecoder::new(source)),
+            Compression::Xz => Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY)),
         },
     ))
 }
@@ -136,6 +151,11 @@ fn squeeze(member: &[u8]) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
+    /// `echo squeezed | bzip2`
+    const BZIP2: &[u8] = b"BZh91AY&SY\x9f\x07\x99\x95\x00\x00\x03A\x80\x00\x10\x06\x00*\x10 \x00\x22\x0c\x9bB\x18\x0e@\x88:.\xe4\x8ap\xa1!>\x0f3*";
+    /// `echo squeezed | xz -C crc32`
+    const XZ: &[u8] = b"\xfd7zXZ\x00\x00\x01i\x22\xde6\x02\x00!\x01\x16\x00\x00\x00t/\xe5\xa3\x01\x00\x08squeezed\x0a\x00\x00\x00\x00f\xed\xbcS\x00\x01\x1d\x09\x93a6\xa6\x90B\x99\x0d\x01\x00\x00\x00\x00\x01YZ";
+
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut packed = Vec::new();
         super::gzip(bytes, &mut packed).unwrap();
@@ -186,14 +206,40 @@ mod tests {
             read(&zstd::encode_all(&b"squeezed"[..], 3).unwrap()).unwrap(),
             b"squeezed"
         );
-        assert!(matches!(
-            decompress(&b"BZh91AY"[..]),
-            Err(Error::Compression("bzip2"))
-        ));
-        assert!(matches!(
-            decompress(&b"\xfd7zXZ\0"[..]),
-            Err(Error::Compression("xz"))
-        ));
+        assert_eq!(read(BZIP2).unwrap(), b"squeezed\n");
+        assert_eq!(read(XZ).unwrap(), b"squeezed\n");
+        // Two bytes and a digit that is none are no bzip2.
+        assert_eq!(read(b"BZh-").unwrap(), b"BZh-");
+    }
+
+    #[test]
+    fn seldom_compressions_fail_where_they_are_broken() {
+        let twice = |bytes: &[u8]| read(&bytes.repeat(2)).unwrap();
+        assert_eq!(twice(BZIP2), b"squeezed\nsqueezed\n");
+        assert_eq!(twice(XZ), b"squeezed\nsqueezed\n");
+        for whole in [BZIP2, XZ] {
+            assert!(read(&whole[..whole.len() - 3]).is_err());
+            let mut wrong = whole.to_vec();
+            wrong[whole.len() / 2] ^= 1;
+            assert!(read(&wrong).is_err());
+        }
+        // A dictionary of 4 GiB - 1, with the checksum that belongs to such a header.
+        let mut greedy = XZ.to_vec();
+        greedy[16] = 40;
+        let crc = crc32(&greedy[12..20]).to_le_bytes();
+        greedy[20..24].copy_from_slice(&crc);
+        let error = read(&greedy).unwrap_err().to_string();
+        assert!(error.contains("mem"), "{error}");
+    }
+
+    /// As RFC 1952 has it.
+    fn crc32(bytes: &[u8]) -> u32 {
+        let step = |crc: u32, _| match crc & 1 {
+            1 => crc >> 1 ^ 0xedb8_8320,
+            _ => crc >> 1,
+        };
+        let byte = |crc: u32, byte: &u8| (0..8).fold(crc ^ u32::from(*byte), step);
+        !bytes.iter().fold(!0, byte)
     }
 
     #[test]

@@ -19,9 +19,6 @@ pub enum Error {
     /// A tar feature that is not implemented.
     #[error("unsupported tar archive: {0}")]
     Unsupported(String),
-    /// A compression that is not implemented.
-    #[error("unsupported compression {0}")]
-    Compression(&'static str),
     /// A name that leads out of the root, or that cannot be one.
     #[error("invalid name {name:?} in archive: {reason}")]
     Name {
@@ -120,7 +117,7 @@ impl Fault for Error {
             Error::Truncated | Error::Invalid(_) | Error::Name { .. } | Error::Overwrite { .. } => {
                 ErrorKind::InvalidParameter
             }
-            Error::Unsupported(_) | Error::Compression(_) => ErrorKind::NotImplemented,
+            Error::Unsupported(_) => ErrorKind::NotImplemented,
             Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::Read(_) | Error::File { .. } | Error::Write(_) => ErrorKind::Internal,
         }

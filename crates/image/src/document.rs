@@ -33,7 +33,10 @@ pub(crate) fn manifest(
 /// The media type of a layer as it came.
 pub(crate) fn layer_type(compression: onggi_archive::Compression) -> &'static str {
     match compression {
-        onggi_archive::Compression::None => media_type::DOCKER_LAYER,
+        // Layers of the last two are kept uncompressed.
+        onggi_archive::Compression::None
+        | onggi_archive::Compression::Bzip2
+        | onggi_archive::Compression::Xz => media_type::DOCKER_LAYER,
         onggi_archive::Compression::Gzip => media_type::DOCKER_LAYER_GZIP,
         onggi_archive::Compression::Zstd => media_type::DOCKER_LAYER_ZSTD,
     }

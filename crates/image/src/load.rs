@@ -536,10 +536,7 @@ fn short_name(name: &str) -> String {
 
 /// Whether these first bytes are of a tar, compressed or not.
 fn looks_like_layer(start: &[u8]) -> bool {
-    if matches!(
-        Compression::detect(start),
-        Ok(Compression::Gzip | Compression::Zstd)
-    ) {
+    if Compression::detect(start) != Compression::None {
         return true;
     }
     let Some(block) = start.get(..BLOCK) else {

@@ -22,6 +22,42 @@ const BLOCK: usize = 128 << 10;
 /// Blocks that wait for a hash.
 const DEPTH: usize = 16;
 
+/// A source whose first bytes were looked at.
+struct Looked<'a> {
+    start: Bytes,
+    told: bool,
+    source: &'a mut dyn Blocks,
+}
+
+impl Looked<'_> {
+    fn new(source: &mut dyn Blocks) -> io::Result<Looked<'_>> {
+        let mut start = Vec::new();
+        // Blocks may be short; six bytes tell all compressions apart.
+        while start.len() < 6
+            && let Some(block) = source.block()?
+        {
+            start.extend_from_slice(&block);
+        }
+        Ok(Looked {
+            start: start.into(),
+            told: false,
+            source,
+        })
+    }
+}
+
+impl Blocks for Looked<'_> {
+    fn block(&mut self) -> io::Result<Option<Bytes>> {
+        if !self.told {
+            self.told = true;
+            if !self.start.is_empty() {
+                return Ok(Some(self.start.clone()));
+            }
+        }
+        self.source.block()
+    }
+}
+
 /// A layer on the disk that is not yet one in the store.
 #[derive(Debug)]
 pub(crate) struct Unpacked {
@@ -39,7 +75,7 @@ pub(crate) struct Unpacked {
 pub(crate) enum Keep<'a> {
     /// As a blob, which must have this digest. What came when the source breaks off is left for the next time.
     Exactly(&'a Digest, Ingest),
-    /// As a blob.
+    /// As a blob; as a tar when they are compressed in a way that registries do not know.
     Any,
     /// They are kept already.
     Nothing,
@@ -75,6 +111,39 @@ impl<R: Read + Send> Blocks for Reading<R> {
 ///
 /// When both the tar and the digest are wrong, the digest is reported: it is the reason.
 pub(crate) fn unpack(
+    inner: &Inner,
+    source: &mut dyn Blocks,
+    keep: Keep<'_>,
+) -> Result<Unpacked, Error> {
+    if !matches!(keep, Keep::Any) {
+        return unpack_as_it_is(inner, source, keep);
+    }
+    let mut source = Looked::new(source).map_err(Error::Read)?;
+    if Compression::detect(&source.start).is_of_layers() {
+        return unpack_as_it_is(inner, &mut source, keep);
+    }
+    let mut tee = Tee {
+        source: &mut source,
+        keep: None,
+        block: Bytes::new(),
+        failure: None,
+    };
+    let unpacked = {
+        let (_, plain) = decompress(&mut tee).map_err(Error::Layer)?;
+        unpack_as_it_is(inner, &mut Reading(plain), keep)
+    };
+    match (tee.failure, unpacked) {
+        (Some(error), _) => Err(Error::Read(error)),
+        // The source was fine, what is in it is not.
+        (None, Err(Error::Read(error))) => Err(Error::Layer(match error.kind() {
+            io::ErrorKind::UnexpectedEof => onggi_archive::Error::Truncated,
+            _ => onggi_archive::Error::Read(error),
+        })),
+        (None, unpacked) => unpacked,
+    }
+}
+
+fn unpack_as_it_is(
     inner: &Inner,
     source: &mut dyn Blocks,
     keep: Keep<'_>,
