@@ -35,6 +35,7 @@ pub use engine::{CGROUP_PARENT, Engine, MONITORS_CGROUP, Programs};
 pub use error::{Error, Result};
 pub use events::EventsOptions;
 pub use exec::{ExecClaim, ExecSession};
+pub use image::ImageListOptions;
 pub use reconcile::Parts;
 pub use stats::StatsOptions;
 pub use usage::UsageOptions;

@@ -1,13 +1,12 @@
 //! `system df`: what takes how much room, from the catalogue's counters and the roots of the containers.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use onggi_api::container::ListOptions;
 use onggi_api::system::{ContainerUsage, DiskUsage, ImageUsage, OtherUsage};
 use onggi_model::Digest;
 
 use crate::Engine;
 use crate::error::{Error, Result};
+use crate::image::ImageListOptions;
 
 /// What a client wants to know the size of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,35 +93,15 @@ impl Engine {
             .iter()
             .map(|container| container.record().image.clone())
             .collect();
-        let mut items = self.image_list(Default::default(), true).await?;
+        let options = ImageListOptions {
+            all: true,
+            shared_size: true,
+            ..ImageListOptions::default()
+        };
+        let mut items = self.image_list(Default::default(), options).await?;
         let store = self.inner.store.clone();
-        let (total, shared) = onggi_rt::blocking("count images", move || -> Result<_> {
-            let counted = store.usage()?;
-            let layers: BTreeMap<_, _> = store
-                .layers()?
-                .into_iter()
-                .map(|layer| (layer.chain_id, layer.size))
-                .collect();
-            let images = store.images()?;
-            let mut holders: BTreeMap<_, u32> = BTreeMap::new();
-            for image in &images {
-                // An image may have the same layer twice.
-                for layer in image.layers.iter().collect::<BTreeSet<_>>() {
-                    *holders.entry(layer.clone()).or_default() += 1;
-                }
-            }
-            let shared: BTreeMap<String, u64> = images
-                .iter()
-                .map(|image| {
-                    let common = image.layers.iter().collect::<BTreeSet<_>>();
-                    let common = common.into_iter().filter(|layer| holders[*layer] > 1);
-                    let bytes = common.filter_map(|layer| layers.get(layer)).sum();
-                    (image.id.to_string(), bytes)
-                })
-                .collect();
-            Ok((counted.layer_bytes + counted.blob_bytes, shared))
-        })
-        .await??;
+        let counted = onggi_rt::blocking("count images", move || store.usage()).await??;
+        let total = counted.layer_bytes + counted.blob_bytes;
         let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         let mut usage = ImageUsage {
             total_size: number(total),
@@ -131,7 +110,6 @@ impl Engine {
         for item in &mut items {
             let users = used.iter().filter(|id| id.to_string() == item.id).count();
             item.containers = i64::try_from(users).unwrap_or(i64::MAX);
-            item.shared_size = number(shared.get(&item.id).copied().unwrap_or(0));
             usage.total_count += 1;
             match users {
                 0 => usage.reclaimable += item.size - item.shared_size,

@@ -101,6 +101,7 @@ impl Images {
         let mut image = record(&id, &config, target, manifest_digest.clone(), chain, size);
         let named = reference.map(|reference| reference.to_string());
         image.references.extend(named);
+        image.parent = Some(parent.id().clone());
         let documents: Vec<(Digest, Bytes)> =
             vec![(id, bytes.into()), (manifest_digest, manifest.into())];
         let image = self.commit(image, &blobs, &documents);

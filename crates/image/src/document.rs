@@ -63,6 +63,7 @@ pub(crate) fn record(
         created: config.created.clone(),
         platform: config.platform(),
         tagged: Some(Timestamp::now().to_string()),
+        parent: None,
     }
 }
 

@@ -18,6 +18,7 @@ mod import; // a tar becomes an image of one layer
 mod jobs; // layers on their way, each fetched once
 mod list; // filters, history
 mod load; // archives of `docker save` and OCI layouts
+mod manifests; // those an image has, and what of them is here
 mod parts; // what is given away
 mod progress; // what is told while it happens
 mod pull; // from a registry
@@ -36,6 +37,7 @@ pub use images::{Image, Images, Options};
 pub use import::Import;
 pub use list::HistoryEntry;
 pub use load::Loaded;
+pub use manifests::{ImageManifest, ManifestKind};
 pub use progress::Progress;
 pub use pull::Pulled;
 pub use remove::{Deleted, RemoveOptions, Use};

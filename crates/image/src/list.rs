@@ -20,7 +20,7 @@ const FILTERS: &[&str] = &[
 /// One step of how an image came to be, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// The image ID for the newest step; `None` (`<missing>`) for all others.
+    /// The image that ended with this step: the newest, and the parents that are here; `None` (`<missing>`) else.
     pub id: Option<Digest>,
     /// When.
     pub created: Timestamp,
@@ -30,7 +30,7 @@ pub struct HistoryEntry {
     pub comment: String,
     /// Bytes of the files of its layer; 0 for a step without one.
     pub size: u64,
-    /// Names of the image, for the newest step.
+    /// Names of that image.
     pub tags: Vec<String>,
 }
 
@@ -121,9 +121,16 @@ impl Images {
             });
         }
         steps.reverse();
-        if let Some(newest) = steps.first_mut() {
-            newest.id = Some(image.id().clone());
-            newest.tags.clone_from(&image.tags);
+        let mut next = Some(image.clone());
+        for step in &mut steps {
+            let Some(image) = next.take() else { break };
+            step.id = Some(image.id().clone());
+            if let Some(parent) = &image.record.parent
+                && let Some(record) = self.inner.store.image(parent)?
+            {
+                next = Some(self.image(record)?);
+            }
+            step.tags = image.tags;
         }
         Ok(steps)
     }

@@ -10,7 +10,7 @@ use crate::images::{Image, Images};
 pub struct RemoveOptions {
     /// Also images that stopped containers use or that have several names. Never those of running containers.
     pub force: bool,
-    /// Keep untagged parents. There are none here: an image stands for itself.
+    /// Keep parents without a name. Else those that nothing needs any more go along.
     pub no_prune: bool,
 }
 
@@ -30,14 +30,31 @@ pub enum Deleted {
     Untagged(String),
     /// An image or a layer, by its digest.
     Deleted(String),
+    /// The image it was made from, which nothing needed any more, by its ID.
+    Parent(String),
+}
+
+/// What an image is to a removal.
+#[derive(Clone, Copy)]
+enum Part {
+    Itself,
+    Parent,
 }
 
 impl Images {
-    /// Removes a name, and with the last name the image; or, by its ID, the image with all its names when they
+    /// Whether other images here were made from this one.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub fn has_children(&self, id: &Digest) -> Result<bool, Error> {
+        Ok(!self.inner.store.children(id)?.is_empty())
+    }
+
+    /// Removes a name, and with the last name the image, unless others were made from it; or, by its ID, the image with all its names when they
     /// are of one repository. `in_use` says which containers use an image.
     ///
     /// # Errors
-    /// NotFound; Conflict when a container is in the way, or several repositories name the image.
+    /// NotFound; Conflict when a container or an image made from it is in the way, or several repositories name it.
     pub fn remove(
         &self,
         name: &str,
@@ -51,7 +68,7 @@ impl Images {
         if by_id(image.id(), name) {
             if single(&references) {
                 // Its names go with it, so they are no conflict.
-                conflict(&image, options.force, false, in_use)?;
+                self.conflict(&image, options.force, false, in_use)?;
                 self.untag(&references, &mut deleted)?;
             }
         } else {
@@ -71,7 +88,25 @@ impl Images {
             }
             unnamed = true;
         }
-        self.delete(&image, options, unnamed, in_use, &mut deleted)?;
+        let mut next = self.delete(
+            &image,
+            options,
+            (Part::Itself, unnamed),
+            in_use,
+            &mut deleted,
+        )?;
+        // Parents were kept for their children: quietly, and never by force.
+        let quietly = RemoveOptions {
+            force: false,
+            ..options
+        };
+        while let Some(parent) = next.filter(|_| !options.no_prune) {
+            let Some(record) = self.inner.store.image(&parent)? else {
+                break;
+            };
+            let parent = self.image(record)?;
+            next = self.delete(&parent, quietly, (Part::Parent, true), in_use, &mut deleted)?;
+        }
         Ok(deleted)
     }
 
@@ -106,22 +141,24 @@ impl Images {
         Ok(())
     }
 
+    /// Deletes the image, and says what it was made from.
     fn delete(
         &self,
         image: &Image,
         options: RemoveOptions,
-        unnamed: bool,
+        (part, unnamed): (Part, bool),
         in_use: &dyn Fn(&Digest) -> Vec<Use>,
         deleted: &mut Vec<Deleted>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Digest>, Error> {
         let Some(record) = self.inner.store.image(image.id())? else {
-            return Ok(());
+            return Ok(None);
         };
         let named = record.references.len() + record.repo_digests.len() > 0;
-        if let Err(error) = conflict(image, options.force, named, in_use) {
-            // The name was all that was asked for; the image stays for its containers.
-            let quiet = unnamed && matches!(error, Error::InUse { used, .. } if named || used);
-            return if quiet { Ok(()) } else { Err(error) };
+        if let Err(error) = self.conflict(image, options.force, named, in_use) {
+            // The name was all that was asked for; the image stays for its containers and for those made from it.
+            let needed = named || self.has_children(image.id())?;
+            let quiet = unnamed && matches!(error, Error::InUse { used, .. } if needed || used);
+            return if quiet { Ok(None) } else { Err(error) };
         }
         for name in record.references.iter().chain(&record.repo_digests) {
             let familiar = ImageRef::parse(name).map_or_else(|_| name.clone(), |r| r.familiar());
@@ -129,19 +166,41 @@ impl Images {
         }
         let removed = self.inner.store.remove_image(image.id())?;
         self.forget_config(image.id());
-        deleted.push(Deleted::Deleted(image.id().to_string()));
+        let id = image.id().to_string();
+        deleted.push(match part {
+            Part::Itself => Deleted::Deleted(id),
+            Part::Parent => Deleted::Parent(id),
+        });
         deleted.extend(
             removed
                 .layers
                 .iter()
                 .map(|id| Deleted::Deleted(id.to_string())),
         );
-        Ok(())
+        Ok(removed.image.parent)
+    }
+
+    /// What stands against deleting an image. Images made from it always do.
+    fn conflict(
+        &self,
+        image: &Image,
+        force: bool,
+        named: bool,
+        in_use: &dyn Fn(&Digest) -> Vec<Use>,
+    ) -> Result<(), Error> {
+        if self.has_children(image.id())? {
+            return Err(Error::InUse {
+                image: image.id().short().to_owned(),
+                hard: true,
+                used: false,
+                why: "image has dependent child images".to_owned(),
+            });
+        }
+        conflict(image, force, named, in_use)
     }
 }
 
-/// What stands against deleting an image. Running containers always do; names and stopped containers only
-/// without force.
+/// Running containers always stand against deleting an image; names and stopped containers only without force.
 fn conflict(
     image: &Image,
     force: bool,

@@ -22,6 +22,8 @@ pub mod annotation {
     pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
     /// What an attestation manifest says about itself: `attestation-manifest`.
     pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+    /// The manifest that an attestation manifest speaks of.
+    pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 }
 
 /// The most bytes of a manifest, index or configuration that are read. Larger ones are refused (S12).

@@ -31,6 +31,8 @@ const QUICK_REPAIR_FROM: u64 = 16 << 20;
 /// The store's own tables. Those of other crates are named by [`Record::TABLE`].
 pub(crate) mod table {
     pub(crate) const BLOBS: &str = "store/blobs";
+    /// `PARENT CHILD`: an index of the images' parents.
+    pub(crate) const CHILDREN: &str = "store/children";
     pub(crate) const IMAGES: &str = "store/images";
     /// Images that lack blobs they should keep: which.
     pub(crate) const INCOMPLETE: &str = "store/incomplete";

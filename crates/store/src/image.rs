@@ -42,6 +42,9 @@ pub struct ImageRecord {
     /// When it got its last tag here, RFC 3339.
     #[serde(default)]
     pub tagged: Option<String>,
+    /// The image here that it was made from, by commit or build. It holds nothing: that one may go before.
+    #[serde(default)]
+    pub parent: Option<Digest>,
 }
 
 impl ImageRecord {
@@ -115,6 +118,19 @@ impl Store {
             .reader()?
             .fetch_all(table::IMAGES, &prefix)?;
         Ok(rows.into_iter().map(|(_, image)| image).collect())
+    }
+
+    /// The images here that were made from this one.
+    ///
+    /// # Errors
+    /// [`Error::Catalogue`].
+    pub fn children(&self, id: &Digest) -> Result<Vec<Digest>, Error> {
+        let rows = self
+            .inner
+            .catalogue
+            .reader()?
+            .fetch_all(table::CHILDREN, &format!("{id} "))?;
+        Ok(rows.into_iter().map(|(_, child)| child).collect())
     }
 
     /// The image that has this name, a tag or a name by digest, written in full.
@@ -256,6 +272,7 @@ impl WriteTx<'_> {
                 image.references.extend(before.references);
                 image.repo_digests.extend(before.repo_digests);
                 image.tagged = image.tagged.or(before.tagged);
+                image.parent = image.parent.or(before.parent);
             }
         }
         let mut moved = BTreeMap::new();
@@ -263,6 +280,9 @@ impl WriteTx<'_> {
             if let Some(other) = self.name_image(&image.id, name)? {
                 moved.insert(name.clone(), other);
             }
+        }
+        if let Some(parent) = &image.parent {
+            self.store(table::CHILDREN, &child_key(parent, &image.id), &image.id)?;
         }
         self.store(table::IMAGES, image.id.as_str(), &image)?;
         self.complete(&image)?;
@@ -287,6 +307,9 @@ impl WriteTx<'_> {
             .ok_or_else(|| Error::NoImage(id.to_string()))?;
         for name in image.references.iter().chain(&image.repo_digests) {
             self.erase(table::REFERENCES, name)?;
+        }
+        if let Some(parent) = &image.parent {
+            self.erase(table::CHILDREN, &child_key(parent, &image.id))?;
         }
         for blob in &image.kept_blobs() {
             self.release_blob(blob)?;
@@ -340,4 +363,8 @@ impl WriteTx<'_> {
         image.repo_digests.remove(name);
         self.store(table::IMAGES, id.as_str(), &image)
     }
+}
+
+fn child_key(parent: &Digest, child: &Digest) -> String {
+    format!("{parent} {child}")
 }

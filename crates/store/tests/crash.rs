@@ -104,6 +104,7 @@ fn work(root: &Path, seed: u64) {
                         created: None,
                         platform: Platform::default(),
                         tagged: None,
+                        parent: None,
                     })
                     .unwrap();
                 say(format!("put {number}"));

@@ -61,6 +61,7 @@ fn image(store: &Store, name: &str, layers: Vec<ChainId>) -> ImageRecord {
         created: None,
         platform: Platform::default(),
         tagged: None,
+        parent: None,
     }
 }
 

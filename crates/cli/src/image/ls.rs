@@ -9,6 +9,7 @@ use crate::container::ls::{FORMAT_HELP, filters};
 use crate::error::{Error, Result};
 use crate::format::List;
 use crate::format::rows::Options;
+use crate::stream::progress::Show;
 
 const FLAGS: &[Flag] = &[
     switch(
@@ -27,12 +28,7 @@ const FLAGS: &[Flag] = &[
     value(None, "format", "string", FORMAT_HELP),
     switch(None, "no-trunc", "Show everything at full length"),
     switch(Some('q'), "quiet", "Show IDs only"),
-    switch(
-        None,
-        "tree",
-        "Show the platforms of each image as a tree (not supported yet: refused)",
-    )
-    .since(1, 47),
+    switch(None, "tree", "Show the platforms of each image as a tree").since(1, 47),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -47,7 +43,7 @@ pub(crate) const COMMAND: Command = Command {
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     if matches.on("tree") {
-        return Err(Error::new("--tree is not supported yet"));
+        return tree(cli, matches);
     }
     let mut filters = filters(matches);
     if let Some(reference) = matches.args.first() {
@@ -99,5 +95,33 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         .collect();
     let text = list.render(&format, &rows)?;
     cli.print(&text)?;
+    Ok(0)
+}
+
+/// `--tree`; what is about tables does not go with it, in Docker's words.
+fn tree(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    let others = [
+        (matches.on("quiet"), "--quiet"),
+        (matches.on("no-trunc"), "--no-trunc"),
+        (matches.on("digests"), "--show-digest"),
+        (!matches.text("format").is_empty(), "--format"),
+    ];
+    if let Some((_, other)) = others.iter().find(|(given, _)| *given) {
+        return Err(Error::new(format!(
+            "{other} is not yet supported with --tree"
+        )));
+    }
+    let mut filters = filters(matches);
+    if let Some(reference) = matches.args.first() {
+        filters.add("reference", reference);
+    }
+    let client = cli.client()?;
+    let images = cli.block_on(client.image_list_with(matches.on("all"), &filters, true))??;
+    let terminal = match Show::on(std::io::stdout()) {
+        Show::Terminal(width) => Some(width),
+        Show::Plain | Show::Nothing => None,
+    };
+    let page = super::tree::page(&images, matches.on("all"), terminal);
+    cli.print(&page)?;
     Ok(0)
 }

@@ -12,6 +12,7 @@ pub(crate) mod rm;
 pub(crate) mod save;
 pub(crate) mod search;
 pub(crate) mod tag;
+mod tree; // images --tree
 
 use crate::args::Matches;
 use crate::command::{Command, Group};

@@ -1,6 +1,7 @@
 //! Images, as the API speaks of them: the image store's answers turned into Docker's documents and messages.
 
 mod find; // what registries have
+mod list; // lists, manifests, platforms
 mod prune; // those nobody uses
 mod push; // to a registry, and logins
 mod save; // to an archive
@@ -17,11 +18,13 @@ use onggi_api::image::{
 };
 use onggi_api::stream::Message;
 use onggi_image::{Deleted, Image, Import, Progress, RemoveOptions, Use};
-use onggi_model::{Digest, Filters, ImageRef, Platform};
+use onggi_model::{Digest, ImageRef, Platform};
 use onggi_oci::image::ContainerConfig;
 use onggi_registry::Auth;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
+
+pub use list::ImageListOptions;
 
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -133,26 +136,27 @@ impl Engine {
         Ok(())
     }
 
-    /// The images that fit, newest first.
-    ///
-    /// # Errors
-    /// `InvalidParameter` for a filter that does not exist.
-    pub async fn image_list(&self, filters: Filters, all: bool) -> Result<Vec<Summary>> {
-        // There are no intermediate images that `all` would add: builds leave none.
-        let _ = all;
-        let images = self.inner.images.clone();
-        let list = onggi_rt::blocking("list images", move || images.list(&filters)).await??;
-        Ok(list.iter().map(summary).collect())
-    }
-
     /// One image in full.
     ///
     /// # Errors
     /// `NotFound`; `InvalidParameter` where the beginning of an id fits several.
-    pub async fn image_inspect(&self, name: &str, platform: Option<String>) -> Result<Inspect> {
+    pub async fn image_inspect(
+        &self,
+        name: &str,
+        platform: Option<String>,
+        manifests: bool,
+    ) -> Result<Inspect> {
+        let (engine, name) = (self.clone(), name.to_owned());
         let platform = parse_platform(platform)?;
-        let image = self.inner.images.get_for(name, platform.as_ref())?;
-        Ok(inspect(&image))
+        let inspected = onggi_rt::blocking("inspect an image", move || {
+            let image = engine.inner.images.get_for(&name, platform.as_ref())?;
+            let mut document = inspect(&image);
+            if manifests {
+                document.manifests = Some(engine.manifests_of(&image)?);
+            }
+            Ok(document)
+        });
+        inspected.await?
     }
 
     /// How an image came to be, newest step first.
@@ -191,19 +195,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a name from an image, and the image when it was the last one.
+    /// Takes a name from an image, and the image when it was the last one. `platforms` must all be the one that the
+    /// image is here for: there is nothing else of it to remove.
     ///
     /// # Errors
-    /// `NotFound`; `Conflict` where a container holds it.
+    /// `NotFound`, also for another platform; `Conflict` where a container or another image holds it.
     pub async fn image_remove(
         &self,
         name: &str,
         force: bool,
         no_prune: bool,
+        platforms: Vec<String>,
     ) -> Result<Vec<DeleteItem>> {
         let engine = self.clone();
         let name = name.to_owned();
         let image = self.inner.images.get(&name)?;
+        for platform in platforms {
+            let platform = parse_platform(Some(platform))?;
+            self.inner.images.get_for(&name, platform.as_ref())?;
+        }
         let removed = onggi_rt::blocking("remove an image", move || {
             let options = RemoveOptions { force, no_prune };
             engine
@@ -236,6 +246,14 @@ impl Engine {
                 }
                 DeleteItem {
                     deleted: digest,
+                    ..DeleteItem::default()
+                }
+            }
+            Deleted::Parent(id) => {
+                let attributes = BTreeMap::from([("name".to_owned(), id.clone())]);
+                (self.inner.events).publish("image", "delete", &id, attributes);
+                DeleteItem {
+                    deleted: id,
                     ..DeleteItem::default()
                 }
             }
@@ -417,6 +435,10 @@ fn summary(image: &Image) -> Summary {
         containers: -1,
         created: image.created().seconds(),
         id: image.id().to_string(),
+        parent_id: match &image.record.parent {
+            Some(parent) => parent.to_string(),
+            None => String::new(),
+        },
         labels: Some(image.config.config.labels.clone()).filter(|labels| !labels.is_empty()),
         descriptor: Some(manifest(image)),
         repo_digests: image.digests.clone(),

@@ -2,11 +2,20 @@
 
 use super::compat;
 use crate::call::{Call, Reply, json};
+use crate::failure::Failure;
 
 pub(crate) async fn handle(call: Call) -> Reply {
-    call.refuse(&["manifests"])?;
-    let platform = call.given("platform");
-    let inspect = call.engine.image_inspect(call.name(), platform).await?;
+    let manifests = call.flag("manifests") && !call.before(1, 48);
+    let platform = call.given("platform").filter(|_| !call.before(1, 49));
+    if manifests && platform.is_some() {
+        return Err(Failure::invalid(
+            "conflicting options: manifests and platform options cannot both be set",
+        ));
+    }
+    let inspect = call
+        .engine
+        .image_inspect(call.name(), platform, manifests)
+        .await?;
     let driver = if call.before(1, 52) {
         call.engine.info().await?.driver
     } else {

@@ -56,6 +56,8 @@ pub(super) const LISTS: &[&str] = &[
     "images --format json",
     "images --format '{{.ID}} {{.Repository}} {{.Tag}} {{.Digest}} {{.CreatedSince}} {{.CreatedAt}} {{.Size}}'",
     "images --format '{{.X}}'",
+    "images --tree -q",
+    "images --tree --digests",
     "images busybox",
     "images nope",
     "images --filter dangling=true",
