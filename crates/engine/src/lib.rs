@@ -6,6 +6,7 @@
 //! tasks of their own. Not here: routes and versions (`server`), configuration (`daemon`), the process beside a
 //! container (`monitor`).
 
+mod adopt; // what a stopped dockerd left on the disk
 mod build; // builds, as the API speaks of them
 mod check; // whether everything on disk is whole
 mod config; // what the engine is told

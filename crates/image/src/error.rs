@@ -103,6 +103,9 @@ pub enum Error {
         /// What came out.
         found: Digest,
     },
+    /// What another engine keeps of a layer is not what it once was.
+    #[error("the files of layer {0} are not those the image was made of")]
+    Changed(Digest),
     /// The name cannot be taken away: a container needs the image.
     #[error(
         "conflict: unable to remove repository reference {reference:?} (must force) - container {container} is using its referenced image {image}"
@@ -225,6 +228,7 @@ impl Fault for Error {
             | Error::Read(_)
             | Error::Incomplete { .. }
             | Error::LayerDigest(_)
+            | Error::Changed(_)
             | Error::DiffId { .. } => ErrorKind::Internal,
         }
     }

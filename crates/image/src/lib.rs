@@ -7,6 +7,7 @@
 //! Kept true: an image is there whole or not at all (one transaction); what a failed or abandoned operation
 //! wrote goes with its lease; the ID is the configuration's digest; index and manifest bytes stay as they came.
 
+mod adopt; // images of another engine on this disk
 mod change; // the instructions of `import --change`
 mod check; // every layer against its blob
 mod commit; // a container's changes as one more layer
@@ -29,6 +30,7 @@ mod save; // archives of `docker save`
 mod slots; // how many transfers at a time
 mod unpack; // one pass: keep, hash, inflate, hash, apply
 
+pub use adopt::{Adopted, Foreign, Tar, id_of};
 pub use change::apply as change;
 pub use check::{BrokenLayer, LayerRepair, LayerReport};
 pub use commit::Commit;

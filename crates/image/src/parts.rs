@@ -144,7 +144,9 @@ impl Images {
     /// registry's. Blocks.
     pub(crate) fn compress(&self, image: ImageRecord) -> Result<ImageRecord, Error> {
         let store = &self.inner.store;
-        if image.target.digest != image.manifest || !image.repo_digests.is_empty() {
+        // A registry has this very manifest: it stays.
+        let is_known = |name: &String| name.ends_with(image.manifest.as_str());
+        if image.target.digest != image.manifest || image.repo_digests.iter().any(is_known) {
             return Ok(image);
         }
         let bytes = store.blob_bytes(&image.manifest, MAX_DOCUMENT_SIZE)?;

@@ -1,4 +1,5 @@
 //! Copying a layer onto a directory, for the native driver and for new volumes: overlayfs's merge, done once and for all.
+//! And copying a tree as it is, with overlayfs's marks or with everything.
 //!
 //! Every directory is reached by a descriptor of the root, without links: who moves things about in the target meanwhile
 //! gets an odd copy, never one outside.
@@ -16,7 +17,33 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::inherit::{extended, inside, open, set_extended, set_owner_and_mode, set_time, times};
+use crate::inherit::{
+    Extended, all_extended, extended, inside, open, set_extended, set_owner_and_mode, set_time,
+    times,
+};
+
+/// What becomes of overlayfs's marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marks {
+    /// They do what they say: whiteouts remove, opaque directories empty.
+    Applied,
+    /// They stay what they are, for another overlay of the same layers. Those that speak of places are refused.
+    Kept,
+    /// They are nothing but files and attributes.
+    Literal,
+}
+
+const OPAQUE: &str = "trusted.overlay.opaque";
+
+/// Copies the tree at `from` into the directory at `to`.
+pub(crate) fn tree(from: &Path, to: &Path, marks: Marks) -> Result<(), Error> {
+    let source = open(CWD, from).map_err(Error::file("open", from))?;
+    let target = open(CWD, to).map_err(Error::file("open", to))?;
+    run(source.as_fd(), target.as_fd(), marks).map_err(|(path, errno)| match errno {
+        Errno::OPNOTSUPP if marks == Marks::Kept => Error::Redirected(from.join(path)),
+        errno => Error::file("copy", from.join(path))(errno),
+    })
+}
 
 /// Copies the layer at `from`, in the form overlayfs reads, onto `to`: whiteouts remove, opaque directories empty.
 pub(crate) fn layer(from: &Path, to: &Path) -> Result<(), Error> {
@@ -31,8 +58,17 @@ pub(crate) fn directory(
     source: BorrowedFd<'_>,
     target: BorrowedFd<'_>,
 ) -> Result<(), (PathBuf, Errno)> {
+    run(source, target, Marks::Applied)
+}
+
+fn run(
+    source: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    marks: Marks,
+) -> Result<(), (PathBuf, Errno)> {
     let mut copy = Copy {
         target,
+        marks,
         linked: HashMap::new(),
     };
     let mut waiting = vec![PathBuf::new()];
@@ -55,6 +91,7 @@ pub(crate) fn directory(
 
 struct Copy<'a> {
     target: BorrowedFd<'a>,
+    marks: Marks,
     /// First name of every file that has several.
     linked: HashMap<u64, PathBuf>,
 }
@@ -68,7 +105,7 @@ impl Copy<'_> {
     ) -> Result<(), Errno> {
         let from = inside(source, path)?;
         let to = inside(self.target, path)?;
-        if is_opaque(from.as_fd())? {
+        if self.marks == Marks::Applied && is_opaque(from.as_fd())? {
             for entry in Dir::read_from(&to)? {
                 let entry = entry?;
                 if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
@@ -77,7 +114,7 @@ impl Copy<'_> {
             }
         }
         set_owner_and_mode(to.as_fd(), &rustix::fs::fstat(&from)?)?;
-        for (name, value) in extended(from.as_fd())? {
+        for (name, value) in self.extended(from.as_fd())? {
             set_extended(to.as_fd(), &name, &value)?;
         }
         for entry in Dir::read_from(&from)? {
@@ -108,6 +145,30 @@ impl Copy<'_> {
         Ok(())
     }
 
+    /// The attributes that go along.
+    fn extended(&self, file: BorrowedFd<'_>) -> Result<Extended, Errno> {
+        if self.marks == Marks::Applied {
+            return extended(file);
+        }
+        let mut found = all_extended(file)?;
+        if self.marks == Marks::Kept {
+            // A name or the content is to be found elsewhere below: kernel's overlayfs documentation, "redirect_dir" and
+            // "metadata only copy up".
+            let elsewhere = [
+                "trusted.overlay.redirect".as_bytes(),
+                b"trusted.overlay.metacopy",
+            ];
+            if found.iter().any(|(n, _)| elsewhere.contains(&n.as_slice())) {
+                return Err(Errno::OPNOTSUPP);
+            }
+            // The others speak of inodes of the tree copied from.
+            found.retain(|(name, _)| {
+                !name.starts_with(b"trusted.overlay.") || name == OPAQUE.as_bytes()
+            });
+        }
+        Ok(found)
+    }
+
     fn file(
         &mut self,
         from: BorrowedFd<'_>,
@@ -117,7 +178,8 @@ impl Copy<'_> {
         status: &Stat,
     ) -> Result<(), Errno> {
         let kind = FileType::from_raw_mode(status.st_mode);
-        if kind == FileType::CharacterDevice && status.st_rdev == 0 {
+        let is_whiteout = kind == FileType::CharacterDevice && status.st_rdev == 0;
+        if is_whiteout && self.marks == Marks::Applied {
             return Ok(());
         }
         if status.st_nlink > 1 {
@@ -141,7 +203,7 @@ impl Copy<'_> {
                 std::io::copy(&mut source, &mut target)
                     .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
                 set_owner_and_mode(target.as_fd(), status)?;
-                for (name, value) in extended(source.as_fd())? {
+                for (name, value) in self.extended(source.as_fd())? {
                     set_extended(target.as_fd(), &name, &value)?;
                 }
                 return set_time(target.as_fd(), status);
@@ -167,7 +229,7 @@ impl Copy<'_> {
 
 pub(crate) fn is_opaque(directory: BorrowedFd<'_>) -> Result<bool, Errno> {
     let mut value = [0; 4];
-    match fgetxattr(directory, "trusted.overlay.opaque", value.as_mut_slice()) {
+    match fgetxattr(directory, OPAQUE, value.as_mut_slice()) {
         Ok(length) => Ok(&value[..length] == b"y"),
         Err(Errno::NODATA | Errno::NOTSUP) => Ok(false),
         Err(errno) => Err(errno),

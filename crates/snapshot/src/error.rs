@@ -23,6 +23,12 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// What is here is elsewhere: overlayfs's `redirect_dir` or `metacopy` was on.
+    #[error(
+        "{}: overlayfs keeps part of this elsewhere (redirect_dir or metacopy); that cannot be copied",
+        .0.display()
+    )]
+    Redirected(PathBuf),
     /// The container has no root.
     #[error("container {0} has no root file system")]
     NoRoot(String),
@@ -61,7 +67,9 @@ impl Fault for Error {
         match self {
             Error::Store(error) => error.kind(),
             Error::NoRoot(_) | Error::NoLayer(_) => ErrorKind::NotFound,
-            Error::Driver(_) | Error::TooDeep { .. } => ErrorKind::InvalidParameter,
+            Error::Driver(_) | Error::TooDeep { .. } | Error::Redirected(_) => {
+                ErrorKind::InvalidParameter
+            }
             Error::File { .. } => ErrorKind::Internal,
         }
     }

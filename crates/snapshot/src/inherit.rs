@@ -140,6 +140,13 @@ pub(crate) fn set_time(file: BorrowedFd<'_>, status: &Stat) -> Result<(), Errno>
 
 /// The extended attributes of an open file, but for overlayfs's own.
 pub(crate) fn extended(file: BorrowedFd<'_>) -> Result<Extended, Errno> {
+    let mut found = all_extended(file)?;
+    found.retain(|(name, _)| !name.starts_with(b"trusted.overlay."));
+    Ok(found)
+}
+
+/// All extended attributes of an open file.
+pub(crate) fn all_extended(file: BorrowedFd<'_>) -> Result<Extended, Errno> {
     let mut names = vec![0; 1 << 16];
     let length = match flistxattr(file, names.as_mut_slice()) {
         Ok(length) => length,
@@ -151,9 +158,6 @@ pub(crate) fn extended(file: BorrowedFd<'_>) -> Result<Extended, Errno> {
         .split(|byte| *byte == 0)
         .filter(|name| !name.is_empty())
     {
-        if name.starts_with(b"trusted.overlay.") {
-            continue;
-        }
         let mut value = vec![0; 1 << 16];
         match rustix::fs::fgetxattr(file, name, value.as_mut_slice()) {
             Ok(length) => {

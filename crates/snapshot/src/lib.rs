@@ -16,4 +16,4 @@ pub use compare::{Difference, difference};
 pub use driver::Driver;
 pub use error::Error;
 pub use seed::Seed;
-pub use snapshots::{LayerCommit, LayerDir, PreparedRoot, Rootfs, Snapshots};
+pub use snapshots::{LayerCommit, LayerDir, PreparedRoot, Rootfs, Snapshots, copy_tree};

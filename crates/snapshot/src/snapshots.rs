@@ -7,7 +7,7 @@ use onggi_store::{ChainId, LayerRecord, RootRecord, StagedLayer, Store, WriteTx}
 
 use crate::driver::{Driver, native, overlay};
 use crate::inherit::{self, make_directory};
-use crate::{Error, usage};
+use crate::{Error, copy, usage};
 
 /// The root file systems of one store. Clones are the same.
 #[derive(Clone, Debug)]
@@ -287,6 +287,20 @@ impl PreparedRoot {
         Ok(tx.put_root(self.container.as_str(), &self.record)?)
     }
 
+    /// Puts what a container of another engine wrote over the same layers into the root: a directory as overlayfs has it
+    /// on top. Call [`Store::flush`] before the transaction.
+    ///
+    /// # Errors
+    /// [`Error::Redirected`], [`Error::File`].
+    pub fn take(&self, upper: &std::path::Path) -> Result<(), Error> {
+        match driver_of(&self.record)? {
+            Driver::Overlay => {
+                copy::tree(upper, &self.path().join(overlay::UPPER), copy::Marks::Kept)
+            }
+            Driver::Native => copy::layer(upper, &self.path().join(native::ROOT)),
+        }
+    }
+
     /// The directory of the container, for what the engine keeps beside the root.
     #[must_use]
     pub fn path(&self) -> PathBuf {
@@ -305,6 +319,15 @@ impl Drop for PreparedRoot {
         }
         self.store.container_is_settled(self.container.as_str());
     }
+}
+
+/// Copies a tree with all there is to it, links and attributes, into a directory that is there. Links out of the tree are
+/// copied as links.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn copy_tree(from: &std::path::Path, to: &std::path::Path) -> Result<(), Error> {
+    copy::tree(from, to, copy::Marks::Literal)
 }
 
 fn driver_of(record: &RootRecord) -> Result<Driver, Error> {

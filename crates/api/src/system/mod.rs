@@ -1,9 +1,11 @@
 //! The daemon: what it is, what it can do.
 
+mod adopt; // POST /system/adopt
 mod check; // GET and POST /system/check
 mod info; // GET /info
 mod usage; // GET /system/df
 
+pub use adopt::AdoptedItem;
 pub use check::{StoreCheck, StoreChecked};
 pub use info::{
     Commit, Containerd, ContainerdNamespaces, DeviceInfo, FirewallInfo, IndexInfo, Info,

@@ -1,5 +1,6 @@
 //! Commands on the system, one file a verb.
 
+pub(crate) mod adopt;
 pub(crate) mod check;
 pub(crate) mod df;
 pub(crate) mod dial_stdio;
@@ -21,7 +22,8 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 6] = [
+const COMMANDS: [&Command; 7] = [
+    &adopt::COMMAND,
     &check::COMMAND,
     &df::COMMAND,
     &dial_stdio::COMMAND,

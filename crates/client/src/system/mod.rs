@@ -1,5 +1,6 @@
 //! The daemon itself, one file a verb.
 
+mod adopt; // ours alone
 mod auth;
 mod check;
 mod events;

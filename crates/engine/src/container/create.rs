@@ -151,7 +151,7 @@ impl Engine {
     }
 
     /// Writes out the defaults, as `inspect` shows them.
-    fn settle(&self, host: &mut HostConfig) {
+    pub(super) fn settle(&self, host: &mut HostConfig) {
         super::defaults::settle(&self.inner.config.defaults, &self.live(), host);
         if host.network_mode.is_empty() || host.network_mode == "default" {
             host.network_mode = "bridge".to_owned();
@@ -221,7 +221,7 @@ fn image_name(name: &str) -> String {
 }
 
 /// What can be refused before any image is looked at.
-fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Result<()> {
+pub(super) fn check_fields(config: &onggi_api::container::Config, host: &HostConfig) -> Result<()> {
     if let Some(directory) = Some(&config.working_dir).filter(|d| !d.is_empty())
         && !directory.starts_with('/')
     {

@@ -5,6 +5,7 @@
 //!
 //! Invariants: a record is in the catalogue before it is published; a name belongs to at most one container.
 
+mod adopt;
 pub(crate) mod archive;
 mod attach;
 mod changes;

@@ -1,5 +1,6 @@
 //! The daemon itself: `_ping`, `version`, `info`, `events`.
 
+mod adopt; // POST /system/adopt, ours alone
 mod auth; // POST /auth
 mod check; // GET and POST /system/check
 pub(crate) mod compat; // before 1.55
@@ -23,4 +24,5 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("system/check", &check::look),
     post("system/check", &check::repair),
     post("auth", &auth::handle),
+    post("system/adopt", &adopt::handle),
 ];
