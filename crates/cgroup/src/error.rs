@@ -27,6 +27,17 @@ pub enum Error {
     /// A limit that makes no sense or cannot be had here.
     #[error("{0}")]
     InvalidLimit(String),
+    /// A limit of a controller that the machine has and that does not reach the group.
+    #[error(
+        "limits of the {controller} controller cannot be set: it is not enabled for cgroup {group} (a cgroup above it may have \
+         processes of its own, which forbids that)"
+    )]
+    NotDelegated {
+        /// The controller.
+        controller: &'static str,
+        /// The group.
+        group: String,
+    },
     /// The freezer did not get there in time.
     #[error("cgroup {0} could not be frozen in time")]
     FreezeTimeout(String),

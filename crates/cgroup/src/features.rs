@@ -1,6 +1,8 @@
 //! What the kernel can limit on this machine, by the control files that a group has.
 
-use crate::group::Group;
+use crate::group::{Group, again};
+use crate::layout::{Cgroups, Which};
+use crate::{Error, Result};
 
 /// The limits that can be had. Not a promise that every value is taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,8 +36,20 @@ pub struct Features {
 }
 
 impl Group {
-    /// What the kernel can limit in this group.
-    pub fn features(&self) -> Features {
+    /// What the kernel can limit in the group with this path, which is made where it is not there.
+    pub(crate) fn features_at(cgroups: &Cgroups, path: &str) -> Result<Features> {
+        again(|| {
+            let group = Self::try_ensure(cgroups, path, Which::All)?;
+            let found = group.features();
+            // Removed while it was looked at, it has no files.
+            match group.is_there() {
+                true => Ok(found),
+                false => Err(Error::NotFound(path.to_owned())),
+            }
+        })
+    }
+
+    fn features(&self) -> Features {
         let has = |controller: &str, files: &[&str]| {
             self.place(controller)
                 .is_some_and(|place| files.iter().any(|file| place.dir.has(file)))

@@ -5,12 +5,13 @@ mod life;
 pub use life::Unified;
 
 use crate::devices::{self, Policy};
-use crate::dir::{Dir, remove_one};
+use crate::dir::{Dir, is_gone, remove_one};
 use crate::layout::{Cgroups, Hierarchy, Layout, Which, components};
 use crate::{Counted, Error, Result, Stats, limits, stats};
 use onggi_oci::runtime::Resources;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A group, open in every hierarchy that has it.
 ///
@@ -49,14 +50,43 @@ pub struct JoinPath {
     pub aliases: Vec<String>,
 }
 
+/// How often a group is made anew when others make and remove groups around it: another daemon on this machine removes
+/// the parent while it is empty, and may do so between our making it and our making ours in it.
+const ATTEMPTS: u32 = 8;
+
+/// Whether others may have stood in the way, for a moment.
+fn is_raced(error: &Error) -> bool {
+    is_gone(error) || matches!(error, Error::NotDelegated { .. } | Error::NotFound(_))
+}
+
+pub(crate) fn again<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    for number in 1..ATTEMPTS {
+        match attempt() {
+            Err(error) if is_raced(&error) => {
+                std::thread::sleep(Duration::from_millis(u64::from(number)));
+            }
+            result => return result,
+        }
+    }
+    attempt()
+}
+
 impl Group {
     pub(crate) fn create(cgroups: &Cgroups, path: &str, resources: &Resources) -> Result<Self> {
+        again(|| Self::try_create(cgroups, path, resources))
+    }
+
+    pub(crate) fn ensure(cgroups: &Cgroups, path: &str, which: Which<'_>) -> Result<Self> {
+        again(|| Self::try_ensure(cgroups, path, which))
+    }
+
+    fn try_create(cgroups: &Cgroups, path: &str, resources: &Resources) -> Result<Self> {
         let policy = Policy::from_rules(&resources.devices)?;
         let enforcer = cgroups.has("devices") || cgroups.has("unified");
         if !enforcer && !policy.allows_everything() {
             return Err(Error::NoDevices);
         }
-        let mut group = Self::ensure(cgroups, path, Which::All)?;
+        let mut group = Self::try_ensure(cgroups, path, Which::All)?;
         match group.take_over().and_then(|()| group.apply(resources)) {
             Ok(warnings) => {
                 group.warnings.extend(warnings);
@@ -69,7 +99,7 @@ impl Group {
         }
     }
 
-    pub(crate) fn ensure(cgroups: &Cgroups, path: &str, which: Which<'_>) -> Result<Self> {
+    pub(crate) fn try_ensure(cgroups: &Cgroups, path: &str, which: Which<'_>) -> Result<Self> {
         let wanted = |h: &&Hierarchy| match which {
             Which::All => true,
             Which::Only(names) => names.iter().any(|name| h.has(name)),
@@ -149,12 +179,15 @@ impl Group {
         self.count(Counted::All)
     }
 
-    pub(crate) fn count(&self, counted: Counted) -> Result<Stats> {
-        if !self
-            .places
+    /// Whether nobody has removed it.
+    pub(crate) fn is_there(&self) -> bool {
+        self.places
             .iter()
             .any(|place| place.dir.has("cgroup.procs"))
-        {
+    }
+
+    pub(crate) fn count(&self, counted: Counted) -> Result<Stats> {
+        if !self.is_there() {
             return Err(Error::NotFound(self.path.clone()));
         }
         stats::read(self, counted)

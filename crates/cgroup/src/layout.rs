@@ -1,7 +1,7 @@
 //! Which hierarchies the machine has, where they are mounted, and where we stand in them.
 
 use crate::dir::Dir;
-use crate::{Counted, Error, Group, Result, Stats};
+use crate::{Counted, Error, Features, Group, Result, Stats};
 use onggi_oci::runtime::Resources;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -133,6 +133,14 @@ impl Cgroups {
     /// `InvalidPath`, `NotFound` when no hierarchy has it, or `File`.
     pub fn open(&self, path: &str) -> Result<Group> {
         Group::open(self, path, |_| true)
+    }
+
+    /// What the kernel can limit in the group with this path, which is made where it is not there.
+    ///
+    /// # Errors
+    /// As [`Cgroups::ensure`].
+    pub fn features(&self, path: &str) -> Result<Features> {
+        Group::features_at(self, path)
     }
 
     /// Numbers of the group with this path, as [`Group::stats`] has them; only the hierarchies that count are looked at.

@@ -46,7 +46,10 @@ pub(crate) fn apply(group: &Group, resources: &Resources) -> Result<Vec<String>>
         ($name:literal, $asked:expr, $v1:path, $v2:path, $values:expr) => {
             if $asked {
                 match group.place($name) {
-                    Some(place) if place.hierarchy.unified => $v2(&place.dir, $values, w)?,
+                    Some(place) if place.hierarchy.unified => {
+                        reaches(group, &place.dir, $name)?;
+                        $v2(&place.dir, $values, w)?;
+                    }
                     Some(place) => $v1(&place.dir, $values, w)?,
                     None => w.add(concat!(
                         "The ",
@@ -85,7 +88,10 @@ pub(crate) fn apply(group: &Group, resources: &Resources) -> Result<Vec<String>>
         };
         match group.place(name) {
             _ if !asked => {}
-            Some(place) if place.hierarchy.unified => v2::block_io(&place.dir, block, w)?,
+            Some(place) if place.hierarchy.unified => {
+                reaches(group, &place.dir, "io")?;
+                v2::block_io(&place.dir, block, w)?;
+            }
             Some(place) => v1::block_io(&place.dir, block, w)?,
             None => w.add("The blkio controller is not available; its limits are not applied."),
         }
@@ -116,6 +122,18 @@ pub(crate) fn apply(group: &Group, resources: &Resources) -> Result<Vec<String>>
         v2::unified(&place.dir, &resources.unified)?;
     }
     Ok(warnings.0)
+}
+
+/// v2: a controller has its files in a group once the group above lets it through.
+fn reaches(group: &Group, dir: &Dir, controller: &'static str) -> Result<()> {
+    let here = dir.read("cgroup.controllers")?;
+    match here.split_whitespace().any(|name| name == controller) {
+        true => Ok(()),
+        false => Err(Error::NotDelegated {
+            controller,
+            group: group.path().to_owned(),
+        }),
+    }
 }
 
 /// v2: lets the groups below `dir` use the controllers. A group with processes of its own cannot do that.

@@ -32,8 +32,7 @@ impl Engine {
                 "container is marked for removal and cannot be \"update\"",
             )));
         }
-        let parent = self.inner.cgroups.open(crate::CGROUP_PARENT);
-        let known = parent.map(|group| group.features()).unwrap_or_default();
+        let known = spec::features(self, &request.resources)?;
         let mut warnings = checks::resources(&mut request.resources, &known, Asked::Change)?;
         let after = merged(&before, &request).map_err(cannot)?;
         super::create::check_restart_policy(&after.host_config)?;

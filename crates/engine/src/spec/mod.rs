@@ -119,7 +119,7 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
 /// Settles the limits of a new container against what the kernel knows. Returns what had to be given up.
 pub(crate) fn settle_limits(engine: &Engine, host: &mut HostConfig) -> Result<Vec<String>> {
     let cgroups = &engine.inner.cgroups;
-    let known = features(engine, &host.resources);
+    let known = features(engine, &host.resources)?;
     let mut warnings = checks::resources(&mut host.resources, &known, checks::Asked::New)?;
     if host.cpu_realtime_runtime > 0 {
         let above = match host.cgroup_parent.as_str() {
@@ -145,22 +145,19 @@ pub(crate) fn settle_limits(engine: &Engine, host: &mut HostConfig) -> Result<Ve
 }
 
 /// What the kernel can limit. Only which processors there are may change while it runs.
-fn features(engine: &Engine, asked: &Resources) -> Features {
-    let look = || {
-        let parent = engine.inner.cgroups.open(crate::CGROUP_PARENT).ok()?;
-        Some(parent.features())
-    };
-    if !(asked.cpuset_cpus.is_empty() && asked.cpuset_mems.is_empty()) {
-        return look().unwrap_or_default();
-    }
+pub(crate) fn features(engine: &Engine, asked: &Resources) -> Result<Features> {
     let known = &engine.inner.features;
-    if known.get().is_none()
-        && let Some(found) = look()
-    {
-        // Another request may have looked at the same time, and seen the same.
-        let _ = known.set(found);
+    let processors = !(asked.cpuset_cpus.is_empty() && asked.cpuset_mems.is_empty());
+    if let Some(known) = known.get().filter(|_| !processors) {
+        return Ok(known.clone());
     }
-    known.get().cloned().unwrap_or_default()
+    let found = engine.inner.cgroups.features(crate::CGROUP_PARENT);
+    let failed =
+        |error| Error::internal(onggi_model::chain(&error)).context("what the kernel can limit");
+    let found = found.map_err(failed)?;
+    // Another request may have looked at the same time, and seen the same.
+    let _ = known.set(found.clone());
+    Ok(found)
 }
 
 #[cfg(test)]
