@@ -7,6 +7,7 @@ use onggi_netlink::nft::{
     self, Data, Element, Family, TableFlags, add_elements, add_table, delete_table,
 };
 use onggi_netlink::{Batch, Protocol, Socket, conntrack};
+use tracing::warn;
 
 use super::declare::{self, NAME, Table};
 use super::forward;
@@ -138,7 +139,10 @@ impl Firewall {
                     .iter()
                     .any(|one| one.host_port == port && is_for(one.host_ip))
         };
-        conntrack::forget(socket, concerned).map_err(Error::kernel("forget old UDP flows"))?;
+        // A kernel without ctnetlink has no way to forget them: the ports are published all the same.
+        if let Err(error) = conntrack::forget(socket, concerned) {
+            warn!(error = %onggi_model::chain(&error), "UDP flows from before keep their old way until they end");
+        }
         Ok(())
     }
 
