@@ -298,7 +298,7 @@ impl Error {
     }
 
     /// Takes our own words away from what a registry said: it speaks for itself.
-    pub(crate) fn as_answered(self) -> Error {
+    pub(crate) fn into_answered(self) -> Error {
         match self {
             Error::AccessDenied { source, .. }
             | Error::ManifestNotFound { source, .. }
@@ -460,7 +460,7 @@ mod tests {
             (400, "UNKNOWN", ErrorKind::Internal),
         ] {
             let body = format!(r#"{{"errors":[{{"code":"{code}","message":"no"}}]}}"#);
-            let error = answered(status, &body).as_answered();
+            let error = answered(status, &body).into_answered();
             assert_eq!(error.kind(), kind, "{code}");
             let words = format!("{}: no", code.to_lowercase().replace('_', " "));
             assert_eq!(chain(&error), words);

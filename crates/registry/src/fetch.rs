@@ -29,7 +29,7 @@ impl Client {
         let document = source
             .get(&origin, &name, reference.digest())
             .await
-            .map_err(Error::as_answered)?;
+            .map_err(Error::into_answered)?;
         Ok(Resolved {
             digest: document.digest.clone(),
             source,

@@ -25,8 +25,8 @@ impl Client {
         let resolved = self
             .resolve(reference, auth)
             .await
-            .map_err(Error::as_answered)?;
-        let document = resolved.document().await.map_err(Error::as_answered)?;
+            .map_err(Error::into_answered)?;
+        let document = resolved.document().await.map_err(Error::into_answered)?;
         let parsed = document.parse(reference)?;
         let descriptor = Descriptor::new(
             parsed.media_type(),
