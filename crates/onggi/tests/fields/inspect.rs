@@ -331,6 +331,13 @@ fn the_document_is_the_newest_dockers() -> Result<()> {
         let (mut mine, mut other) = (BTreeMap::new(), BTreeMap::new());
         flatten("", &ours, &mut mine);
         flatten("", &document, &mut other);
+        if crate::is_v2() {
+            // Recorded on cgroup v1, where these are other.
+            for field in ["/HostConfig/CgroupnsMode", "/HostConfig/OomKillDisable"] {
+                mine.remove(field);
+                other.remove(field);
+            }
+        }
         compared.add(&case.name, &mine, &other, RECORDED);
         count += 1;
     }

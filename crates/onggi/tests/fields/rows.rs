@@ -108,7 +108,8 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "--cgroup-parent",
-        &["--cgroup-parent", "/onggi-fields"],
+        // On v2 a container sees no names above its own, unless it is told to.
+        &["--cgroup-parent", "/onggi-fields", "--cgroupns", "host"],
         Shows("cat /proc/self/cgroup", "/onggi-fields/"),
     ),
     row(
