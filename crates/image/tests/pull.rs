@@ -249,6 +249,28 @@ async fn platforms_of_an_index() {
         harness.store.blob_bytes(&digest, 1 << 20).unwrap(),
         index.as_bytes()
     );
+    // All are told; only one is here, and that one first.
+    let told = |image: &onggi_image::Image| -> Vec<String> {
+        let manifests = harness.images.manifests(image).unwrap();
+        let line = |manifest: onggi_image::ImageManifest| match manifest.kind {
+            onggi_image::ManifestKind::Image { platform, id, .. } => {
+                let (os, architecture) = (platform.os, platform.architecture);
+                let (here, content) = (id.is_some(), manifest.content > 0);
+                format!(
+                    "{os}/{architecture} {} {here} {content}",
+                    manifest.available
+                )
+            }
+            other => format!("{other:?}"),
+        };
+        manifests.into_iter().map(line).collect()
+    };
+    let gone = [
+        "linux/arm64 false false false",
+        "windows/amd64 false false false",
+    ];
+    assert_eq!(told(&host.image)[0], "linux/amd64 true true true");
+    assert_eq!(told(&host.image)[1..], gone);
     let other = harness.pull_for(&name, Some("linux/arm64")).await.unwrap();
     assert_eq!(other.image.platform().to_string(), "linux/arm64");
     assert!(other.newer);

@@ -125,12 +125,14 @@ impl Store {
     /// # Errors
     /// [`Error::Catalogue`].
     pub fn children(&self, id: &Digest) -> Result<Vec<Digest>, Error> {
-        let rows = self
-            .inner
-            .catalogue
-            .reader()?
-            .fetch_all(table::CHILDREN, &format!("{id} "))?;
-        Ok(rows.into_iter().map(|(_, child)| child).collect())
+        let reader = self.inner.catalogue.reader()?;
+        let rows = reader.fetch_all::<Digest>(table::CHILDREN, &format!("{id} "))?;
+        let mut children = Vec::new();
+        for (_, child) in rows {
+            let image = reader.fetch::<ImageRecord>(table::IMAGES, child.as_str())?;
+            children.extend(image.map(|_| child));
+        }
+        Ok(children)
     }
 
     /// The image that has this name, a tag or a name by digest, written in full.

@@ -42,6 +42,7 @@ fn kept() -> Kept {
         created: None,
         platform: Platform::default(),
         tagged: None,
+        parent: None,
     };
     store.put_image(&record).unwrap();
     Kept {

@@ -112,7 +112,9 @@ mod tests {
         assert_eq!(line(&item("taken", "12kB")), format!("{start}taken: 12kB"));
         assert_eq!(line(&item("present", "")), format!("{start}already here"));
         let mut counts = Counts::default();
-        ["taken", "skipped", "present", "taken"].map(|outcome| counts.add(outcome));
+        for outcome in ["taken", "skipped", "present", "taken"] {
+            counts.add(outcome);
+        }
         assert_eq!(counts.text(), "2 taken, 1 already here, 1 skipped");
     }
 }
