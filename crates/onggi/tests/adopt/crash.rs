@@ -58,6 +58,8 @@ fn a_killed_adoption_goes_on() -> Result<()> {
         let output = adopt(&ours, &docker)?;
         let said = output.ok()?;
         ensure!(said.contains("\n0 taken, "), "{moment}: {said}");
+        let output = ours.cli(&["system", "check"])?;
+        ensure!(output.code == 0, "{moment}: {output:?}");
         ours.clean().with_context(|| format!("{moment}"))?;
     }
     Ok(())

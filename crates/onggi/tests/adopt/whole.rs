@@ -220,6 +220,8 @@ fn everything_comes_as_it_was() -> Result<()> {
 
     let output = adopt(&ours, &docker)?;
     ensure!(output.ok()?.contains("\n0 taken, "), "{output:?}");
+    let output = ours.cli(&["system", "check"])?;
+    ensure!(output.ok()?.contains("no defects"), "{output:?}");
     for daemon in [&ours, &second] {
         daemon.clean()?;
     }
