@@ -14,6 +14,7 @@ use onggi_model::{Algorithm, Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{WriteTx, table};
+use crate::partial::KeepUp;
 use crate::{Error, Store};
 
 /// A blob as the catalogue knows it.
@@ -35,6 +36,7 @@ pub struct Ingest {
     pub(crate) known: u64,
     /// Set when the file is what is left of a transfer of this blob ([`Store::resume`]).
     pub(crate) partial: Option<Digest>,
+    pub(crate) keep_up: Option<KeepUp>,
 }
 
 impl std::fmt::Debug for Ingest {
@@ -56,6 +58,9 @@ impl Write for Ingest {
         };
         self.hash.update(&bytes[..written]);
         self.size += written as u64;
+        if let Some(keep_up) = &mut self.keep_up {
+            keep_up.written(&self.file);
+        }
         Ok(written)
     }
 
@@ -158,6 +163,7 @@ impl Store {
             size: 0,
             known: 0,
             partial: None,
+            keep_up: None,
         })
     }
 

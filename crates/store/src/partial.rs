@@ -9,8 +9,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use onggi_model::{Algorithm, Digest};
 
@@ -19,6 +19,8 @@ use crate::catalogue::table;
 use crate::store::{Inner, State, list};
 use crate::{Error, Ingest, Store};
 
+/// How often what comes is put onto the disk: a power cut takes as much of a transfer. One that is quicker is not slowed.
+const KEEP_UP: Duration = Duration::from_secs(2);
 /// How long nobody may have come for one.
 const STALE: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -83,6 +85,7 @@ impl Store {
             size: 0,
             known,
             partial: Some(digest.clone()),
+            keep_up: Some(KeepUp::new()),
         })
     }
 
@@ -132,6 +135,44 @@ impl Ingest {
     pub fn leave(mut self) {
         if self.partial.is_some() && self.size >= self.known && roomy(&self.file) {
             self.path = None;
+        }
+    }
+}
+
+/// Puts what has come so far onto the disk, beside the transfer.
+#[derive(Debug)]
+pub(crate) struct KeepUp {
+    last: Instant,
+    /// Shared with the thread that syncs, while there is one.
+    busy: Arc<()>,
+}
+
+impl KeepUp {
+    pub(crate) fn new() -> KeepUp {
+        KeepUp {
+            last: Instant::now(),
+            busy: Arc::new(()),
+        }
+    }
+
+    /// Something was written to the file.
+    pub(crate) fn written(&mut self, file: &File) {
+        if self.last.elapsed() < KEEP_UP || Arc::strong_count(&self.busy) > 1 {
+            return;
+        }
+        self.last = Instant::now();
+        let Ok(file) = file.try_clone() else { return };
+        let busy = Arc::clone(&self.busy);
+        let sync = move || {
+            // Should it fail, the sync of the change that takes the blob in fails too, and says so.
+            if let Err(error) = file.sync_data() {
+                tracing::warn!(%error, "a partial blob is not on the disk");
+            }
+            drop(busy);
+        };
+        let thread = std::thread::Builder::new().name("store-partial".to_owned());
+        if let Err(error) = thread.spawn(sync) {
+            tracing::debug!(%error, "a partial blob is left to the kernel");
         }
     }
 }
