@@ -28,6 +28,7 @@ mod search; // repositories by a word
 mod tags; // all tags of a repository
 mod token; // token servers and the tokens they gave
 mod transport; // one request: scheme, authentication, redirects, retries
+mod web; // a file of the web
 
 pub use auth::Auth;
 pub use blob::{Blob, Chunk, Verify};
@@ -39,3 +40,4 @@ pub use platform::{NoMatch, select};
 pub use push::{Target, Upload};
 pub use registries::{Mirror, Rule};
 pub use search::Hit;
+pub use web::{Download, FetchError};

@@ -1,6 +1,7 @@
 //! Images, as the API speaks of them: the image store's answers turned into Docker's documents and messages.
 
 mod find; // what registries have
+mod import; // from the web
 mod list; // lists, manifests, platforms
 mod prune; // those nobody uses
 mod push; // to a registry, and logins

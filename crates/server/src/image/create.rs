@@ -25,14 +25,26 @@ pub(crate) async fn handle(call: Call) -> Reply {
             "either fromImage or fromSrc must be given",
         ));
     }
-    if source != "-" {
-        return Err(Failure::not_implemented(format!(
-            "importing from {source}: fetching archives is not there yet; send the archive with fromSrc=-"
-        )));
-    }
     let repository = call.query.text("repo").to_owned();
     let message = call.query.text("message").to_owned();
     let changes: Vec<String> = call.query.all("changes").map(str::to_owned).collect();
+    if source != "-" {
+        let source = source.to_owned();
+        return progress::stream("import an image", legacy, |sink| async move {
+            engine
+                .image_import_from(
+                    &source,
+                    &repository,
+                    &tag,
+                    &message,
+                    changes,
+                    platform,
+                    sink,
+                )
+                .await
+        })
+        .await;
+    }
     let reader = body::reader(call.body);
     progress::stream("import an image", legacy, |sink| async move {
         engine
