@@ -198,6 +198,9 @@ fn certificate_reason(error: &reqwest::Error) -> Option<String> {
         C::NotValidForName | C::NotValidForNameContext { .. } => {
             "x509: certificate is not valid for this host".to_owned()
         }
+        C::Other(other) if other.0.to_string() == "CaUsedAsEndEntity" => {
+            "x509: certificate signed by unknown authority".to_owned()
+        }
         other => format!("x509: {other:?}"),
     })
 }

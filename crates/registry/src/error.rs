@@ -352,18 +352,28 @@ impl Error {
                 "authentication required".to_owned(),
             );
         }
-        if body.is_empty() && status == 404 {
-            return refused(distribution::code::MANIFEST_UNKNOWN, "not found".to_owned());
-        }
         let why = match serde_json::from_slice::<serde_json::Value>(body) {
             Ok(_) => "no error details found in HTTP response body".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => no_json(body, &error),
         };
         Error::Unreadable {
             status,
             why,
             body: short,
         }
+    }
+}
+
+/// Why a text is no JSON, in the words of Go's decoder.
+pub(crate) fn no_json(body: &[u8], error: &serde_json::Error) -> String {
+    let text = String::from_utf8_lossy(body);
+    let first = text.trim_start().chars().next();
+    match first {
+        Some(first) if !(first.is_ascii_digit() || "{[\"-tfn".contains(first)) => {
+            format!("invalid character '{first}' looking for beginning of value")
+        }
+        _ if error.is_eof() => "unexpected end of JSON input".to_owned(),
+        _ => error.to_string(),
     }
 }
 
@@ -475,6 +485,17 @@ mod tests {
             "received unexpected HTTP status: 500 Internal Server Error"
         );
         assert!(error.is_transient());
+        let error = answered(404, "<html>");
+        assert_eq!(
+            error.to_string(),
+            "error parsing HTTP 404 response body: invalid character '<' looking for beginning of value: \"<html>\""
+        );
+        let error = answered(404, "");
+        assert_eq!(
+            error.to_string(),
+            "error parsing HTTP 404 response body: unexpected end of JSON input: \"\""
+        );
+        assert!(error.is_absence());
         let error = answered(404, "404 page not found\n");
         assert!(
             error

@@ -35,7 +35,12 @@ impl Transport {
             identity = token.refresh_token;
             Some(value)
         } else if challenge("basic").is_some() {
-            Some(endpoint.auth.basic_header().ok_or(Error::NoCredentials)?)
+            let nobody = || Error::Authentication {
+                method: "Get",
+                url: shown(&url),
+                source: Box::new(Error::NoCredentials),
+            };
+            Some(endpoint.auth.basic_header().ok_or_else(nobody)?)
         } else {
             None
         };

@@ -100,10 +100,11 @@ impl Target {
         }
     }
 
-    /// Whether the repository has the blob.
+    /// Whether the repository has the blob. A registry that does not tell has it not: only the upload's answer can say
+    /// why, because that of a HEAD has no body.
     ///
     /// # Errors
-    /// As the registry says; Internal when it cannot be reached.
+    /// Internal when the registry cannot be reached.
     pub async fn has(&self, digest: &Digest) -> Result<bool, Error> {
         let path = format!("{}/blobs/{digest}", self.reference.path());
         let mut attempt = 1;
@@ -112,7 +113,10 @@ impl Target {
             match self.send(&ask, None).await {
                 Ok(_) => return Ok(true),
                 Err(Rejected { error, .. }) if error.is_absence() => return Ok(false),
-                Err(rejected) => self.again(rejected, &mut attempt).await?,
+                Err(rejected) => match self.again(rejected, &mut attempt).await {
+                    Err(Error::Refused(_) | Error::Unreadable { .. }) => return Ok(false),
+                    waited => waited?,
+                },
             }
         }
     }
@@ -383,7 +387,17 @@ impl Target {
         if let Some(from) = from {
             scope.push_str(&format!(" repository:{from}:pull"));
         }
-        self.transport.send(&self.endpoint, &scope, ask).await
+        let sent = self.transport.send(&self.endpoint, &scope, ask).await;
+        sent.map_err(|rejected| Rejected {
+            // Docker does not say what it was that we were nobody for.
+            error: match rejected.error {
+                Error::Authentication { source, .. } if matches!(*source, Error::NoCredentials) => {
+                    *source
+                }
+                error => error,
+            },
+            ..rejected
+        })
     }
 
     /// Sends what has no body that moves.

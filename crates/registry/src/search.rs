@@ -7,7 +7,7 @@ use crate::ask::{Ask, At, Verb};
 use crate::auth::Auth;
 use crate::client::{Client, MANIFEST_LIMIT};
 use crate::endpoint::{self, Endpoint};
-use crate::error::Error;
+use crate::error::{Error, no_json};
 use crate::transport::{Transport, secret_header, whole};
 
 /// Where Docker's own registry is searched.
@@ -139,7 +139,8 @@ impl Transport {
         }
         let body = whole(answer, "Get", "list of repositories", MANIFEST_LIMIT).await?;
         let answer: Answer = serde_json::from_slice(&body).map_err(|error| {
-            Error::Search(format!("error decoding registry search results: {error}"))
+            let why = no_json(&body, &error);
+            Error::Search(format!("error decoding registry search results: {why}"))
         })?;
         Ok(answer.results.unwrap_or_default())
     }

@@ -536,7 +536,7 @@ impl Transport {
             }
         }
         if let Some(certificates) = &key.certificates {
-            builder = certificates.apply(builder)?;
+            builder = certificates.apply(builder, key.lax)?;
         }
         builder.build().map_err(|error| {
             let name = key.certificates.as_ref();

@@ -20,7 +20,7 @@ use support::{Content, LAYER, MANIFEST, Reply, Request, Server, noise, sha256, t
 fn config() -> Config {
     Config {
         backoff: Duration::from_millis(10),
-        stall_timeout: Duration::from_millis(400),
+        stall_timeout: Duration::from_secs(3),
         connect_timeout: Duration::from_secs(5),
         ..Config::default()
     }
@@ -412,6 +412,7 @@ async fn a_silent_registry_is_given_up() {
     });
     let client = Client::new(Config {
         attempts: 2,
+        stall_timeout: Duration::from_millis(400),
         ..config()
     })
     .unwrap();

@@ -277,3 +277,52 @@ async fn a_registry_that_refuses_early_is_heard() {
         assert_eq!(chain(&error), words);
     }
 }
+
+#[tokio::test]
+async fn registries_are_reached_by_proxies() {
+    let (mut content, _) = holding("app");
+    content.manifest("app", "direct", support::MANIFEST, b"{}");
+    let proxy = Server::start(move |request| {
+        // A proxy is asked with the whole address; it lets no tunnels through.
+        let Some(rest) = request.target.strip_prefix("http://192.0.2.77:5000") else {
+            return Reply::new(403, "");
+        };
+        content.answer(&support::Request {
+            target: rest.to_owned(),
+            ..request.clone()
+        })
+    });
+    let client = |none: &str| {
+        Client::new(Config {
+            insecure: vec!["192.0.2.0/24".to_owned()],
+            proxies: Some(onggi_registry::Proxies {
+                http: proxy.url(""),
+                https: proxy.url(""),
+                none: none.to_owned(),
+            }),
+            attempts: 1,
+            connect_timeout: Duration::from_millis(200),
+            ..config()
+        })
+        .unwrap()
+    };
+    let far = ImageRef::parse("192.0.2.77:5000/app").unwrap();
+    client("").resolve(&far, &Auth::anonymous()).await.unwrap();
+    assert_eq!(proxy.count("CONNECT", "192.0.2.77:5000"), 1);
+    let asked = proxy.requests().len();
+    // Those that need none, by network; and this machine never does.
+    let error = client("192.0.2.0/24")
+        .resolve(&far, &Auth::anonymous())
+        .await;
+    assert!(error.is_err());
+    let (content, _) = holding("app");
+    let near = serve(content);
+    let near = ImageRef::parse(&format!("{}/app", near.host()))
+        .map(|name| (near, name))
+        .unwrap();
+    client("")
+        .resolve(&near.1, &Auth::anonymous())
+        .await
+        .unwrap();
+    assert_eq!(proxy.requests().len(), asked);
+}

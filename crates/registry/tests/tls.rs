@@ -87,16 +87,37 @@ fn certificates_are_checked() {
             "own.crt",
         ],
     );
-    std::fs::write(at.join("hosts"), format!("127.0.0.1 localhost {NAME}\n")).unwrap();
+    std::fs::write(
+        at.join("hosts"),
+        format!("127.0.0.1 localhost {NAME} other.onggi.test\n"),
+    )
+    .unwrap();
     let tls = format!(
         "  tls:\n    certificate: {0}/own.crt\n    key: {0}/own.key\n",
         at.display()
     );
+    // As everybody's first registry: a certificate that is its own authority.
+    let own = format!("subjectAltName=DNS:{NAME}");
+    openssl(
+        at,
+        &[
+            &["req", "-x509"],
+            &key[..],
+            &["-subj", &subject, "-addext", &own, "-days", "2"],
+            &["-keyout", "self.key", "-out", "self.crt"],
+        ]
+        .concat(),
+    );
+    let alone = format!(
+        "  tls:\n    certificate: {0}/self.crt\n    key: {0}/self.key\n",
+        at.display()
+    );
     // Another one lets in only those it knows.
     let strict = format!("{tls}    clientcas:\n      - {}/ca.crt\n", at.display());
-    let (Some(registry), Some(strict)) = (
+    let (Some(registry), Some(strict), Some(alone)) = (
         DockerRegistry::start_with(&tls),
         DockerRegistry::start_with(&strict),
+        DockerRegistry::start_with(&alone),
     ) else {
         eprintln!("skipped: docker-registry is not installed");
         return;
@@ -111,6 +132,7 @@ fn certificates_are_checked() {
         .env("ONGGI_TLS_FOLDER", at)
         .env("ONGGI_TLS_PORT", registry.port.to_string())
         .env("ONGGI_TLS_STRICT_PORT", strict.port.to_string())
+        .env("ONGGI_TLS_ALONE_PORT", alone.port.to_string())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -190,6 +212,24 @@ async fn with_a_name() {
         somebody.ends_with("not found: manifest unknown: manifest unknown"),
         "{somebody}"
     );
+    // One that vouches for itself, where it was put there for this registry, and only by its name.
+    let port = std::env::var("ONGGI_TLS_ALONE_PORT").unwrap();
+    let unknown = "x509: certificate signed by unknown authority";
+    let alone = format!("{NAME}:{port}");
+    let refused = outcome(known(), &alone).await;
+    assert!(refused.ends_with(unknown), "{refused}");
+    for host in [&alone, &format!("other.onggi.test:{port}")] {
+        let own = Path::new(&folder).join("certs.d").join(host);
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::copy(Path::new(&folder).join("self.crt"), own.join("ca.crt")).unwrap();
+    }
+    let taken = outcome(known(), &alone).await;
+    assert!(
+        taken.ends_with("manifest unknown: manifest unknown"),
+        "{taken}"
+    );
+    let other = outcome(known(), &format!("other.onggi.test:{port}")).await;
+    assert!(other.contains("x509: certificate is not valid"), "{other}");
     // Or not vouched for, because somebody said so.
     let insecure = vec![NAME.to_owned()];
     assert_eq!(

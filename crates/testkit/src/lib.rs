@@ -37,6 +37,6 @@ pub use namespace::Namespace;
 pub use outside::Outside;
 pub use own_registry::OnggiRegistry;
 pub use process::Process;
-pub use registry::{LOGIN, Registry};
+pub use registry::{HTPASSWD, LOGIN, Registry};
 pub use terminal::Terminal;
 pub use wait::{LIMIT, patience, wait_until};

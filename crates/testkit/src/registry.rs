@@ -6,12 +6,13 @@ use crate::namespace::Namespace;
 use crate::wait::{LIMIT, patience, wait_until};
 use anyhow::{Context, Result, bail};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// The user and password of a registry that wants them.
 pub const LOGIN: (&str, &str) = ("me", "secret");
-/// The same for the registry.
-const HTPASSWD: &str = "me:$2b$04$x5ATUZfkIyYvP0cEUSzyt.4uPmA6TGPjB7wOQkvPtGmDkV.D61MiC\n";
+/// The same for the registry, as a line of its file.
+pub const HTPASSWD: &str = "me:$2b$04$x5ATUZfkIyYvP0cEUSzyt.4uPmA6TGPjB7wOQkvPtGmDkV.D61MiC\n";
 
 /// A registry. Dropping it ends it.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl<'a> Registry<'a> {
     /// # Errors
     /// When `docker-registry` is not installed or does not answer.
     pub fn start(namespace: &'a Namespace, port: u16) -> Result<Self> {
-        Self::start_with(namespace, port, "")
+        Self::start_with(namespace, port, "", None)
     }
 
     /// As [`Registry::start`], for those who know [`LOGIN`] only.
@@ -36,16 +37,45 @@ impl<'a> Registry<'a> {
     /// # Errors
     /// As [`Registry::start`].
     pub fn start_locked(namespace: &'a Namespace, port: u16) -> Result<Self> {
-        Self::start_with(namespace, port, HTPASSWD)
+        Self::start_with(namespace, port, HTPASSWD, None)
     }
 
-    fn start_with(namespace: &'a Namespace, port: u16, users: &str) -> Result<Self> {
+    /// As [`Registry::start_locked`], by TLS with this certificate and key, at every address of the namespace.
+    ///
+    /// # Errors
+    /// As [`Registry::start`].
+    pub fn start_secure(
+        namespace: &'a Namespace,
+        port: u16,
+        certificate: &Path,
+        key: &Path,
+    ) -> Result<Self> {
+        Self::start_with(namespace, port, HTPASSWD, Some((certificate, key)))
+    }
+
+    fn start_with(
+        namespace: &'a Namespace,
+        port: u16,
+        users: &str,
+        tls: Option<(&Path, &Path)>,
+    ) -> Result<Self> {
+        let host = match tls {
+            Some(_) => "",
+            None => "127.0.0.1",
+        };
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("config.yml");
         let mut text = format!(
-            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n",
+            "version: 0.1\nlog:\n  level: error\nstorage:\n  filesystem:\n    rootdirectory: {}\n  delete:\n    enabled: true\nhttp:\n  addr: \"{host}:{port}\"\n",
             folder.path().join("data").display()
         );
+        if let Some((certificate, key)) = tls {
+            text.push_str(&format!(
+                "  tls:\n    certificate: {}\n    key: {}\n",
+                certificate.display(),
+                key.display()
+            ));
+        }
         if !users.is_empty() {
             let path = folder.path().join("htpasswd");
             std::fs::write(&path, users)?;
@@ -72,7 +102,7 @@ impl<'a> Registry<'a> {
         wait_until("the registry to answer", LIMIT, || {
             registry
                 .send(&Request::new("GET", "/v2/"))
-                .is_ok_and(|r| matches!(r.status, 200 | 401))
+                .is_ok_and(|r| matches!(r.status, 200 | 401) || (tls.is_some() && r.status == 400))
                 .then_some(())
         })?;
         Ok(registry)

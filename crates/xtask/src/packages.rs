@@ -17,8 +17,9 @@ pub(crate) const TEST: &[&str] = &[
     "skopeo",
     "openssl",
 ];
-/// For the oracle: Docker's own daemon and client. Not installed by `test`, because Debian starts the daemon.
-pub(crate) const ORACLE: &[&str] = &["docker.io", "tmux", "debootstrap"];
+/// For the oracle: Docker's own daemon and client, and those of others. Not installed by `test`, because Debian starts
+/// the daemon.
+pub(crate) const ORACLE: &[&str] = &["docker.io", "tmux", "debootstrap", "podman", "buildah"];
 /// For the guest.
 pub(crate) const GUEST: &[&str] = &[
     "qemu-system-x86",

@@ -39,8 +39,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let limit = matches.int("limit").unwrap_or_default();
     let auth = cli.settings.file.registry_auth(domain(term))?;
     let client = cli.client()?;
-    let mut hits = cli.block_on(client.image_search(term, limit, &filters, &auth))??;
-    hits.sort_by_key(|hit| std::cmp::Reverse(hit.star_count));
+    let hits = cli.block_on(client.image_search(term, limit, &filters, &auth))??;
     let options = Options {
         no_trunc: matches.on("no-trunc"),
         ..Options::default()

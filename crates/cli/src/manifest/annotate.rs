@@ -75,7 +75,8 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     if !is_known(&platform.os, &platform.architecture) {
         return Err(Error::new(format!(
             "manifest entry for image has unsupported os/arch combination: {}/{}",
-            platform.os, platform.architecture
+            matches.text("os"),
+            matches.text("arch")
         )));
     }
     store.save(&list_name, &image_name, &manifest)?;

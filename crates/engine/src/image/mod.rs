@@ -376,10 +376,16 @@ pub(crate) fn reference_of(name: &str, tag: &str) -> Result<ImageRef> {
 /// `fromImage` and `tag` of a pull: without a tag all tags are meant. Old clients end the name with a colon then.
 fn wanted(name: &str, tag: &str) -> Result<ImageRef> {
     let name = name.strip_suffix(':').unwrap_or(name);
-    if !tag.is_empty() {
-        return reference_of(name, tag);
+    let of = |fault: &dyn onggi_model::Fault| Error::of(fault);
+    let name = ImageRef::parse_untagged(name).map_err(|fault| of(&fault))?;
+    match tag {
+        "" => Ok(name),
+        digest if digest.contains(':') => {
+            let digest = Digest::parse(digest).map_err(|fault| of(&fault))?;
+            Ok(name.with_digest(digest))
+        }
+        tag => name.with_tag(tag).map_err(|fault| of(&fault)),
     }
-    ImageRef::parse_untagged(name).map_err(|fault| Error::of(&fault))
 }
 
 fn parse_platform(platform: Option<String>) -> Result<Option<Platform>> {

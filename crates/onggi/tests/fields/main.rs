@@ -176,7 +176,7 @@ fn flags(daemon: &Daemon, command: &str) -> Result<Vec<String>> {
 }
 
 /// Commands whose flags are in docs/FLAGS.md. Others are names of these, or have flags of their own family of tests.
-const COMMANDS: [&str; 35] = [
+const COMMANDS: [&str; 54] = [
     "run",
     "create",
     "exec",
@@ -212,6 +212,25 @@ const COMMANDS: [&str; 35] = [
     "system prune",
     "context create",
     "context ls",
+    "image history",
+    "image import",
+    "image inspect",
+    "image load",
+    "image ls",
+    "image prune",
+    "image pull",
+    "image push",
+    "image rm",
+    "image save",
+    "image tag",
+    "login",
+    "logout",
+    "manifest annotate",
+    "manifest create",
+    "manifest inspect",
+    "manifest push",
+    "manifest rm",
+    "search",
 ];
 
 /// A page of the documents; nothing in a guest, which has the tests alone.

@@ -5,6 +5,7 @@
 
 mod bollard; // Rust's client library
 mod everyday; // what is done
+mod exchange; // images between clients and registries of different makers
 mod inside; // the client in a container, with the socket
 mod libraries; // programs that use the libraries of Python and Node
 mod packages; // those libraries, installed

@@ -8,6 +8,7 @@
 
 mod first_run; // S2, S3: run what is not here yet; the six steps
 mod flags; // flags that no other scene shows
+mod image_flags; // flags of commands on images that no other scene shows
 mod images; // S8, S9: images are immutable; removal rules
 mod install; // S1: version, info, help, who may
 mod isolation; // S22: what isolates
