@@ -334,12 +334,43 @@ fn describe(contents: &Contents, platform: Option<&Platform>) -> Result<Vec<Desc
         Some(index) => of_layout(contents, index, platform)?,
         None => Vec::new(),
     };
-    match contents.documents.get("manifest.json") {
-        Some(saved) => of_docker(contents, saved, layout),
-        None if contents.documents.contains_key("index.json") => Ok(layout),
-        None => Err(Error::Load(
-            "neither manifest.json nor index.json in it".to_owned(),
-        )),
+    let all = match contents.documents.get("manifest.json") {
+        Some(saved) => of_docker(contents, saved, layout)?,
+        None if contents.documents.contains_key("index.json") => layout,
+        None => {
+            return Err(Error::Load(
+                "neither manifest.json nor index.json in it".to_owned(),
+            ));
+        }
+    };
+    match platform {
+        Some(wanted) => for_platform(all, wanted),
+        None => Ok(all),
+    }
+}
+
+/// Those that are for a platform; an archive that has only others is refused.
+fn for_platform(all: Vec<Described>, wanted: &Platform) -> Result<Vec<Described>, Error> {
+    let (mut fitting, mut refused) = (Vec::new(), None);
+    for image in all {
+        let config = ImageConfig::from_bytes(&image.config)?;
+        let said = Platform::from(&config.platform());
+        // Old images do not say.
+        match said.architecture.is_empty() || wanted.matches(&said) {
+            true => fitting.push(image),
+            false => refused = Some((image, said)),
+        }
+    }
+    match refused {
+        Some((image, said)) if fitting.is_empty() => {
+            let name = image.names.first().map(ImageRef::familiar);
+            Err(Error::Platform {
+                reference: name.unwrap_or_else(|| "<none>".to_owned()),
+                actual: said.to_string(),
+                wanted: wanted.to_string(),
+            })
+        }
+        _ => Ok(fitting),
     }
 }
 
