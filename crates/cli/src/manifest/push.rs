@@ -64,7 +64,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let tag = tag.unwrap_or_else(|| "latest".to_owned());
     let put = place.put_manifest(&tag, &media_type, Bytes::from(list));
     let digest = cli.block_on(put)?.map_err(refused)?;
-    cli.line(&digest.to_string())?;
+    cli.line(digest.as_ref())?;
     if matches.on("purge") {
         store.remove(&target)?;
     }
