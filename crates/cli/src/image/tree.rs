@@ -331,7 +331,7 @@ a:1                  aaaaaaaaaaaa        4.5MB          4.4MB   U
     #[test]
     fn what_does_not_fit_is_left_out() {
         let lines = page(&images(), true, Some(40));
-        let line = lines.lines().find(|line| line.contains("amd64")).unwrap();
+        let line = lines.lines().find(|line| line.contains("├─")).unwrap();
         assert_eq!(
             line,
             "\x1b[39m├─ linux/am…\x1b[0m   \x1b[39mbbbbbbbbbbbb\x1b[0m        \x1b[39m6.5MB\x1b[0m"
