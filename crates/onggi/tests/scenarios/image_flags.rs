@@ -105,7 +105,7 @@ fn flags_of_archives(scene: &Scene) -> Result<()> {
     scene.ok(&format!("export -o {tar} box"))?;
     let import = format!("import --platform {elsewhere} --message far -c 'CMD away' {tar} far:v1");
     ensure!(scene.ok(&import)?.starts_with("sha256:"));
-    let shown = format!("{elsewhere} far [away]");
+    let shown = format!("{elsewhere} far [/bin/sh -c away]");
     scene.says(
         "image inspect -f '{{.Os}}/{{.Architecture}} {{.Comment}} {{.Config.Cmd}}' far:v1",
         &shown,
