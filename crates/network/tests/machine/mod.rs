@@ -21,7 +21,8 @@ use onggi_sys::netns;
 pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 pub(crate) const OUTSIDE: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 /// Long enough for a slow machine to connect, short enough to wait for a packet that is dropped.
-const CONNECT: Duration = Duration::from_millis(700);
+/// A first packet that is lost while a link comes up is sent again after a second.
+const CONNECT: Duration = Duration::from_millis(1500);
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs `test` on a machine of its own.
