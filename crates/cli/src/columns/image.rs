@@ -1,6 +1,7 @@
 //! Columns of `images`, and the rows that one image has: one for each of its names.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use onggi_api::image::Summary;
 use onggi_model::{ImageRef, units};
@@ -11,7 +12,8 @@ use crate::text::{ago, local_time, short_id};
 /// One name of an image.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Row {
-    pub(crate) image: Summary,
+    /// Shared by the rows of all its names, which may be many.
+    pub(crate) image: Arc<Summary>,
     pub(crate) repository: String,
     pub(crate) tag: String,
     pub(crate) digest: String,
@@ -85,8 +87,9 @@ fn size(bytes: i64) -> String {
 /// The rows of an image, in the order of its names.
 pub(crate) fn rows(image: &Summary, digests: bool) -> Vec<Row> {
     const NONE: &str = "<none>";
+    let shared = Arc::new(image.clone());
     let row = |repository: &str, tag: &str, digest: &str| Row {
-        image: image.clone(),
+        image: shared.clone(),
         repository: repository.to_owned(),
         tag: tag.to_owned(),
         digest: digest.to_owned(),
