@@ -93,19 +93,17 @@ impl Engine {
         &self,
         container: &Arc<Container>,
         change: impl FnOnce(&mut Record),
-        more: impl FnOnce(&mut WriteTx<'_>) -> Result<()> + Send + 'static,
+        more: impl FnOnce(&mut WriteTx<'_>) -> Result<()>,
     ) -> Result<()> {
         let mut record = (*container.record()).clone();
         change(&mut record);
-        let store = self.inner.store.clone();
-        let record = onggi_rt::blocking("commit a container", move || {
+        let store = &self.inner.store;
+        onggi_rt::blocking_here("commit a container", || {
             store.write(|tx| {
                 tx.put(record.id.as_str(), &record)?;
                 more(tx)
-            })?;
-            Ok::<_, Error>(record)
-        })
-        .await??;
+            })
+        })??;
         container.publish(record);
         Ok(())
     }

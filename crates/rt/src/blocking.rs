@@ -1,8 +1,12 @@
 //! Sync work from async code. Every call has a name, which its span and its failure carry.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// Workers that do blocking work themselves right now.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
 
 /// Blocking work that gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,19 +52,39 @@ pub async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Runs short `work` on this very thread, whose other tasks move to another one meanwhile: two wake-ups less than with
-/// [`blocking`].
+/// Runs short `work` on this very thread. As long as another worker of the runtime is free, that is all: no thread is
+/// woken. The last one first hands its other tasks to a thread for blocking work, so that a disk which stands still never
+/// stops them all.
 ///
 /// # Errors
 /// [`Error::Panicked`] when it panics.
 pub fn blocking_here<T>(what: &'static str, work: impl FnOnce() -> T) -> Result<T, Error> {
     let span = tracing::debug_span!("blocking", what);
     span.in_scope(|| {
-        caught(what, || match Handle::current().runtime_flavor() {
-            RuntimeFlavor::CurrentThread => work(),
-            _ => tokio::task::block_in_place(work),
+        caught(what, || match Spare::take() {
+            _ if Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread => work(),
+            Some(_spare) => work(),
+            None => tokio::task::block_in_place(work),
         })
     })
+}
+
+/// The right to keep a worker of the runtime busy: all of them have one but the last.
+struct Spare;
+
+impl Spare {
+    fn take() -> Option<Spare> {
+        let workers = Handle::current().metrics().num_workers();
+        let more = |busy: usize| (busy + 1 < workers).then_some(busy + 1);
+        let taken = BUSY.fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+        taken.ok().map(|_| Spare)
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        BUSY.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// Runs `work` on a thread for blocking work; nobody waits for it. A panic is logged.
@@ -102,6 +126,32 @@ mod tests {
                 message: "oh no".to_owned()
             }
         );
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn work_that_stands_still_leaves_a_worker() {
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = std::sync::Mutex::new(wait);
+        let wait = std::sync::Arc::new(wait);
+        let still: Vec<_> = (0..4)
+            .map(|_| {
+                let wait = std::sync::Arc::clone(&wait);
+                tokio::spawn(async move {
+                    blocking_here("wait", || wait.lock().unwrap().recv().is_ok())
+                })
+            })
+            .collect();
+        // All four wait by now, or will; whoever speaks must still be heard.
+        for _ in 0..still.len() {
+            let go = go.clone();
+            tokio::spawn(async move { go.send(()) })
+                .await
+                .unwrap()
+                .unwrap();
+        }
+        for one in still {
+            assert_eq!(one.await.unwrap(), Ok(true));
+        }
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Layers being filled, and the roots of containers: made, named, measured, removed.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use onggi_model::{ContainerId, Digest};
 use onggi_store::{ChainId, LayerRecord, RootRecord, StagedLayer, Store, WriteTx};
@@ -14,6 +15,8 @@ use crate::{Error, copy, usage};
 pub struct Snapshots {
     store: Store,
     driver: Driver,
+    /// Held while directories of an overlay are made: who finds them finds them whole.
+    making: Arc<Mutex<()>>,
 }
 
 /// What the root of a container is made of, as `runtime` mounts it.
@@ -62,6 +65,7 @@ impl Snapshots {
         Snapshots {
             store: store.clone(),
             driver,
+            making: Arc::default(),
         }
     }
 
@@ -132,7 +136,7 @@ impl Snapshots {
         Ok(self.store.has_layer(chain_id)?)
     }
 
-    /// Makes the root of a container on top of `top`: directories first, then one transaction.
+    /// Makes the root of a container on top of `top`, in one transaction.
     ///
     /// # Errors
     /// [`Error::NoLayer`], [`Error::TooDeep`], [`Error::File`], [`Error::Store`].
@@ -141,8 +145,9 @@ impl Snapshots {
         self.store.write(|tx| root.commit(tx))
     }
 
-    /// The first half of [`Snapshots::create`]: the directories. Put the second half, [`PreparedRoot::commit`], into the
-    /// transaction that writes the container; dropped without it the directories go.
+    /// The first half of [`Snapshots::create`]. Put the second half, [`PreparedRoot::commit`], into the transaction that
+    /// writes the container; dropped without it, what was made for it goes. An overlay has no directories before somebody
+    /// asks for its parts.
     ///
     /// # Errors
     /// As [`Snapshots::create`].
@@ -162,18 +167,17 @@ impl Snapshots {
                 top: top.cloned(),
                 driver: self.driver.name().to_owned(),
             },
+            layers,
         };
-        let path = self.store.container_path(container.as_str());
         self.store.expect_container(container.as_str());
-        make_directory(&path, 0o700)?;
         match self.driver {
-            Driver::Overlay => overlay::create(&path, &layers)?,
-            Driver::Native => native::create(&path, &layers)?,
+            Driver::Overlay => overlay::check(&root.layers)?,
+            Driver::Native => root.make()?,
         }
         Ok(root)
     }
 
-    /// The parts of a container's root. Directories that a power cut took are made again, empty.
+    /// The parts of a container's root. Directories that are not there yet, or that a power cut took, are made, empty.
     ///
     /// # Errors
     /// [`Error::NoRoot`], [`Error::NoLayer`], [`Error::File`], [`Error::Store`].
@@ -183,10 +187,17 @@ impl Snapshots {
         let layers = self.layers(record.top.as_ref())?;
         match driver_of(&record)? {
             Driver::Overlay => {
+                let making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
                 if !path.join(overlay::UPPER).is_dir() {
                     make_directory(&path, 0o700)?;
                     overlay::create(&path, &layers)?;
+                    // Removed meanwhile: nobody would ever remove these.
+                    if let Err(gone) = self.record(container) {
+                        self.store.discard_container(container.as_str());
+                        return Err(gone);
+                    }
                 }
+                drop(making);
                 let lower = match layers.is_empty() {
                     true => vec![self.store.empty_layer_path()],
                     false => layers,
@@ -234,7 +245,10 @@ impl Snapshots {
         let record = self.record(container)?;
         let path = self.store.container_path(container.as_str());
         match driver_of(&record)? {
-            Driver::Overlay => usage::of(&path.join(overlay::UPPER)),
+            Driver::Overlay => match path.join(overlay::UPPER) {
+                upper if upper.is_dir() => usage::of(&upper),
+                _ => Ok(0),
+            },
             Driver::Native => usage::of(&path.join(native::ROOT)),
         }
     }
@@ -269,16 +283,26 @@ impl Snapshots {
     }
 }
 
-/// The directories of a container's root before the catalogue knows of them. When this is dropped and the catalogue does
-/// not know them, they go.
+/// A container's root before the catalogue knows of it. When this is dropped and the catalogue does not know it, its
+/// directories go.
 #[derive(Debug)]
 pub struct PreparedRoot {
     store: Store,
     container: ContainerId,
     record: RootRecord,
+    layers: Vec<PathBuf>,
 }
 
 impl PreparedRoot {
+    fn make(&self) -> Result<(), Error> {
+        let path = self.path();
+        make_directory(&path, 0o700)?;
+        match driver_of(&self.record)? {
+            Driver::Overlay => overlay::create(&path, &self.layers),
+            Driver::Native => native::create(&path, &self.layers),
+        }
+    }
+
     /// Records the root in a transaction. Drop this after the transaction ended, not before.
     ///
     /// # Errors
@@ -295,6 +319,7 @@ impl PreparedRoot {
     pub fn take(&self, upper: &std::path::Path) -> Result<(), Error> {
         match driver_of(&self.record)? {
             Driver::Overlay => {
+                self.make()?;
                 copy::tree(upper, &self.path().join(overlay::UPPER), copy::Marks::Kept)
             }
             Driver::Native => copy::layer(upper, &self.path().join(native::ROOT)),

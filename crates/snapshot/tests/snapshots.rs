@@ -198,9 +198,11 @@ fn conformance(driver: Driver) {
         Err(Error::NoRoot(_))
     ));
 
-    // Abandoned between the directories and the transaction.
+    // Abandoned before the transaction, with and without directories.
+    drop(place.snapshots.prepare(&id(6), Some(&top)).unwrap());
+    assert!(!place.snapshots.container_path(&id(6)).exists());
     let prepared = place.snapshots.prepare(&id(6), Some(&top)).unwrap();
-    assert!(prepared.path().exists());
+    std::fs::create_dir_all(prepared.path()).unwrap();
     drop(prepared);
     assert!(!place.snapshots.container_path(&id(6)).exists());
 
@@ -223,6 +225,19 @@ fn overlay_conforms() {
 #[test]
 fn native_conforms() {
     conformance(Driver::Native);
+}
+
+#[test]
+fn an_overlay_has_directories_when_somebody_asks_for_its_parts() {
+    let place = Place::new(Driver::Overlay);
+    let path = place.snapshots.container_path(&id(1));
+    place.snapshots.create(&id(1), None).unwrap();
+    assert!(!path.exists());
+    assert_eq!(place.snapshots.usage(&id(1)).unwrap(), 0);
+    place.snapshots.rootfs(&id(1)).unwrap();
+    assert!(path.join("upper").is_dir() && path.join("work").is_dir());
+    assert!(place.snapshots.remove(&id(1)).unwrap());
+    assert!(!path.exists());
 }
 
 #[test]

@@ -77,6 +77,7 @@ impl Engine {
             Mode::Host if host.dns.is_none() => read("/etc/resolv.conf"),
             _ => dns::container_resolv_conf(&dns::host_resolv_conf(), &self.resolver(host)),
         };
+        make_directory(&directory)?;
         write(&directory.join("hosts"), &hosts)?;
         write(
             &directory.join("hostname"),
@@ -142,6 +143,17 @@ pub(crate) fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> Result<
         let _ = writeln!(lines, "{address}\t{name}");
     }
     Ok(lines)
+}
+
+/// The container's directory is there from its first start on, or from when its files were first looked at.
+fn make_directory(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(Error::io(format_args!("make {}", path.display()), error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// In place, so that a container that has the file mounted sees it; 0644 as `/etc` has them.

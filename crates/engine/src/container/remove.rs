@@ -104,10 +104,9 @@ impl Engine {
         leaving.state.status = Status::Removing;
         leaving.remove_volumes = options.volumes;
         container.publish(leaving);
-        let inner = self.inner.clone();
         let gone = container.record();
         let forgotten =
-            onggi_rt::blocking("remove a container", move || forget(&inner, &gone)).await;
+            onggi_rt::blocking_here("remove a container", || forget(&self.inner, &gone));
         let volumes = match forgotten.map_err(Error::from).flatten() {
             Ok(volumes) => volumes,
             Err(fault) => {

@@ -13,15 +13,21 @@ const WORK: &str = "work";
 /// What the kernel stacks: OVL_MAX_STACK in fs/overlayfs/params.h.
 pub(crate) const MAX_LAYERS: usize = 500;
 
-/// Makes the directories. The upper directory gets the attributes of the topmost layer's root, because overlayfs shows
-/// those of the upper one as the attributes of `/`.
-pub(crate) fn create(container: &Path, layers: &[std::path::PathBuf]) -> Result<(), Error> {
+/// Whether the kernel can stack that many.
+pub(crate) fn check(layers: &[std::path::PathBuf]) -> Result<(), Error> {
     if layers.len() > MAX_LAYERS {
         return Err(Error::TooDeep {
             found: layers.len(),
             limit: MAX_LAYERS,
         });
     }
+    Ok(())
+}
+
+/// Makes the directories. The upper directory gets the attributes of the topmost layer's root, because overlayfs shows
+/// those of the upper one as the attributes of `/`.
+pub(crate) fn create(container: &Path, layers: &[std::path::PathBuf]) -> Result<(), Error> {
+    check(layers)?;
     let attributes = layers.first().map(|top| Attributes::of(top)).transpose()?;
     let upper = container.join(UPPER);
     make_directory(&upper, 0o755)?;
