@@ -79,6 +79,11 @@ impl Error {
         }
     }
 
+    /// Whether the group went away, before the call or during it.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::NotFound(_)) || crate::dir::is_gone(self)
+    }
+
     /// The kernel's error number, when the kernel was the one to refuse.
     pub fn errno(&self) -> Option<i32> {
         match self {

@@ -21,6 +21,8 @@ pub struct Group {
     path: String,
     layout: Layout,
     places: Vec<Place>,
+    /// Whether the machine has a freezer, be the group in it or not.
+    can_freeze: bool,
     warnings: Vec<String>,
 }
 
@@ -108,6 +110,7 @@ impl Group {
             path: path.to_owned(),
             layout: cgroups.layout(),
             places: Vec::with_capacity(cgroups.hierarchies.len()),
+            can_freeze: cgroups.has("freezer") || cgroups.has("unified"),
             warnings: Vec::new(),
         };
         for hierarchy in cgroups.hierarchies.iter().filter(wanted) {
@@ -142,6 +145,7 @@ impl Group {
             path: path.to_owned(),
             layout: cgroups.layout(),
             places,
+            can_freeze: cgroups.has("freezer") || cgroups.has("unified"),
             warnings: Vec::new(),
         })
     }

@@ -265,11 +265,15 @@ impl Engine {
             .ok_or_else(|| cannot(not_running(container)))?;
         match task.exec(&frame).await {
             Ok(Ok(running)) => Ok(running),
+            Ok(Err(failure)) if ENDED.iter().any(|text| failure.message.ends_with(text)) => {
+                Err(cannot(not_running(container)))
+            }
             Ok(Err(failure)) => Err(container::failure(
                 container::Process::Exec,
                 failure.kind,
                 &failure.message,
             )),
+            Err(_) if ends(container).await => Err(cannot(not_running(container))),
             Err(fault) => Err(cannot(self.with_reason(container, fault).await)),
         }
     }
@@ -508,6 +512,18 @@ impl ExecSession {
     pub fn is_detached(&self) -> bool {
         self.stream.is_none()
     }
+}
+
+/// What the monitor and runtimes say of a container that has just ended.
+const ENDED: [&str; 2] = ["container is not running", "stopped container"];
+/// How long the news that a container has ended may take.
+const NEWS: Duration = Duration::from_secs(1);
+
+/// Whether a container whose monitor does not answer has ended, which may be about to be known.
+async fn ends(container: &Container) -> bool {
+    let mut records = container.subscribe();
+    let ended = records.wait_for(|record| !record.state.is_running());
+    matches!(tokio::time::timeout(NEWS, ended).await, Ok(Ok(_)))
 }
 
 fn not_running(container: &Container) -> Error {

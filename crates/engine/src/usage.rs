@@ -1,8 +1,11 @@
 //! `system df`: what takes how much room, from the catalogue's counters and the roots of the containers.
 
+use std::collections::BTreeSet;
+
 use onggi_api::container::ListOptions;
 use onggi_api::system::{ContainerUsage, DiskUsage, ImageUsage, OtherUsage};
 use onggi_model::Digest;
+use onggi_store::Store;
 
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -100,23 +103,44 @@ impl Engine {
         };
         let mut items = self.image_list(Default::default(), options).await?;
         let store = self.inner.store.clone();
-        let counted = onggi_rt::blocking("count images", move || store.usage()).await??;
+        let in_use: BTreeSet<_> = used.iter().cloned().collect();
+        let counted = onggi_rt::blocking("count images", move || {
+            Ok::<_, onggi_store::Error>((store.usage()?, held(&store, &in_use)?))
+        });
+        let (counted, held) = counted.await??;
         let total = counted.layer_bytes + counted.blob_bytes;
         let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         let mut usage = ImageUsage {
             total_size: number(total),
+            reclaimable: number(total.saturating_sub(held)),
             ..ImageUsage::default()
         };
         for item in &mut items {
             let users = used.iter().filter(|id| id.to_string() == item.id).count();
             item.containers = i64::try_from(users).unwrap_or(i64::MAX);
             usage.total_count += 1;
-            match users {
-                0 => usage.reclaimable += item.size - item.shared_size,
-                _ => usage.active_count += 1,
-            }
+            usage.active_count += i64::from(users > 0);
         }
         usage.items = items;
         Ok(usage)
     }
+}
+
+/// Bytes that the images of containers hold, of layers and blobs; what several of them share counts once.
+fn held(store: &Store, images: &BTreeSet<Digest>) -> Result<u64, onggi_store::Error> {
+    let (mut layers, mut blobs) = (BTreeSet::new(), BTreeSet::new());
+    for id in images {
+        if let Some(image) = store.image(id)? {
+            blobs.extend(image.kept_blobs());
+            layers.extend(image.layers);
+        }
+    }
+    let mut bytes = 0;
+    for layer in &layers {
+        bytes += store.layer(layer)?.map_or(0, |layer| layer.size);
+    }
+    for blob in &blobs {
+        bytes += store.blob_size(blob)?.unwrap_or(0);
+    }
+    Ok(bytes)
 }

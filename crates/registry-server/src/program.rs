@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use onggi_http::{Limits, Listener, ServerTls, serve_within};
@@ -177,6 +177,8 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
         .try_init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .max_blocking_threads(DISK_THREADS)
+        .thread_keep_alive(Duration::from_secs(2))
         .build();
     let runtime = runtime.map_err(|error| format!("start the runtime: {error}"))?;
     let served = runtime.block_on(run(config, tls, upstreams));
@@ -184,6 +186,9 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     runtime.shutdown_background();
     served
 }
+
+/// Threads that wait for the disk. More would not make it faster, and each keeps memory of its own ready.
+const DISK_THREADS: usize = 16;
 
 /// The files of the configuration, without making any.
 fn validate(config: &Config) -> Result<(), String> {
@@ -281,11 +286,7 @@ async fn run(config: Config, tls: Option<ServerTls>, upstreams: Upstreams) -> Re
 }
 
 /// Collects, again and again.
-async fn collect(
-    storage: Arc<Storage>,
-    interval: std::time::Duration,
-    policy: crate::storage::Policy,
-) {
+async fn collect(storage: Arc<Storage>, interval: Duration, policy: crate::storage::Policy) {
     if interval.is_zero() {
         return;
     }

@@ -87,10 +87,13 @@ impl Group {
     /// Suspends every process of the group; returns when all are suspended.
     ///
     /// # Errors
-    /// `FreezeTimeout` (the group is running again then), or `File`.
+    /// `FreezeTimeout` (the group is running again then), `NotFound` when it was being removed, or `File`.
     pub fn freeze(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let Some((place, v1)) = self.freezer() else {
+            if self.can_freeze {
+                return Err(Error::NotFound(self.path.clone()));
+            }
             return Err(Error::InvalidLimit(
                 "the freezer is not available on this machine".into(),
             ));

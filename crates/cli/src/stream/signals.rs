@@ -1,5 +1,8 @@
 //! Signals to the container, and sizes to its terminal.
 
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use onggi_client::Client;
@@ -29,6 +32,20 @@ const FORWARDED: [(i32, &str); 15] = [
     (30, "PWR"),
 ];
 
+/// Those by which the user means us, when the container does not care: SIGINT and SIGTERM.
+const ENDING: [i32; 2] = [2, 15];
+/// At how many of them we end, as Docker's command line does.
+const ENOUGH: u32 = 3;
+
+/// Ends the program; the container goes on.
+fn leave() -> ! {
+    terminal::restore();
+    let text = format!("\ngot {ENOUGH} SIGTERM/SIGINTs, forcefully exiting\n");
+    // Nobody may be left to read it.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    std::process::exit(1)
+}
+
 /// Tasks that end with this value.
 pub(crate) struct Tasks(Vec<JoinHandle<()>>);
 
@@ -43,11 +60,16 @@ impl Drop for Tasks {
 /// Passes signals on to a container.
 pub(crate) fn forward(client: &Client, container: &str) -> Result<Tasks> {
     let mut tasks = Vec::new();
+    let asked = Arc::new(AtomicU32::new(0));
     for (number, name) in FORWARDED {
         let mut signals = signal(SignalKind::from_raw(number))?;
         let (client, container) = (client.clone(), container.to_owned());
+        let asked = Arc::clone(&asked);
         tasks.push(tokio::spawn(async move {
             while signals.recv().await.is_some() {
+                if ENDING.contains(&number) && asked.fetch_add(1, Ordering::Relaxed) + 1 == ENOUGH {
+                    leave();
+                }
                 // A container that does not run any more cannot be signalled, which is no news.
                 let _ = client.container_kill(&container, name).await;
             }

@@ -1,9 +1,22 @@
 //! The terminal: raw mode while a container has it, and its size.
 
+use std::sync::Mutex;
+
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
+/// The terminal as it was before raw mode, for who ends without dropping anything.
+static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
+
+/// Gives the terminal the mode back that it had before raw mode, if it is in that.
+pub(crate) fn restore() {
+    if let Some(saved) = BEFORE.lock().ok().and_then(|mut before| before.take()) {
+        // The terminal may be gone; then nobody misses its mode.
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &saved);
+    }
+}
+
 /// Standard input in raw mode, until dropped.
-pub(crate) struct Raw(Termios);
+pub(crate) struct Raw;
 
 impl Raw {
     /// Puts the terminal of standard input into raw mode; nothing when it is none.
@@ -13,7 +26,8 @@ impl Raw {
         let mut raw = saved.clone();
         raw.make_raw();
         tcsetattr(&stdin, OptionalActions::Now, &raw).ok()?;
-        Some(Raw(saved))
+        *BEFORE.lock().ok()? = Some(saved);
+        Some(Raw)
     }
 }
 
@@ -41,8 +55,7 @@ impl Drop for Hidden {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // The terminal may be gone; then nobody misses its mode.
-        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
+        restore();
     }
 }
 

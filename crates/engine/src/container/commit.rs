@@ -121,7 +121,7 @@ impl Engine {
             match frozen {
                 Ok(group) => Ok(Some(Frozen(Some(group)))),
                 // It ended meanwhile.
-                Err(onggi_cgroup::Error::NotFound(_)) => Ok(None),
+                Err(error) if error.is_gone() => Ok(None),
                 Err(error) => Err(crate::Error::internal(onggi_model::chain(&error))),
             }
         })
@@ -165,7 +165,8 @@ impl Frozen {
     async fn thaw(mut self) -> Result<()> {
         let group = self.0.take();
         onggi_rt::blocking("thaw a container", move || match group.map(|g| g.thaw()) {
-            None | Some(Ok(()) | Err(onggi_cgroup::Error::NotFound(_))) => Ok(()),
+            None | Some(Ok(())) => Ok(()),
+            Some(Err(error)) if error.is_gone() => Ok(()),
             Some(Err(error)) => Err(crate::Error::internal(onggi_model::chain(&error))),
         })
         .await?
@@ -176,6 +177,7 @@ impl Drop for Frozen {
     fn drop(&mut self) {
         if let Some(group) = &self.0
             && let Err(error) = group.thaw()
+            && !error.is_gone()
         {
             tracing::warn!("{}", onggi_model::chain(&error));
         }

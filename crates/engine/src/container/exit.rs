@@ -208,6 +208,9 @@ impl Engine {
             if record.state.status != Status::Restarting || record.exits != exits {
                 return;
             }
+            if container.is_doomed() {
+                return;
+            }
             if let Err(fault) = engine.launch(&container, super::start::Cause::Policy).await {
                 warn!(container = %container.id, "restart failed: {fault}");
             }

@@ -40,6 +40,7 @@ mod view;
 mod wait;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use onggi_api::container::AttachOptions;
@@ -78,6 +79,8 @@ pub(crate) struct Container {
     /// Held by whoever changes the container. Never held while waiting for a process to end.
     pub(crate) writer: tokio::sync::Mutex<()>,
     published: watch::Sender<Arc<Record>>,
+    /// A forced removal is under way: nobody starts it again.
+    doomed: AtomicBool,
     /// How many clients are tied to its streams.
     relays: watch::Sender<usize>,
     live: Mutex<Live>,
@@ -114,6 +117,15 @@ pub(crate) struct Waiting {
     pub(crate) stream: oneshot::Sender<Stream>,
 }
 
+/// A forced removal, as long as it takes.
+pub(crate) struct Doom(Arc<Container>);
+
+impl Drop for Doom {
+    fn drop(&mut self) {
+        self.0.doomed.store(false, Ordering::Release);
+    }
+}
+
 /// A client that is tied to a container's streams.
 pub(crate) struct Relaying(Arc<Container>);
 
@@ -129,6 +141,7 @@ impl Container {
             id: record.id.clone(),
             writer: tokio::sync::Mutex::new(()),
             published: watch::Sender::new(Arc::new(record)),
+            doomed: AtomicBool::new(false),
             relays: watch::Sender::new(0),
             live: Mutex::default(),
         })
@@ -137,6 +150,17 @@ impl Container {
     /// The newest record.
     pub(crate) fn record(&self) -> Arc<Record> {
         self.published.borrow().clone()
+    }
+
+    /// Whether a forced removal is under way.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Acquire)
+    }
+
+    /// Keeps the container from being started until dropped; `None` where somebody does already.
+    pub(crate) fn doom(self: &Arc<Self>) -> Option<Doom> {
+        let before = self.doomed.swap(true, Ordering::AcqRel);
+        (!before).then(|| Doom(self.clone()))
     }
 
     /// Counts a client that is tied to its streams, until dropped.

@@ -33,7 +33,11 @@ impl Engine {
         }
         self.with_group(&record, Group::freeze)
             .await
-            .map_err(|fault| fault.context(format_args!("cannot pause container {id}")))?;
+            .map_err(|fault| match fault.kind() {
+                // It has just ended.
+                ErrorKind::NotFound => not_running(&container),
+                _ => fault.context(format_args!("cannot pause container {id}")),
+            })?;
         let paused = self
             .commit(&container, |record| {
                 record.state.status = Status::Paused;
@@ -108,8 +112,8 @@ impl Engine {
         })
         .await?
         .map_err(|error| match error {
-            onggi_cgroup::Error::NotFound(_) => Error::not_found(onggi_model::chain(&error)),
-            _ => Error::internal(onggi_model::chain(&error)),
+            error if error.is_gone() => Error::not_found(onggi_model::chain(&error)),
+            error => Error::internal(onggi_model::chain(&error)),
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use onggi_api::container::RemoveOptions;
+use onggi_model::ContainerId;
 use onggi_network::Networks;
 use tracing::{info, warn};
 
@@ -27,50 +28,30 @@ impl Engine {
         let container = self.inner.containers.find(id)?;
         let status = container.record().state.status;
         if matches!(status, Status::Removing | Status::Removed) {
-            return Err(Error::conflict(format!(
-                "removal of container {id} is already in progress"
-            )));
+            return Err(in_progress(id));
         }
+        if !options.force {
+            if container.record().state.is_active() {
+                return Err(is_active(&container.id, status));
+            }
+            return self.remove(&container, options).await;
+        }
+        // From here on nobody starts it: what a user starts meanwhile is refused.
+        let _doom = container.doom().ok_or_else(|| in_progress(id))?;
+        // A start that was under way before is waited for.
+        drop(container.writer.lock().await);
         if container.record().state.is_active() {
-            self.make_removable(&container, status, options).await?;
+            let kill = Some(onggi_model::Signal::KILL);
+            self.stop(&container, kill, Some(0))
+                .await
+                .map_err(|fault| {
+                    fault.context(format_args!(
+                        "cannot remove container \"{}\": could not kill",
+                        container.id
+                    ))
+                })?;
         }
         self.remove(&container, options).await
-    }
-
-    async fn make_removable(
-        &self,
-        container: &Arc<Container>,
-        status: Status,
-        options: RemoveOptions,
-    ) -> Result<()> {
-        let id = &container.id;
-        if !options.force {
-            let (is, what) = match status {
-                Status::Paused => (
-                    "paused",
-                    "stop the container before removing or force remove",
-                ),
-                Status::Restarting => (
-                    "restarting",
-                    "stop the container before removing or force remove",
-                ),
-                _ => (
-                    "running",
-                    "stop the container before removing or force remove",
-                ),
-            };
-            return Err(Error::conflict(format!(
-                "cannot remove container \"{id}\": container is {is}: {what}"
-            )));
-        }
-        let stopped = self
-            .stop(container, Some(onggi_model::Signal::KILL), Some(0))
-            .await;
-        stopped.map_err(|fault| {
-            fault.context(format_args!(
-                "cannot remove container \"{id}\": could not kill"
-            ))
-        })
     }
 
     /// Removes a container that does not run. What is on disk is renamed away; the store frees it behind the
@@ -89,12 +70,7 @@ impl Engine {
         match record.state.status {
             // `--rm` was faster.
             Status::Removed => return Ok(()),
-            _ if record.state.is_active() => {
-                return Err(Error::conflict(format!(
-                    "cannot remove container \"{id}\": container is running: stop the container \
-                     before removing or force remove"
-                )));
-            }
+            status if record.state.is_active() => return Err(is_active(&id, status)),
             _ => {}
         }
         // What the kernel refuses to let go goes with the next daemon; until then nobody else gets the address.
@@ -135,6 +111,21 @@ impl Engine {
         self.container_event(&container.record(), "destroy", []);
         Ok(())
     }
+}
+
+fn in_progress(id: &str) -> Error {
+    Error::conflict(format!("removal of container {id} is already in progress"))
+}
+
+fn is_active(id: &ContainerId, status: Status) -> Error {
+    let is = match status {
+        Status::Paused => "paused",
+        Status::Restarting => "restarting",
+        _ => "running",
+    };
+    Error::conflict(format!(
+        "cannot remove container \"{id}\": container is {is}: stop the container before removing or force remove"
+    ))
 }
 
 /// The container goes from the catalogue, with its anonymous volumes if they are to go: all or nothing. Names of the

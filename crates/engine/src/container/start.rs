@@ -52,6 +52,10 @@ struct Launched {
     started_at: onggi_model::Timestamp,
 }
 
+fn marked() -> Error {
+    Error::conflict("container is marked for removal and cannot be started")
+}
+
 impl Engine {
     /// Starts a container that does not run.
     ///
@@ -72,11 +76,8 @@ impl Engine {
                     "cannot start a paused container, try unpause instead",
                 ));
             }
-            Status::Removing | Status::Dead | Status::Removed => {
-                return Err(Error::conflict(
-                    "container is marked for removal and cannot be started",
-                ));
-            }
+            Status::Removing | Status::Dead | Status::Removed => return Err(marked()),
+            _ if container.is_doomed() => return Err(marked()),
             Status::Created | Status::Exited | Status::Restarting => {}
         }
         self.launch(&container, Cause::User).await?;

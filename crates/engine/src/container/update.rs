@@ -1,6 +1,7 @@
 //! `update`: other limits and another restart policy for a container, running or not.
 
 use onggi_api::container::{Resources, RestartPolicyMode, UpdateRequest, UpdateResponse};
+use onggi_model::{ErrorKind, Fault as _};
 
 use super::Record;
 use super::record::Status;
@@ -41,7 +42,12 @@ impl Engine {
         if before.state.is_running() {
             let limits = limits(&after)?;
             let applied = self.with_group(&before, move |group| group.update(&limits));
-            warnings.extend(applied.await.map_err(cannot)?);
+            match applied.await {
+                Ok(more) => warnings.extend(more),
+                // It has just ended: the next start has the limits.
+                Err(fault) if fault.kind() == ErrorKind::NotFound => {}
+                Err(fault) => return Err(cannot(fault)),
+            }
         }
         let host_config = after.host_config;
         self.commit(&container, |record| record.host_config = host_config)

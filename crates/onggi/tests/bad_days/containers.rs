@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Request, Subject};
 use serde_json::{Value, json};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn daemon() -> Result<Daemon> {
     let daemon = Daemon::start()?;
@@ -152,5 +153,105 @@ fn an_image_for_another_machine() -> Result<()> {
         let answer = daemon.post("/containers/create?platform=linux/s390x", &body)?;
         refused(&answer, 404, "does not match the specified platform")?;
     }
+    daemon.clean()
+}
+
+/// Until it is told to end: does this again and again.
+fn meanwhile<T: Send>(
+    busy: impl Fn() -> Result<()> + Sync,
+    workers: usize,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers)
+            .map(|_| {
+                scope.spawn(|| -> Result<()> {
+                    while !over.load(Ordering::Relaxed) {
+                        busy()?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let done = work();
+        over.store(true, Ordering::Relaxed);
+        for worker in workers {
+            worker
+                .join()
+                .map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+        }
+        done
+    })
+}
+
+#[test]
+fn a_forced_removal_wins_over_those_who_start_it() -> Result<()> {
+    let daemon = daemon()?;
+    let body = json!({"Image": "busybox", "Cmd": ["sleep", "1000"]});
+    for round in 0..5 {
+        let name = format!("contested{round}");
+        create(&daemon, &name, &body)?;
+        let restart = || -> Result<()> {
+            let answer = daemon.post(&format!("/containers/{name}/restart?t=0"), &Value::Null)?;
+            ensure!(
+                matches!(answer.status, 204 | 404 | 409),
+                "{} {}",
+                answer.status,
+                answer.text()
+            );
+            Ok(())
+        };
+        restart()?;
+        meanwhile(restart, 2, || {
+            let removed = daemon.delete(&format!("/containers/{name}?force=1"))?;
+            ensure!(removed.status == 204, "round {round}: {}", removed.text());
+            Ok(())
+        })?;
+        let gone = daemon.get(&format!("/containers/{name}/json"))?;
+        ensure!(gone.status == 404, "{}", gone.text());
+    }
+    daemon.clean()
+}
+
+#[test]
+fn what_meets_the_end_of_a_container_is_no_fault_of_the_daemon() -> Result<()> {
+    if differs("answers some of these with 500")? {
+        return Ok(());
+    }
+    let daemon = daemon()?;
+    let body = json!({"Image": "busybox", "Cmd": ["sleep", "1000"]});
+    create(&daemon, "brief", &body)?;
+    let short = || -> Result<()> {
+        daemon.post("/containers/brief/start", &Value::Null)?;
+        daemon.post("/containers/brief/kill", &Value::Null)?;
+        Ok(())
+    };
+    let answered = |what: &str, answer: &onggi_testkit::Response| {
+        ensure!(answer.status < 500, "{what}: {}", answer.text());
+        Ok(())
+    };
+    meanwhile(short, 1, || {
+        for _ in 0..30 {
+            let exec = json!({"Cmd": ["true"]});
+            let exec = daemon.post("/containers/brief/exec", &exec)?;
+            answered("exec", &exec)?;
+            if let Some(id) = exec.json()?["Id"].as_str() {
+                let start = json!({"Detach": true});
+                answered("exec", &daemon.post(&format!("/exec/{id}/start"), &start)?)?;
+            }
+            for request in ["pause", "unpause"] {
+                let path = format!("/containers/brief/{request}");
+                answered(request, &daemon.post(&path, &Value::Null)?)?;
+            }
+            let limits = json!({"Memory": 50_000_000, "MemorySwap": -1});
+            let path = "/containers/brief/update";
+            answered("update", &daemon.post(path, &limits)?)?;
+            let path = "/commit?container=brief&repo=brief";
+            answered("commit", &daemon.post(path, &json!({}))?)?;
+        }
+        Ok(())
+    })?;
+    daemon.delete("/containers/brief?force=1")?.ok()?;
     daemon.clean()
 }

@@ -27,6 +27,35 @@ fn signals_go_to_the_container() -> Result<()> {
 }
 
 #[test]
+fn the_third_request_to_end_ends_the_client_alone() -> Result<()> {
+    const DEAF: &str = "trap 'echo int' INT; echo ready; while :; do sleep 0.1; done";
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    let mut process =
+        daemon.cli_process(&["run", "--name", "deaf", "busybox", "sh", "-c", DEAF])?;
+    process.expect("ready")?;
+    for _ in 0..2 {
+        let before = process.stdout().matches("int\n").count();
+        process.signal(Signal::INT)?;
+        wait_until("the signal", LIMIT, || {
+            (process.stdout().matches("int\n").count() > before).then_some(())
+        })?;
+    }
+    process.signal(Signal::INT)?;
+    let output = process.wait()?;
+    ensure!(
+        output.code == 1
+            && output
+                .stderr
+                .ends_with("\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n"),
+        "{output:?}"
+    );
+    let state = daemon.cli(&["inspect", "-f", "{{.State.Running}}", "deaf"])?;
+    ensure!(state.ok()? == "true");
+    daemon.clean()
+}
+
+#[test]
 fn without_the_proxy_a_signal_ends_the_client_alone() -> Result<()> {
     let daemon = Daemon::start()?;
     daemon.load_busybox()?;

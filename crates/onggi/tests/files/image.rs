@@ -97,6 +97,7 @@ fn export_is_the_root_without_mounts() -> Result<()> {
             daemon.cli(&["export", "-o", &file, "box1"])?.ok()?;
             let list = listing(&fs::read(&file)?)?;
             for line in [
+                "-rwxr-xr-x 0/0 0 .dockerenv",
                 "-rw-r--r-- 0/0 2 a",
                 "hrw-r--r-- 0/0 0 b link to a",
                 "drwxr-xr-x 0/0 0 bound/",
