@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use onggi_model::{Digest, ImageRef, Platform};
 use onggi_oci::image::Descriptor;
-use onggi_registry::{Auth, Target, Upload};
+use onggi_registry::{Auth, Claim, Target, Upload};
 use onggi_store::ImageRecord;
 
 use crate::Error;
@@ -95,17 +95,18 @@ impl Images {
             Ok::<_, Error>((image, parts))
         })
         .await??;
-        self.blobs(target, name, &parts, sink).await?;
         let tag = name.tag().unwrap_or("latest");
-        let last = parts.documents.len().saturating_sub(1);
-        for (at, (document, bytes)) in parts.documents.iter().enumerate() {
-            let by = match at == last {
-                true => tag.to_owned(),
-                false => document.digest.to_string(),
-            };
-            target
-                .put_manifest(&by, &document.media_type, bytes.clone())
-                .await?;
+        // A registry that has the manifest has what it names, or says so when it is given it again.
+        let known = match parts.target() {
+            Some((document, _)) => target.has_manifest(&document.digest).await?,
+            None => false,
+        };
+        match known && documents(target, tag, &parts).await.is_ok() {
+            true => self.told_there(&parts, sink),
+            false => {
+                self.blobs(target, name, &parts, sink).await?;
+                documents(target, tag, &parts).await?;
+            }
         }
         let Some((document, _)) = parts.target() else {
             return Ok(());
@@ -136,14 +137,7 @@ impl Images {
     ) -> Result<(), Error> {
         let mounts = self.elsewhere(name)?;
         let from = |digest: &Digest| mounts.get(digest).map(String::as_str);
-        let mut seen = BTreeSet::new();
-        // The topmost layer first, as Docker lists them.
-        let layers: Vec<&Part> = parts
-            .layers
-            .iter()
-            .rev()
-            .filter(|part| seen.insert(part.blob.digest.clone()))
-            .collect();
+        let layers = layers(parts);
         for (at, part) in layers.iter().enumerate() {
             let id = short(part);
             sink(Progress::status(id.clone(), "Preparing"));
@@ -164,6 +158,21 @@ impl Images {
         Ok(())
     }
 
+    /// The lines of a push that has nothing to send.
+    fn told_there(&self, parts: &Parts, sink: Sink<'_>) {
+        let layers = layers(parts);
+        for part in &layers {
+            sink(Progress::status(short(part), "Preparing"));
+        }
+        for part in layers {
+            let status = match part.is_foreign() {
+                true => "Skipped foreign layer",
+                false => "Layer already exists",
+            };
+            sink(Progress::status(short(part), status));
+        }
+    }
+
     async fn layer(
         &self,
         target: &Target,
@@ -177,13 +186,27 @@ impl Images {
             return Ok(());
         }
         let _slot = self.inner.uploads.one().await?;
-        if target.has(&part.blob.digest).await? {
+        let claim = match from {
+            None => target.claim(&part.blob).await,
+            Some(_) => None,
+        };
+        let (there, place) = match claim {
+            Some(Claim::There) => (true, None),
+            Some(Claim::Send(place)) => (false, Some(place)),
+            None => (target.has(&part.blob.digest).await?, None),
+        };
+        if there {
             sink(Progress::status(id, "Layer already exists"));
             return Ok(());
         }
         let sent = Arc::new(AtomicU64::new(0));
         let upload = self.upload(&part.blob, sent.clone());
-        let mut work = std::pin::pin!(target.upload(&upload, from));
+        let mut work = std::pin::pin!(async {
+            match place {
+                Some(place) => target.send_to(place, &upload).await.map(|()| false),
+                None => target.upload(&upload, from).await,
+            }
+        });
         let mut told = u64::MAX;
         let mounted = loop {
             match tokio::time::timeout(TICK, &mut work).await {
@@ -235,6 +258,30 @@ impl Images {
         }
         Ok(found)
     }
+}
+
+/// Gives the registry the documents, the last of them by the tag.
+async fn documents(target: &Target, tag: &str, parts: &Parts) -> Result<(), onggi_registry::Error> {
+    let last = parts.documents.len().saturating_sub(1);
+    for (at, (document, bytes)) in parts.documents.iter().enumerate() {
+        let by = match at == last {
+            true => tag.to_owned(),
+            false => document.digest.to_string(),
+        };
+        target
+            .put_manifest(&by, &document.media_type, bytes.clone())
+            .await?;
+    }
+    Ok(())
+}
+
+/// The layers, each once, the topmost first as Docker lists them.
+fn layers(parts: &Parts) -> Vec<&Part> {
+    let mut seen = BTreeSet::new();
+    let layers = parts.layers.iter().rev();
+    layers
+        .filter(|part| seen.insert(part.blob.digest.clone()))
+        .collect()
 }
 
 fn transfer(id: &str, current: u64, total: u64) -> Progress {

@@ -41,6 +41,24 @@ enum Part {
     Parent,
 }
 
+/// What goes when this name goes, and what is left: with the last tag of its repository the names by digest there go as
+/// well.
+fn one(name: &ImageRef, references: Vec<ImageRef>) -> (Vec<ImageRef>, Vec<ImageRef>) {
+    let name = match name.digest() {
+        Some(digest) => name.with_digest(digest.clone()),
+        None => name.clone(),
+    };
+    let left: Vec<ImageRef> = references.into_iter().filter(|r| *r != name).collect();
+    let same = |r: &ImageRef| r.name() == name.name();
+    let mut gone = vec![name.clone()];
+    if name.digest().is_some() || left.iter().any(|r| same(r) && r.digest().is_none()) {
+        return (gone, left);
+    }
+    let (more, left): (Vec<_>, Vec<_>) = left.into_iter().partition(same);
+    gone.extend(more);
+    (gone, left)
+}
+
 impl Images {
     /// Whether other images here were made from this one.
     ///
@@ -65,11 +83,12 @@ impl Images {
         let references = image.references();
         let mut deleted = Vec::new();
         let mut unnamed = false;
+        // Names that go with the image, in one change, and are no conflict.
+        let mut going = Vec::new();
         if by_id(image.id(), name) {
             if single(&references) {
-                // Its names go with it, so they are no conflict.
                 self.conflict(&image, options.force, false, in_use)?;
-                self.untag(&references, &mut deleted)?;
+                going = references;
             }
         } else {
             if !options.force
@@ -82,19 +101,20 @@ impl Images {
                     image: image.id().short().to_owned(),
                 });
             }
-            let left = self.untag_one(&ImageRef::parse(name)?, references, &mut deleted)?;
-            if left > 0 {
+            let (gone, left) = one(&ImageRef::parse(name)?, references);
+            let last = left.is_empty();
+            if !last || self.conflict(&image, options.force, false, in_use).is_err() {
+                self.untag(&gone, &mut deleted)?;
+            } else {
+                going = gone;
+            }
+            if !last {
                 return Ok(deleted);
             }
             unnamed = true;
         }
-        let mut next = self.delete(
-            &image,
-            options,
-            (Part::Itself, unnamed),
-            in_use,
-            &mut deleted,
-        )?;
+        let whole = (Part::Itself, unnamed);
+        let mut next = self.delete(&image, options, whole, &going, in_use, &mut deleted)?;
         // Parents were kept for their children: quietly, and never by force.
         let quietly = RemoveOptions {
             force: false,
@@ -105,32 +125,10 @@ impl Images {
                 break;
             };
             let parent = self.image(record)?;
-            next = self.delete(&parent, quietly, (Part::Parent, true), in_use, &mut deleted)?;
+            let part = (Part::Parent, true);
+            next = self.delete(&parent, quietly, part, &[], in_use, &mut deleted)?;
         }
         Ok(deleted)
-    }
-
-    /// Takes one name away; when it was the last tag of its repository, the names by digest there as well.
-    /// How many names are left.
-    fn untag_one(
-        &self,
-        name: &ImageRef,
-        references: Vec<ImageRef>,
-        deleted: &mut Vec<Deleted>,
-    ) -> Result<usize, Error> {
-        let name = match name.digest() {
-            Some(digest) => name.with_digest(digest.clone()),
-            None => name.clone(),
-        };
-        self.untag(std::slice::from_ref(&name), deleted)?;
-        let left: Vec<ImageRef> = references.into_iter().filter(|r| *r != name).collect();
-        let same = |r: &ImageRef| r.name() == name.name();
-        if name.digest().is_some() || left.iter().any(|r| same(r) && r.digest().is_none()) {
-            return Ok(left.len());
-        }
-        let (gone, left): (Vec<_>, Vec<_>) = left.into_iter().partition(same);
-        self.untag(&gone, deleted)?;
-        Ok(left.len())
     }
 
     fn untag(&self, references: &[ImageRef], deleted: &mut Vec<Deleted>) -> Result<(), Error> {
@@ -141,20 +139,23 @@ impl Images {
         Ok(())
     }
 
-    /// Deletes the image, and says what it was made from.
+    /// Deletes the image with the names that are `going`, and says what it was made from.
     fn delete(
         &self,
         image: &Image,
         options: RemoveOptions,
         (part, unnamed): (Part, bool),
+        going: &[ImageRef],
         in_use: &dyn Fn(&Digest) -> Vec<Use>,
         deleted: &mut Vec<Deleted>,
     ) -> Result<Option<Digest>, Error> {
         let Some(record) = self.inner.store.image(image.id())? else {
             return Ok(None);
         };
-        let named = record.references.len() + record.repo_digests.len() > 0;
+        let mut names = record.references.iter().chain(&record.repo_digests);
+        let named = names.any(|name| !going.iter().any(|one| one.to_string() == *name));
         if let Err(error) = self.conflict(image, options.force, named, in_use) {
+            self.untag(going, deleted)?;
             // The name was all that was asked for; the image stays for its containers and for those made from it.
             let needed = named || self.has_children(image.id())?;
             let quiet = unnamed && matches!(error, Error::InUse { used, .. } if needed || used);

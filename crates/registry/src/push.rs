@@ -78,6 +78,19 @@ struct Sending<'a> {
     hesitation: Duration,
 }
 
+/// Where a registry wants a blob.
+#[derive(Debug)]
+pub struct Place(Url);
+
+/// What became of a [`Target::claim`].
+#[derive(Debug)]
+pub enum Claim {
+    /// The repository has the blob.
+    There,
+    /// It wants it.
+    Send(Place),
+}
+
 /// Where an upload is.
 enum Session {
     None,
@@ -106,7 +119,11 @@ impl Target {
     /// # Errors
     /// Internal when the registry cannot be reached.
     pub async fn has(&self, digest: &Digest) -> Result<bool, Error> {
-        let path = format!("{}/blobs/{digest}", self.reference.path());
+        self.knows(format!("{}/blobs/{digest}", self.reference.path()))
+            .await
+    }
+
+    async fn knows(&self, path: String) -> Result<bool, Error> {
         let mut attempt = 1;
         loop {
             let ask = Ask::new(Verb::Head, At::Path(path.clone()));
@@ -121,29 +138,68 @@ impl Target {
         }
     }
 
+    /// Whether the repository has the manifest or index with this digest, and with it all it names. A registry that does
+    /// not tell has it not.
+    ///
+    /// # Errors
+    /// Internal when the registry cannot be reached.
+    pub async fn has_manifest(&self, digest: &Digest) -> Result<bool, Error> {
+        self.knows(format!("{}/manifests/{digest}", self.reference.path()))
+            .await
+    }
+
+    /// Asks for a small blob and for a place to send it to in one request: the repository is asked to mount the blob
+    /// from itself, which only works when it has it. Nothing where the registry has no answer to that: ask
+    /// [`Target::has`].
+    pub async fn claim(&self, blob: &Descriptor) -> Option<Claim> {
+        if blob.size > SMALL {
+            return None;
+        }
+        match self.mount(&blob.digest, self.reference.path()).await {
+            Ok(None) => Some(Claim::There),
+            Ok(Some(url)) => Some(Claim::Send(Place(url))),
+            Err(_) => None,
+        }
+    }
+
     /// Uploads a blob; but mounts it, without sending it, when `from`, another repository of the same registry, has
     /// it and gives it away. Says whether it was mounted.
     ///
     /// # Errors
     /// As the registry says; Internal when it cannot be reached, breaks off too often or got other bytes.
     pub async fn upload(&self, upload: &Upload, from: Option<&str>) -> Result<bool, Error> {
-        let mut session = Session::None;
         if let Some(from) = from {
             match self.mount(&upload.descriptor.digest, from).await {
                 Ok(None) => return Ok(true),
-                Ok(Some(url)) => session = Session::Fresh(url),
+                Ok(Some(url)) => {
+                    self.send_to(Place(url), upload).await?;
+                    return Ok(false);
+                }
                 // Not every registry mounts, and not everything may be seen by everyone.
                 Err(Rejected { error, .. }) => {
                     tracing::debug!(from, error = onggi_model::chain(&error), "not mounted");
                 }
             }
         }
+        self.send_all(Session::None, upload).await?;
+        Ok(false)
+    }
+
+    /// Uploads a blob to the place that [`Target::claim`] was told.
+    ///
+    /// # Errors
+    /// As [`Target::upload`].
+    pub async fn send_to(&self, place: Place, upload: &Upload) -> Result<(), Error> {
+        self.send_all(Session::Fresh(place.0), upload).await
+    }
+
+    async fn send_all(&self, mut session: Session, upload: &Upload) -> Result<(), Error> {
         let (mut failures, mut failed_at) = (0, 0);
         loop {
             let moved = Arc::new(AtomicU64::new(failed_at));
             let Rejected { error, retry_after } =
                 match self.attempt(&mut session, upload, &moved, failures).await {
-                    Ok(()) => return Ok(false),
+                    Ok(()) => return Ok(()),
                     Err(rejected) => rejected,
                 };
             let position = moved.load(Ordering::Relaxed);

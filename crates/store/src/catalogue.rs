@@ -88,8 +88,12 @@ impl Opened {
 }
 
 impl Catalogue {
-    /// Opens or makes the catalogue at `path`; `syncs` counts its syncs.
-    pub(crate) fn open(path: &Path, syncs: Arc<AtomicU64>) -> Result<Catalogue, Error> {
+    /// Opens or makes the catalogue at `path`, which `may_begin` has to allow; `syncs` counts its syncs.
+    pub(crate) fn open(
+        path: &Path,
+        syncs: Arc<AtomicU64>,
+        may_begin: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<Catalogue, Error> {
         let opened = Opened::new(path, &syncs)?;
         let path = path.to_path_buf();
         let catalogue = Catalogue {
@@ -106,6 +110,7 @@ impl Catalogue {
                 });
             }
             None => {
+                may_begin()?;
                 let transaction = catalogue.writer()?;
                 store(&transaction, table::META, KEY_FORMAT, &FORMAT)?;
                 transaction.commit()?;

@@ -82,15 +82,20 @@ impl WriteTx<'_> {
             state.layers.remove(chain_id);
             state.touch_layer(chain_id);
         }
-        for digest in &discarded.blobs {
-            inner.discard(&inner.layout.blob(digest));
+        // The names of blobs and containers may be needed again at once; those of layers never are.
+        let blobs = discarded
+            .blobs
+            .iter()
+            .map(|digest| inner.layout.blob(digest));
+        let containers = &inner.layout.containers;
+        let roots = discarded.roots.iter().map(|name| containers.join(name));
+        for path in blobs.chain(roots) {
+            inner.logged(inner.trash(&path));
         }
-        for number in &discarded.numbers {
-            inner.discard(&inner.layout.layer(*number));
-        }
-        for container in &discarded.roots {
-            inner.discard(&inner.layout.containers.join(container));
-        }
+        let layers = discarded.numbers.iter();
+        state.doom(layers.map(|number| inner.layout.layer(*number)));
+        drop(state);
+        inner.bell.ring();
         Ok(discarded)
     }
 
@@ -261,24 +266,33 @@ impl Inner {
 
     /// Renames a file or directory into the trash, or leaves it to the next start, which finds it again.
     pub(crate) fn discard(&self, path: &Path) {
-        if let Err(error) = self.try_discard(path) {
+        self.logged(self.try_discard(path));
+    }
+
+    pub(crate) fn logged(&self, discarded: Result<(), Error>) {
+        if let Err(error) = discarded {
             tracing::warn!(error = %onggi_model::chain(&error), "left to the next start");
         }
     }
 
-    /// Renames a file or directory into the trash. What is not there is in order.
+    /// Renames a file or directory into the trash, and has it deleted. What is not there is in order.
     pub(crate) fn try_discard(&self, path: &Path) -> Result<(), Error> {
+        self.trash(path)?;
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// Renames a file or directory into the trash.
+    pub(crate) fn trash(&self, path: &Path) -> Result<(), Error> {
         loop {
             let to = self.layout.trash.join(self.next_temporary().to_string());
             match renameat_with(CWD, path, CWD, &to, RenameFlags::NOREPLACE) {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 // Trash of an earlier run.
                 Err(rustix::io::Errno::EXIST) => {}
                 Err(rustix::io::Errno::NOENT) => return Ok(()),
                 Err(errno) => return Err(Error::file("rename", path)(errno)),
             }
         }
-        self.bell.ring();
-        Ok(())
     }
 }

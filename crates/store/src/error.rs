@@ -40,6 +40,18 @@ pub enum Error {
         /// Newest format known here.
         known: u32,
     },
+    /// The catalogue is missing or empty, and there are files that only it can have known.
+    #[error(
+        "{} has lost its catalogue: catalogue.redb is missing or empty, but {} is there; put catalogue.redb back from a \
+         backup, or move the whole folder away to begin anew",
+        root.display(), found.display()
+    )]
+    Lost {
+        /// The data root.
+        root: PathBuf,
+        /// One of the files.
+        found: PathBuf,
+    },
     /// A record does not have the shape this version writes.
     #[error("record {key:?} of table {table:?}")]
     Record {
@@ -122,13 +134,16 @@ impl Fault for Error {
             Error::File { .. }
             | Error::Catalogue(_)
             | Error::Format { .. }
+            | Error::Lost { .. }
             | Error::Record { .. } => ErrorKind::Internal,
         }
     }
 
     fn culprit(&self) -> Option<String> {
         match self {
-            Error::Locked { root, .. } => Some(root.display().to_string()),
+            Error::Locked { root, .. } | Error::Lost { root, .. } => {
+                Some(root.display().to_string())
+            }
             Error::File { path, .. } => Some(path.display().to_string()),
             _ => None,
         }

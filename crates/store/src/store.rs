@@ -70,6 +70,27 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// Whether a catalogue may begin here: no file is there that another one must have known.
+    fn is_empty(&self) -> Result<(), Error> {
+        let empty = self.layer(0);
+        for place in [
+            self.containers.clone(),
+            self.layers.clone(),
+            self.blobs.join("sha256"),
+            self.blobs.join("sha512"),
+            self.root.join("volumes"),
+        ] {
+            if !place.is_dir() {
+                continue;
+            }
+            if let Some(found) = list(&place)?.into_iter().find(|path| *path != empty) {
+                let root = self.root.clone();
+                return Err(Error::Lost { root, found });
+            }
+        }
+        Ok(())
+    }
+
     fn new(root: &Path) -> Layout {
         Layout {
             root: root.to_path_buf(),
@@ -103,8 +124,10 @@ pub(crate) struct State {
     touched_layers: HashMap<ChainId, u64>,
     /// Blobs that are being fetched into their partial file.
     pub(crate) partials: HashSet<Digest>,
-    /// What is being written below `tmp`.
+    /// What is being written, or about to be deleted.
     pub(crate) temporary: HashSet<PathBuf>,
+    /// Of those, what is to be deleted.
+    doomed: Vec<PathBuf>,
     /// Live leases and when they began.
     leases: BTreeMap<u64, u64>,
     clock: u64,
@@ -213,6 +236,18 @@ impl State {
         self.layers.insert(chain_id, layer);
     }
 
+    /// Directories of layers that the catalogue has let go: the sweeper's.
+    pub(crate) fn doom(&mut self, paths: impl Iterator<Item = PathBuf>) {
+        for path in paths {
+            self.temporary.insert(path.clone());
+            self.doomed.push(path);
+        }
+    }
+
+    pub(crate) fn doomed(&mut self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.doomed)
+    }
+
     /// Nothing is written there any more.
     pub(crate) fn not_temporary(&mut self, path: &Path) {
         self.temporary.remove(path);
@@ -233,7 +268,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Locked`] when another process has it open, [`Error::Format`] when a newer version wrote it,
-    /// [`Error::Catalogue`], [`Error::File`].
+    /// [`Error::Lost`] when the catalogue is gone and files are not, [`Error::Catalogue`], [`Error::File`].
     pub fn open(root: &Path) -> Result<Store, Error> {
         let layout = Layout::new(root);
         // 0700: set-user-id files of containers must not be in reach of other users (CVE-2021-41091).
@@ -252,11 +287,11 @@ impl Store {
         let directory = File::open(&layout.root).map_err(Error::file("open", &layout.root))?;
         let syncs = Arc::new(AtomicU64::new(0));
         let path = layout.root.join("catalogue.redb");
-        let catalogue = match Catalogue::open(&path, Arc::clone(&syncs)) {
+        let catalogue = match Catalogue::open(&path, Arc::clone(&syncs), || layout.is_empty()) {
             // A file without content, or with less than redb's header, was never committed to.
             Err(Error::Catalogue(_)) if unborn(&path) => {
                 std::fs::remove_file(&path).map_err(Error::file("remove", &path))?;
-                Catalogue::open(&path, Arc::clone(&syncs))?
+                Catalogue::open(&path, Arc::clone(&syncs), || layout.is_empty())?
             }
             other => other?,
         };

@@ -112,6 +112,11 @@ impl Store {
 
 impl Inner {
     fn sweep(&self, stop: &AtomicBool) -> Result<(), Error> {
+        let doomed = self.state().doomed();
+        for path in doomed {
+            self.logged(self.trash(&path));
+            self.state().not_temporary(&path);
+        }
         let path = &self.layout.trash;
         let trash = open_directory(CWD, path.as_os_str().as_encoded_bytes())
             .map_err(Error::file("open", path))?;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use onggi_model::Digest;
 use onggi_oci::image::{Descriptor, Platform};
-use onggi_store::{ChainId, Depth, ImageRecord, Problem, RootRecord, Store};
+use onggi_store::{ChainId, Depth, Error, ImageRecord, Problem, RootRecord, Store};
 
 /// A store with one image of one layer, whose compressed form is kept, and a container on it.
 struct Kept {
@@ -15,7 +15,7 @@ struct Kept {
     image: Digest,
     blob: Digest,
     layer: ChainId,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 const NAME: &str = "docker.io/library/app:latest";
@@ -50,7 +50,7 @@ fn kept() -> Kept {
         image,
         blob,
         layer,
-        _folder: folder,
+        folder,
     }
 }
 
@@ -211,4 +211,28 @@ fn a_layer_is_put_into_the_place_of_a_broken_one() {
     kept.store.replace_layer(&kept.layer, staged).unwrap();
     assert_eq!(std::fs::read(path.join("file")).unwrap(), b"content");
     assert!(kept.store.check(Depth::Content).unwrap().is_clean());
+}
+
+#[test]
+fn a_store_without_its_catalogue_is_not_begun_anew() {
+    let Kept { store, folder, .. } = kept();
+    drop(store);
+    let root = folder.path().join("data");
+    let catalogue = root.join("catalogue.redb");
+    let whole = std::fs::read(&catalogue).unwrap();
+    for empty in [true, false, false] {
+        match empty {
+            true => std::fs::write(&catalogue, "").unwrap(),
+            false => std::fs::remove_file(&catalogue).unwrap(),
+        }
+        // Nor the second time.
+        for _ in 0..2 {
+            let refused = Store::open(&root).unwrap_err();
+            assert!(matches!(refused, Error::Lost { .. }), "{refused}");
+        }
+    }
+    std::fs::write(&catalogue, whole).unwrap();
+    let store = Store::open(&root).unwrap();
+    assert_eq!(store.images().unwrap().len(), 1);
+    assert_eq!(store.layers().unwrap().len(), 1);
 }
