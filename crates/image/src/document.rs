@@ -67,8 +67,18 @@ pub(crate) fn record(
     }
 }
 
-/// Refuses what cannot run on any Linux.
+/// RFC 3339 as Go reads it, and nothing beyond.
+fn is_time(text: &str) -> bool {
+    text.as_bytes().get(10) == Some(&b'T') && !text.contains('[') && Timestamp::parse(text).is_ok()
+}
+
+/// Refuses what cannot run on any Linux, and what clients could not read.
 pub(crate) fn check(config: &ImageConfig, layers: usize) -> Result<(), Error> {
+    if let Some(created) = &config.created
+        && !is_time(created)
+    {
+        return Err(Error::Created(created.clone()));
+    }
     // An empty word is from times when there was only one operating system.
     if !matches!(config.os.as_str(), "linux" | "") {
         return Err(Error::OperatingSystem(config.os.clone()));

@@ -78,6 +78,9 @@ pub enum Error {
         "image operating system {0:?} cannot be used on this platform: operating system is not supported"
     )]
     OperatingSystem(String),
+    /// The configuration says when the image was made, and it is no time (RFC 3339).
+    #[error("parsing time {0:?} as \"2006-01-02T15:04:05Z07:00\": cannot parse it")]
+    Created(String),
     /// The image is there, but not for the platform that was asked for.
     #[error(
         "image with reference {reference} was found but its platform ({actual}) does not match the specified platform ({wanted})"
@@ -218,6 +221,7 @@ impl Fault for Error {
             | Error::RootfsMismatch
             | Error::RootfsInvalid
             | Error::OperatingSystem(_)
+            | Error::Created(_)
             | Error::Load(_)
             | Error::PushDigest
             | Error::ChangeCommand(_)

@@ -692,7 +692,7 @@ async fn on_a_full_disk() {
         .await
         .unwrap_err();
     assert!(
-        chain(&error).ends_with("No space left on device (os error 28)"),
+        chain(&error).ends_with("no space left on device"),
         "{}",
         chain(&error)
     );

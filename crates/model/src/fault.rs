@@ -47,12 +47,34 @@ pub trait Fault: Error {
     }
 }
 
+/// An error's own text; the system's errors as Go and C print them, with a small first letter and without Rust's
+/// `(os error 28)`.
+fn own(error: &dyn Error) -> String {
+    let text = error.to_string();
+    let Some((said, number)) = text.rsplit_once(" (os error ") else {
+        return text;
+    };
+    if number
+        .strip_suffix(')')
+        .is_none_or(|n| n.parse::<i32>().is_err())
+    {
+        return text;
+    }
+    let (before, said) = match said.rsplit_once(": ") {
+        Some((before, said)) => (format!("{before}: "), said),
+        None => (String::new(), said),
+    };
+    let mut letters = said.chars();
+    let first = letters.next().map(|first| first.to_ascii_lowercase());
+    before.chars().chain(first).chain(letters).collect()
+}
+
 /// The error and its sources joined by `": "`, which is how Go wraps.
 pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let mut text = own(error);
     let mut source = error.source();
     while let Some(inner) = source {
-        let inner_text = inner.to_string();
+        let inner_text = own(inner);
         if !inner_text.is_empty() {
             if !text.is_empty() {
                 text.push_str(": ");
@@ -67,6 +89,14 @@ pub fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_errors_read_as_go_prints_them() {
+        let full = std::io::Error::from_raw_os_error(28);
+        assert_eq!(chain(&full), "no space left on device");
+        let own = std::io::Error::other("Said (os error of mine)");
+        assert_eq!(chain(&own), "Said (os error of mine)");
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]

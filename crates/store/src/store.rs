@@ -78,11 +78,7 @@ impl Layout {
             self.layers.clone(),
             self.blobs.join("sha256"),
             self.blobs.join("sha512"),
-            self.root.join("volumes"),
         ] {
-            if !place.is_dir() {
-                continue;
-            }
             if let Some(found) = list(&place)?.into_iter().find(|path| *path != empty) {
                 let root = self.root.clone();
                 return Err(Error::Lost { root, found });

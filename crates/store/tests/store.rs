@@ -605,7 +605,7 @@ fn a_full_disk_is_a_clear_error_and_leaves_nothing() {
             "{}",
             onggi_model::chain(&error)
         );
-        assert!(onggi_model::chain(&error).contains("No space left on device"));
+        assert!(onggi_model::chain(&error).contains("no space left on device"));
         drop(ingest);
         drop(lease);
         store.sweep().unwrap();

@@ -214,7 +214,7 @@ pub(crate) fn cases(outer: &str) -> Vec<Case> {
             "memory as a device, as a directory on the way",
             Tar::new().node(b'3', "mem", 1, 1).file("mem/x", "").end(),
         )
-        .refused("Not a directory"),
+        .refused("not a directory"),
         case(
             "a removal as a device",
             Tar::new().node(b'3', "gone", 0, 0).end(),

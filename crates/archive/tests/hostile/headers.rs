@@ -46,7 +46,7 @@ pub(crate) fn cases(outer: &str) -> Vec<Case> {
                 .hard_link("x", "fine")
                 .end(),
         )
-        .refused("No such file"),
+        .refused("no such file"),
         case(
             "PAX: a path with a NUL",
             Tar::new()

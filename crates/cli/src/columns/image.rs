@@ -19,6 +19,9 @@ pub(crate) struct Row {
     pub(crate) digest: String,
 }
 
+/// 0001-01-01T00:00:00Z, as seconds since 1970.
+const NO_TIME: i64 = -62_135_596_800;
+
 /// All columns.
 pub(crate) const COLUMNS: &[Column<Row>] = &[
     column("ID", "IMAGE ID", |r, o| {
@@ -35,7 +38,11 @@ pub(crate) const COLUMNS: &[Column<Row>] = &[
     column("Tag", "TAG", |r, _| r.tag.clone().into()),
     column("Digest", "DIGEST", |r, _| r.digest.clone().into()),
     column("CreatedSince", "CREATED", |r, _| {
-        ago(r.image.created).into()
+        match r.image.created {
+            // Made at no time that anybody noted: Go's zero time.
+            i64::MIN..=NO_TIME => "N/A".into(),
+            at => ago(at).into(),
+        }
     }),
     column("CreatedAt", "CREATED AT", |r, _| {
         local_time(r.image.created).into()

@@ -42,6 +42,9 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let body = match matches.one("input").filter(|path| !path.is_empty()) {
         Some(path) => {
             let file = File::open(path).map_err(|error| path_error("open", path, &error))?;
+            if file.metadata().is_ok_and(|there| there.is_dir()) {
+                return Err(Error::new(format!("read {path}: is a directory")));
+            }
             stdin::body(file)
         }
         None if is_terminal(std::io::stdin()) => {

@@ -1,6 +1,7 @@
 //! An archive of the daemon's to a file or to standard output: `export`, `save`.
 
 use std::io::Write;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use onggi_client::Response;
@@ -20,13 +21,23 @@ pub(crate) fn check(output: &str, what: &str) -> Result<()> {
         };
     }
     let parent = paths::split_entry(output).0;
-    match std::fs::metadata(&parent) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let why = path_error("stat", &parent, &error).message;
-            Err(Error::new(format!("{what}: invalid output path: {why}")))
-        }
+    let refused = |why: String| Err(Error::new(format!("{what}: {why}")));
+    if let Err(error) = std::fs::metadata(&parent) {
+        let why = path_error("stat", &parent, &error).message;
+        return refused(format!("invalid output path: {why}"));
     }
+    let Ok(there) = std::fs::metadata(output) else {
+        return Ok(());
+    };
+    let kind = match there.file_type() {
+        kind if kind.is_file() => return Ok(()),
+        kind if kind.is_dir() => "directory",
+        kind if kind.is_char_device() => "character device file",
+        kind if kind.is_block_device() => "block device file",
+        kind if kind.is_fifo() => "named pipe file",
+        _ => "socket file",
+    };
+    refused(format!("cannot write to a {kind}"))
 }
 
 /// Writes the archive; a file whole or not at all.

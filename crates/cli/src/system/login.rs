@@ -48,6 +48,11 @@ pub(crate) fn server(matches: &Matches) -> String {
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let server = server(matches);
+    for flag in ["username", "password"] {
+        if matches.one(flag).is_some_and(str::is_empty) {
+            return Err(Error::new(format!("{flag} is empty")));
+        }
+    }
     let mut login = Credentials {
         server: server.clone(),
         username: matches.text("username").trim().to_owned(),
@@ -57,14 +62,16 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     if !login.password.expose().is_empty() {
         if matches.on("password-stdin") {
             return Err(Error::new(
-                "--password and --password-stdin are mutually exclusive",
+                "conflicting options: cannot specify both --password and --password-stdin",
             ));
         }
         cli.complain("WARNING! Using --password via the CLI is insecure. Use --password-stdin.")?;
     }
     if matches.on("password-stdin") {
         if login.username.is_empty() {
-            return Err(Error::new("Must provide --username with --password-stdin"));
+            return Err(Error::new(
+                "the --password-stdin option requires --username to be set",
+            ));
         }
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text)?;

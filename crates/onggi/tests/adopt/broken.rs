@@ -102,7 +102,7 @@ fn what_is_broken_or_unknown_is_left() -> Result<()> {
     for (kind, name, why) in [
         ("image", "changed:1", "are not those the image was made of"),
         ("image", "short:1", "short: 3 bytes where there were 20"),
-        ("image", "lost:1", "lost: No such file"),
+        ("image", "lost:1", "lost: no such file"),
         ("image", "config:1", "its configuration is broken"),
         ("container", "onchanged", "is not here"),
         (
