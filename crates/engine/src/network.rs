@@ -106,15 +106,18 @@ impl Engine {
 
 fn endpoint(record: &Record, network: &str) -> Option<(String, EndpointResource)> {
     let endpoint = record
-        .endpoint
-        .as_ref()
-        .filter(|endpoint| endpoint.network_id == network)?;
+        .endpoints
+        .iter()
+        .find(|endpoint| endpoint.network_id == network)?;
+    fn text(net: Option<impl ToString>) -> String {
+        net.map(|net| net.to_string()).unwrap_or_default()
+    }
     let resource = EndpointResource {
         name: record.name.clone(),
         endpoint_id: endpoint.endpoint_id.clone(),
         mac_address: endpoint.mac.to_string(),
-        ipv4_address: format!("{}/{}", endpoint.ipv4, endpoint.prefix),
-        ipv6_address: String::new(),
+        ipv4_address: text(endpoint.ipv4),
+        ipv6_address: text(endpoint.ipv6),
     };
     Some((record.id.to_string(), resource))
 }
@@ -122,8 +125,20 @@ fn endpoint(record: &Record, network: &str) -> Option<(String, EndpointResource)
 fn document(network: &onggi_network::Network) -> Network {
     let pool = |config: &onggi_network::IpamConfig| IpamConfig {
         subnet: config.subnet.to_string(),
-        gateway: config.gateway.to_string(),
-        ..IpamConfig::default()
+        ip_range: config
+            .ip_range
+            .map(|range| range.to_string())
+            .unwrap_or_default(),
+        gateway: config
+            .gateway
+            .map(|gateway| gateway.to_string())
+            .unwrap_or_default(),
+        auxiliary_addresses: (!config.aux_addresses.is_empty()).then(|| {
+            let texts = config.aux_addresses.iter();
+            texts
+                .map(|(name, address)| (name.clone(), address.to_string()))
+                .collect()
+        }),
     };
     Network {
         name: network.name.clone(),

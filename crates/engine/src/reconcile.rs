@@ -132,7 +132,7 @@ impl Engine {
         let all = self.inner.containers.all();
         let holding: Vec<_> = all
             .iter()
-            .filter(|container| container.record().endpoint.is_some())
+            .filter(|container| !container.record().endpoints.is_empty())
             .map(|container| container.id.clone())
             .collect();
         self.inner.networks.reconcile(&holding).await?;

@@ -26,8 +26,10 @@ pub(crate) struct Bridge {
 impl Bridge {
     pub(crate) fn ipam(&self) -> IpamConfig {
         IpamConfig {
-            subnet: self.subnet,
-            gateway: self.gateway,
+            subnet: self.subnet.into(),
+            ip_range: None,
+            gateway: Some(self.gateway.into()),
+            aux_addresses: Default::default(),
         }
     }
 }
@@ -38,7 +40,7 @@ pub(crate) fn ensure(
     socket: &mut Socket,
     name: &str,
     config: &Config,
-    before: Option<IpamConfig>,
+    before: Option<Ipv4Net>,
     in_use: bool,
 ) -> Result<Bridge> {
     let links = link::list(socket).map_err(Error::kernel("look for the bridge"))?;
@@ -66,11 +68,11 @@ pub(crate) fn ensure(
     )?;
     let subnet = net.trunc();
     if let Some(before) =
-        before.filter(|before| found.is_some() && in_use && before.subnet != subnet)
+        before.filter(|before| found.is_some() && in_use && before.trunc() != subnet)
     {
         return Err(Error::Taken(format!(
             "bridge {name} cannot change from {} to {subnet} while containers use it",
-            before.subnet
+            before.trunc()
         )));
     }
     let mut batch = Batch::new();
@@ -145,7 +147,7 @@ fn choose(
     present: &[Ipv4Net],
     index: Option<u32>,
     config: &Config,
-    before: Option<IpamConfig>,
+    before: Option<Ipv4Net>,
 ) -> Result<Ipv4Net> {
     if let Some(bip) = config.bip {
         pool::check_bip(bip)?;
@@ -168,15 +170,12 @@ fn choose(
             .map(|route| route.destination),
     );
     taken.extend(resolvers());
-    let last = before.filter(|before| !pool::overlaps(before.subnet, &taken));
-    let (subnet, gateway) = match last {
-        Some(before) => (before.subnet, before.gateway),
-        None => {
-            let subnet = pool::choose_pool(&config.pools, &taken)?;
-            (subnet, pool::first(subnet)?)
-        }
-    };
-    Ipv4Net::new(gateway, subnet.prefix_len()).map_err(|error| Error::Invalid(error.to_string()))
+    if let Some(last) = before.filter(|before| !pool::overlaps(*before, &taken)) {
+        return Ok(last);
+    }
+    let subnet = pool::choose_pool(&config.pools, &taken)?;
+    Ipv4Net::new(pool::first(subnet)?, subnet.prefix_len())
+        .map_err(|error| Error::Invalid(error.to_string()))
 }
 
 /// The host's resolvers count as taken: one in our subnet could not be reached any more.

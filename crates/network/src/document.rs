@@ -1,9 +1,9 @@
 //! Networks as documents: what `network inspect` shows, and what the catalogue keeps.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use onggi_model::Timestamp;
 use onggi_store::Record;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub struct Network {
     pub created: Timestamp,
     /// "local".
     pub scope: String,
-    /// "bridge", "host" or "null".
+    /// "bridge", "macvlan", "host" or "null".
     pub driver: String,
     /// Whether its endpoints have IPv4 addresses.
     pub enable_ipv4: bool,
@@ -31,6 +31,18 @@ pub struct Network {
     pub ipam: Ipam,
     /// Whether it has no way outside.
     pub internal: bool,
+    /// Whether containers of others may be attached; of swarms only.
+    #[serde(default)]
+    pub attachable: bool,
+    /// Whether it is a swarm's routing mesh.
+    #[serde(default)]
+    pub ingress: bool,
+    /// Whether it is nothing but configuration for others.
+    #[serde(default)]
+    pub config_only: bool,
+    /// The network whose configuration it has; empty for its own.
+    #[serde(default)]
+    pub config_from: String,
     /// Driver options.
     pub options: BTreeMap<String, String>,
     /// The user's labels.
@@ -42,17 +54,75 @@ pub struct Network {
 pub struct Ipam {
     /// "default".
     pub driver: String,
+    /// Options of that driver.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
     /// Its subnets; none for `host` and `none`.
     pub config: Vec<IpamConfig>,
 }
 
 /// A subnet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IpamConfig {
     /// The subnet.
-    pub subnet: Ipv4Net,
+    pub subnet: IpNet,
+    /// The part of it that containers get addresses of; all of it if absent.
+    #[serde(default)]
+    pub ip_range: Option<IpNet>,
     /// The host's address in it.
-    pub gateway: Ipv4Addr,
+    #[serde(default)]
+    pub gateway: Option<IpAddr>,
+    /// Addresses that are in use elsewhere, by name.
+    #[serde(default)]
+    pub aux_addresses: BTreeMap<String, IpAddr>,
+}
+
+/// What a new network is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkRequest {
+    /// Its name.
+    pub name: String,
+    /// Its driver; "bridge" if empty.
+    pub driver: String,
+    /// Its scope; the driver's if empty.
+    pub scope: String,
+    /// Whether its endpoints have IPv4 addresses; they have, if absent.
+    pub enable_ipv4: Option<bool>,
+    /// Whether its endpoints have IPv6 addresses; only where a subnet says so, if absent.
+    pub enable_ipv6: Option<bool>,
+    /// Whether it has no way outside.
+    pub internal: bool,
+    /// Whether containers of others may be attached.
+    pub attachable: bool,
+    /// Whether it is a swarm's routing mesh.
+    pub ingress: bool,
+    /// Whether it is nothing but configuration for others.
+    pub config_only: bool,
+    /// The network whose configuration it has.
+    pub config_from: Option<String>,
+    /// Who gives out addresses; "default" if empty.
+    pub ipam_driver: String,
+    /// Options of that driver.
+    pub ipam_options: BTreeMap<String, String>,
+    /// The subnets.
+    pub ipam: Vec<IpamRequest>,
+    /// Driver options.
+    pub options: BTreeMap<String, String>,
+    /// The user's labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A subnet that a new network is to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IpamRequest {
+    /// The subnet; chosen if absent.
+    pub subnet: Option<IpNet>,
+    /// The part of it that containers get addresses of.
+    pub ip_range: Option<IpNet>,
+    /// The host's address in it; the first one if absent.
+    pub gateway: Option<IpAddr>,
+    /// Addresses that are in use elsewhere, by name.
+    pub aux_addresses: BTreeMap<String, IpAddr>,
 }
 
 impl Record for Network {
@@ -72,9 +142,14 @@ impl Network {
             enable_ipv6: false,
             ipam: Ipam {
                 driver: "default".to_owned(),
+                options: BTreeMap::new(),
                 config: Vec::new(),
             },
             internal: false,
+            attachable: false,
+            ingress: false,
+            config_only: false,
+            config_from: String::new(),
             options: BTreeMap::new(),
             labels: BTreeMap::new(),
         }

@@ -1,12 +1,15 @@
 //! A container's place in a network.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::{Ipv4Net, Ipv6Net};
 use onggi_model::ports::PortError;
 use onggi_model::{ContainerId, HostBinding, Port};
 use onggi_store::Record;
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
 use crate::mac::Mac;
 
 /// What a container wants of a network.
@@ -17,11 +20,23 @@ pub struct EndpointRequest {
     /// The container's name, for error texts.
     pub name: String,
     /// This address and no other.
-    pub ip: Option<Ipv4Addr>,
+    pub ipv4: Option<Ipv4Addr>,
+    /// This address of IPv6 and no other.
+    pub ipv6: Option<Ipv6Addr>,
+    /// These addresses beside, of no subnet.
+    pub link_local: Vec<IpAddr>,
     /// This hardware address; random if absent.
     pub mac: Option<Mac>,
     /// The ports to publish.
     pub ports: Vec<PublishRequest>,
+    /// What others in the network may call it, beside its name.
+    pub aliases: Vec<String>,
+    /// All names it answers to in the network.
+    pub names: Vec<String>,
+    /// The endpoint with the greatest gives the default route.
+    pub gateway_priority: i64,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
 }
 
 /// A port to publish.
@@ -57,8 +72,9 @@ pub struct Published {
     pub host_port: u16,
 }
 
-/// An endpoint: what a container has in a network.
+/// An endpoint: what a container has in a network. There is one for each container and network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Kept")]
 pub struct Endpoint {
     /// The container.
     pub container: ContainerId,
@@ -68,19 +84,55 @@ pub struct Endpoint {
     pub network_id: String,
     /// The endpoint's own id, 64 hex digits.
     pub endpoint_id: String,
-    /// The container's address.
-    pub ipv4: Ipv4Addr,
-    /// The length of the subnet's prefix.
-    pub prefix: u8,
-    /// The host's address in the subnet: the default route.
-    pub gateway: Ipv4Addr,
+    /// The container's name of its link: "eth0".
+    pub interface: String,
+    /// The container's address, with the subnet's prefix.
+    pub ipv4: Option<Ipv4Net>,
+    /// The container's address of IPv6, with the subnet's prefix.
+    pub ipv6: Option<Ipv6Net>,
+    /// The host's address in the subnet, where the network has a way outside.
+    pub gateway_v4: Option<Ipv4Addr>,
+    /// The host's address in the subnet of IPv6.
+    pub gateway_v6: Option<Ipv6Addr>,
+    /// Addresses of no subnet.
+    pub link_local: Vec<IpAddr>,
     /// The container's hardware address.
     pub mac: Mac,
     /// What is published where.
     pub ports: Vec<Published>,
+    /// What others in the network may call it, beside its name.
+    pub aliases: Vec<String>,
+    /// All names it answers to in the network.
+    pub names: Vec<String>,
+    /// The endpoint with the greatest gives the default route.
+    pub gateway_priority: i64,
+    /// Options of the driver.
+    pub options: BTreeMap<String, String>,
 }
 
-impl Record for Endpoint {
+/// The endpoints of one container, as the catalogue keeps them.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "OneOrMany")]
+pub(crate) struct Endpoints(pub(crate) Vec<Endpoint>);
+
+/// Catalogues written when there was one network have one endpoint a container.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    Many(Vec<Endpoint>),
+    One(Box<Endpoint>),
+}
+
+impl From<OneOrMany> for Endpoints {
+    fn from(kept: OneOrMany) -> Self {
+        match kept {
+            OneOrMany::Many(all) => Self(all),
+            OneOrMany::One(one) => Self(vec![*one]),
+        }
+    }
+}
+
+impl Record for Endpoints {
     const TABLE: &'static str = "network/endpoints";
 }
 
@@ -91,5 +143,124 @@ impl Endpoint {
             "veth{}",
             self.endpoint_id.get(..7).unwrap_or(&self.endpoint_id)
         )
+    }
+
+    /// The container's address, without the prefix.
+    #[must_use]
+    pub fn address_v4(&self) -> Option<Ipv4Addr> {
+        self.ipv4.map(|net| net.addr())
+    }
+
+    /// The container's address of IPv6, without the prefix.
+    #[must_use]
+    pub fn address_v6(&self) -> Option<Ipv6Addr> {
+        self.ipv6.map(|net| net.addr())
+    }
+
+    /// Its addresses, that of IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let v4 = self.address_v4().map(IpAddr::V4);
+        v4.into_iter().chain(self.address_v6().map(IpAddr::V6))
+    }
+}
+
+/// An endpoint as a catalogue may have it: those written when there was one network have an address without its prefix.
+#[derive(Deserialize)]
+struct Kept {
+    container: ContainerId,
+    network: String,
+    network_id: String,
+    endpoint_id: String,
+    #[serde(default = "first_link")]
+    interface: String,
+    #[serde(default)]
+    ipv4: Option<String>,
+    #[serde(default)]
+    prefix: Option<u8>,
+    #[serde(default)]
+    ipv6: Option<Ipv6Net>,
+    #[serde(default, alias = "gateway")]
+    gateway_v4: Option<Ipv4Addr>,
+    #[serde(default)]
+    gateway_v6: Option<Ipv6Addr>,
+    #[serde(default)]
+    link_local: Vec<IpAddr>,
+    mac: Mac,
+    #[serde(default)]
+    ports: Vec<Published>,
+    #[serde(default)]
+    aliases: Vec<String>,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    gateway_priority: i64,
+    #[serde(default)]
+    options: BTreeMap<String, String>,
+}
+
+fn first_link() -> String {
+    "eth0".to_owned()
+}
+
+impl TryFrom<Kept> for Endpoint {
+    type Error = Error;
+
+    fn try_from(kept: Kept) -> Result<Self, Error> {
+        let bad = |text: &str| Error::Invalid(format!("invalid address of an endpoint: {text}"));
+        let ipv4 = match (&kept.ipv4, kept.prefix) {
+            (None, _) => None,
+            (Some(text), None) => Some(text.parse().map_err(|_| bad(text))?),
+            (Some(text), Some(prefix)) => {
+                let address = text.parse().map_err(|_| bad(text))?;
+                Some(Ipv4Net::new(address, prefix).map_err(|_| bad(text))?)
+            }
+        };
+        Ok(Self {
+            container: kept.container,
+            network: kept.network,
+            network_id: kept.network_id,
+            endpoint_id: kept.endpoint_id,
+            interface: kept.interface,
+            ipv4,
+            ipv6: kept.ipv6,
+            gateway_v4: kept.gateway_v4,
+            gateway_v6: kept.gateway_v6,
+            link_local: kept.link_local,
+            mac: kept.mac,
+            ports: kept.ports,
+            aliases: kept.aliases,
+            names: kept.names,
+            gateway_priority: kept.gateway_priority,
+            options: kept.options,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_of_before_are_read() {
+        let id = "ab".repeat(32);
+        let old = format!(
+            r#"{{"container":"{id}","network":"bridge","network_id":"n","endpoint_id":"e","ipv4":"172.17.0.2","prefix":16,
+                "gateway":"172.17.0.1","mac":"02:42:ac:11:00:02","ports":[]}}"#
+        );
+        let endpoint: Endpoint = serde_json::from_str(&old).unwrap();
+        assert_eq!(endpoint.ipv4.unwrap().to_string(), "172.17.0.2/16");
+        assert_eq!(endpoint.gateway_v4, Some(Ipv4Addr::new(172, 17, 0, 1)));
+        assert_eq!(endpoint.interface, "eth0");
+        assert_eq!(
+            serde_json::from_str::<Endpoints>(&old).unwrap().0,
+            [endpoint.clone()]
+        );
+        let again = serde_json::to_string(&[endpoint.clone()]).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Endpoints>(&again).unwrap().0,
+            [endpoint.clone()]
+        );
+        let again = serde_json::to_string(&endpoint).unwrap();
+        assert_eq!(serde_json::from_str::<Endpoint>(&again).unwrap(), endpoint);
     }
 }

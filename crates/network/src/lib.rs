@@ -20,7 +20,7 @@ mod watch; // others change the firewall: restore ours
 pub mod dns; // resolv.conf of containers
 
 pub use config::{Config, Pool};
-pub use document::{Ipam, IpamConfig, Network};
+pub use document::{Ipam, IpamConfig, IpamRequest, Network, NetworkRequest};
 pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published};
 pub use error::{Error, PublishError, Result};
 pub use mac::Mac;

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use onggi_model::ContainerId;
 use onggi_netlink::{Protocol, Socket};
 use onggi_store::{Store, WriteTx};
@@ -19,7 +19,7 @@ use crate::address;
 use crate::bridge::{self, Bridge};
 use crate::config::Config;
 use crate::document::{IpamConfig, Network};
-use crate::endpoint::{Endpoint, EndpointRequest};
+use crate::endpoint::{Endpoint, EndpointRequest, Endpoints};
 use crate::error::{Error, Result};
 use crate::firewall::{Firewall, Subnet};
 use crate::mac::Mac;
@@ -132,11 +132,11 @@ impl Networks {
     pub async fn allocate(
         &self,
         container: &ContainerId,
-        request: EndpointRequest,
-    ) -> Result<Endpoint> {
+        requests: Vec<EndpointRequest>,
+    ) -> Result<Vec<Endpoint>> {
         let (inner, container) = (Arc::clone(&self.inner), container.clone());
-        onggi_rt::blocking("allocate an endpoint", move || {
-            inner.allocate(&container, &request)
+        onggi_rt::blocking("allocate endpoints", move || {
+            inner.allocate(&container, &requests)
         })
         .await?
     }
@@ -149,21 +149,25 @@ impl Networks {
     pub async fn reserve(
         &self,
         container: &ContainerId,
-        request: EndpointRequest,
-    ) -> Result<Endpoint> {
+        requests: Vec<EndpointRequest>,
+    ) -> Result<Vec<Endpoint>> {
         let (inner, container) = (Arc::clone(&self.inner), container.clone());
-        onggi_rt::blocking("reserve an endpoint", move || {
-            inner.reserve(&container, &request)
+        onggi_rt::blocking("reserve endpoints", move || {
+            inner.reserve(&container, &requests)
         })
         .await?
     }
 
-    /// Records a reserved endpoint in a transaction.
+    /// Records the reserved endpoints of a container in a transaction, in place of those it had.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub fn record_in(tx: &mut WriteTx<'_>, endpoint: &Endpoint) -> Result<()> {
-        Ok(tx.put(endpoint.container.as_str(), endpoint)?)
+    pub fn record_in(
+        tx: &mut WriteTx<'_>,
+        container: &ContainerId,
+        endpoints: &[Endpoint],
+    ) -> Result<()> {
+        Ok(tx.put(container.as_str(), &Endpoints(endpoints.to_vec()))?)
     }
 
     /// Connects the network namespace of a container: its link, address and route, then its published ports. Returns
@@ -171,10 +175,14 @@ impl Networks {
     ///
     /// # Errors
     /// What the kernel refused. [`Networks::release`] gives back what was done.
-    pub async fn attach(&self, endpoint: &Endpoint, netns: OwnedFd) -> Result<Vec<OwnedFd>> {
-        let (inner, endpoint) = (Arc::clone(&self.inner), endpoint.clone());
-        onggi_rt::blocking("attach an endpoint", move || {
-            inner.attach(&endpoint, &netns)
+    pub async fn attach(&self, endpoints: &[Endpoint], netns: OwnedFd) -> Result<Vec<OwnedFd>> {
+        let (inner, endpoints) = (Arc::clone(&self.inner), endpoints.to_vec());
+        onggi_rt::blocking("attach endpoints", move || {
+            let mut held = Vec::new();
+            for endpoint in &endpoints {
+                held.extend(inner.attach(endpoint, &netns)?);
+            }
+            Ok(held)
         })
         .await?
     }
@@ -207,7 +215,7 @@ impl Networks {
     /// # Errors
     /// [`Error::Store`].
     pub fn forget_in(tx: &mut WriteTx<'_>, container: &ContainerId) -> Result<()> {
-        tx.delete::<Endpoint>(container.as_str())?;
+        tx.delete::<Endpoints>(container.as_str())?;
         Ok(())
     }
 
@@ -264,7 +272,7 @@ impl Inner {
             }
             Some(name) => {
                 let before = documents.iter().find(|document| document.name == BRIDGE);
-                let before = before.and_then(|document| document.ipam.config.first().copied());
+                let before = before.and_then(last_address);
                 let (bridge, kernel) = open_kernel(name, &config, before, !endpoints.is_empty())?;
                 if let Some(range) = config.fixed_cidr {
                     address::check_range(bridge.subnet, range)?;
@@ -277,10 +285,11 @@ impl Inner {
         for endpoint in endpoints {
             let fits = bridge
                 .as_ref()
-                .is_some_and(|bridge| bridge.subnet.contains(&endpoint.ipv4));
+                .zip(endpoint.ipv4)
+                .is_some_and(|(bridge, net)| bridge.subnet.contains(&net));
             if !fits {
                 warn!(container = %endpoint.container, "endpoint of a network that is gone: dropped");
-                store.write(|tx| tx.delete::<Endpoint>(endpoint.container.as_str()))?;
+                store.write(|tx| tx.delete::<Endpoints>(endpoint.container.as_str()))?;
                 continue;
             }
             state.ports.adopt(&endpoint.ports);
@@ -337,16 +346,33 @@ impl Inner {
         firewall.restore(attached.map(|entry| &entry.endpoint), &ports)
     }
 
-    fn allocate(&self, container: &ContainerId, request: &EndpointRequest) -> Result<Endpoint> {
-        let endpoint = self.reserve(container, request)?;
-        let recorded = self.store.write(|tx| Networks::record_in(tx, &endpoint));
+    fn allocate(
+        &self,
+        container: &ContainerId,
+        requests: &[EndpointRequest],
+    ) -> Result<Vec<Endpoint>> {
+        let endpoints = self.reserve(container, requests)?;
+        let recorded = self
+            .store
+            .write(|tx| Networks::record_in(tx, container, &endpoints));
         if recorded.is_err() {
             self.forget(container);
         }
-        recorded.map(|()| endpoint)
+        recorded.map(|()| endpoints)
     }
 
-    fn reserve(&self, container: &ContainerId, request: &EndpointRequest) -> Result<Endpoint> {
+    fn reserve(
+        &self,
+        container: &ContainerId,
+        requests: &[EndpointRequest],
+    ) -> Result<Vec<Endpoint>> {
+        requests
+            .iter()
+            .map(|request| self.reserve_one(container, request))
+            .collect()
+    }
+
+    fn reserve_one(&self, container: &ContainerId, request: &EndpointRequest) -> Result<Endpoint> {
         let document = self.document(&request.network)?;
         let bridge = match &self.bridge {
             Some(bridge) if document.name == BRIDGE => bridge,
@@ -355,7 +381,9 @@ impl Inner {
         self.release(container)?;
         let mut state = self.state();
         let endpoint_id = ContainerId::from_bytes(rand::random()).to_string();
-        let ipv4 = state.address(bridge, document, self.config.fixed_cidr, request.ip)?;
+        let ipv4 = state.address(bridge, document, self.config.fixed_cidr, request.ipv4)?;
+        let net = Ipv4Net::new(ipv4, bridge.subnet.prefix_len())
+            .map_err(|error| Error::Invalid(error.to_string()))?;
         let target = Target {
             container: ipv4,
             default_host: self.config.default_publish_address,
@@ -375,11 +403,18 @@ impl Inner {
             network: document.name.clone(),
             network_id: document.id.clone(),
             endpoint_id,
-            ipv4,
-            prefix: bridge.subnet.prefix_len(),
-            gateway: bridge.gateway,
+            interface: "eth0".to_owned(),
+            ipv4: Some(net),
+            ipv6: None,
+            gateway_v4: Some(bridge.gateway),
+            gateway_v6: None,
+            link_local: Vec::new(),
             mac: request.mac.unwrap_or_else(Mac::random),
             ports,
+            aliases: request.aliases.clone(),
+            names: request.names.clone(),
+            gateway_priority: request.gateway_priority,
+            options: request.options.clone(),
         };
         let entry = Entry {
             endpoint: endpoint.clone(),
@@ -545,7 +580,7 @@ impl State {
         let mut used: BTreeSet<Ipv4Addr> = self
             .endpoints
             .values()
-            .map(|entry| entry.endpoint.ipv4)
+            .filter_map(|entry| entry.endpoint.address_v4())
             .collect();
         used.insert(bridge.gateway);
         match wanted {
@@ -563,7 +598,7 @@ impl State {
 fn open_kernel(
     name: &str,
     config: &Config,
-    before: Option<IpamConfig>,
+    before: Option<Ipv4Net>,
     in_use: bool,
 ) -> Result<(Bridge, Kernel)> {
     if !onggi_netlink::link::is_valid_name(name) {
@@ -611,8 +646,25 @@ fn load_documents(store: &Store) -> Result<Vec<Network>> {
 }
 
 fn load_endpoints(store: &Store) -> Result<Vec<Endpoint>> {
-    let found = store.read(|tx| tx.list::<Endpoint>())?;
-    Ok(found.into_iter().map(|(_, endpoint)| endpoint).collect())
+    let found = store.read(|tx| tx.list::<Endpoints>())?;
+    Ok(found
+        .into_iter()
+        .flat_map(|(_, all): (_, Endpoints)| all.0)
+        .collect())
+}
+
+/// The address of IPv4 that a bridge had last.
+fn last_address(document: &Network) -> Option<Ipv4Net> {
+    document
+        .ipam
+        .config
+        .iter()
+        .find_map(|config| match (config.subnet, config.gateway) {
+            (IpNet::V4(subnet), Some(IpAddr::V4(gateway))) => {
+                Ipv4Net::new(gateway, subnet.prefix_len()).ok()
+            }
+            _ => None,
+        })
 }
 
 /// Brings the default bridge's document up to date.

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use ipnet::Ipv4Net;
 use onggi_netlink::{Batch, Protocol, Socket, address, link, route};
 use onggi_sys::netns;
 
@@ -48,8 +47,9 @@ pub(crate) fn connect(
 
 /// Gives the container's link its address and route, and waits until the bridge forwards for it.
 pub(crate) fn configure(endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Result<()> {
-    let net = Ipv4Net::new(endpoint.ipv4, endpoint.prefix)
-        .map_err(|error| Error::Invalid(error.to_string()))?;
+    let absent = || Error::Invalid("an endpoint without an address".to_owned());
+    let net = endpoint.ipv4.ok_or_else(absent)?;
+    let gateway = endpoint.gateway_v4.ok_or_else(absent)?;
     let work = || -> Result<()> {
         let mut socket = Socket::open(Protocol::Route)
             .map_err(Error::kernel("open netlink in the container"))?;
@@ -72,7 +72,7 @@ pub(crate) fn configure(endpoint: &Endpoint, namespace: BorrowedFd<'_>) -> Resul
             )
             .push(
                 "default route of the container",
-                route::add_default(endpoint.gateway, peer.index),
+                route::add_default(gateway, peer.index),
             );
         socket
             .transact(batch)

@@ -44,7 +44,7 @@ fn a_daemon_to_be_killed() {
             .unwrap();
         let other = ContainerId::random().unwrap();
         networks
-            .allocate(&other, request(&["9999:80"]))
+            .allocate(&other, vec![request(&["9999:80"])])
             .await
             .unwrap();
         std::io::stdout().write_all(b"ready\n").unwrap();
@@ -152,12 +152,14 @@ fn reopening_changes_nothing() {
         // The ports are still known to be taken.
         let other = ContainerId::random().unwrap();
         let error = networks
-            .allocate(&other, request(&["8080:80"]))
+            .allocate(&other, vec![request(&["8080:80"])])
             .await
             .unwrap_err();
         assert!(onggi_model::chain(&error).ends_with("port is already allocated"));
         assert_eq!(
-            networks.allocate(&other, request(&[])).await.unwrap().ipv4,
+            networks.allocate(&other, vec![request(&[])]).await.unwrap()[0]
+                .address_v4()
+                .unwrap(),
             Ipv4Addr::new(172, 17, 0, 3)
         );
     });
@@ -193,7 +195,10 @@ fn nothing_is_left_after_a_clean_shutdown() {
                 })
                 .await;
             let id = ContainerId::random().unwrap();
-            let endpoint = networks.allocate(&id, request(&["8080:80"])).await.unwrap();
+            let endpoint = networks
+                .allocate(&id, vec![request(&["8080:80"])])
+                .await
+                .unwrap();
             let namespace = netns::fresh().unwrap();
             let held = networks.attach(&endpoint, namespace).await.unwrap();
             assert!(run("nft", "list ruleset").contains("table ip onggi"));
@@ -414,16 +419,17 @@ fn a_bridge_address_of_the_users_choice() {
         let mut given = Vec::new();
         for id in &ids[..5] {
             given.push(
-                networks
-                    .allocate(id, request(&[]))
-                    .await
+                networks.allocate(id, vec![request(&[])]).await.unwrap()[0]
+                    .address_v4()
                     .unwrap()
-                    .ipv4
                     .octets()[3],
             );
         }
         assert_eq!(given, [10, 11, 12, 13, 14]);
-        let error = networks.allocate(&ids[5], request(&[])).await.unwrap_err();
+        let error = networks
+            .allocate(&ids[5], vec![request(&[])])
+            .await
+            .unwrap_err();
         assert!(
             error.to_string().starts_with(
                 "no available IPv4 addresses on this network's address pools: bridge ("
@@ -497,7 +503,7 @@ fn no_bridge_at_all() {
             .collect();
         assert_eq!(names, ["host", "none"]);
         let error = networks
-            .allocate(&ContainerId::random().unwrap(), request(&[]))
+            .allocate(&ContainerId::random().unwrap(), vec![request(&[])])
             .await
             .unwrap_err();
         assert_eq!(
@@ -520,13 +526,16 @@ fn what_a_container_had_is_given_back_when_it_starts_again() {
             std::thread::sleep(Duration::from_millis(100));
             drop(held);
         });
-        let again = networks.allocate(&id, request(&["8080:80"])).await.unwrap();
+        let again = networks
+            .allocate(&id, vec![request(&["8080:80"])])
+            .await
+            .unwrap();
         releaser.join().unwrap();
-        assert_eq!(again.ipv4, Ipv4Addr::new(172, 17, 0, 2));
+        assert_eq!(again[0].address_v4().unwrap(), Ipv4Addr::new(172, 17, 0, 2));
         assert_eq!(seen_from(&machine.outside, HOST, 8080), None);
         // An endpoint of the past cannot be attached.
         let error = networks
-            .attach(&web.endpoint, netns::fresh().unwrap())
+            .attach(std::slice::from_ref(&web.endpoint), netns::fresh().unwrap())
             .await
             .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);

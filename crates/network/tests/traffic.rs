@@ -202,9 +202,10 @@ fn udp_flows_follow_the_publication() {
         // Another container takes over; the flow goes to it at once.
         networks.release(first.id()).await.unwrap();
         let _spacer = machine.run(&networks, &[]).await;
+        let before = first.address();
         drop(first.held);
         let second = machine.run(&networks, &["5353:80/udp"]).await;
-        assert_ne!(first.endpoint.ipv4, second.address());
+        assert_ne!(before, second.address());
         assert_eq!(
             seen_by_udp(&client, HOST, 5353).as_deref(),
             Some("10.9.0.2")
@@ -234,7 +235,7 @@ fn ports_that_are_taken() {
         let web = machine.run(&networks, &["8080:80"]).await;
         let id = ContainerId::random().unwrap();
         let error = networks
-            .allocate(&id, request(&["127.0.0.1:8080:80"]))
+            .allocate(&id, vec![request(&["127.0.0.1:8080:80"])])
             .await
             .unwrap_err();
         let text = onggi_model::chain(&error);
@@ -248,7 +249,7 @@ fn ports_that_are_taken() {
         );
         let listener = std::net::TcpListener::bind((LOOPBACK, 9090)).unwrap();
         let error = networks
-            .allocate(&id, request(&["9090:80"]))
+            .allocate(&id, vec![request(&["9090:80"])])
             .await
             .unwrap_err();
         let text = onggi_model::chain(&error);
@@ -258,13 +259,16 @@ fn ports_that_are_taken() {
         drop(listener);
         // What failed has kept nothing.
         let endpoint = networks
-            .allocate(&id, request(&["9090:80", "80", "81"]))
+            .allocate(&id, vec![request(&["9090:80", "80", "81"])])
             .await
             .unwrap();
-        assert_eq!(endpoint.ipv4, Ipv4Addr::new(172, 17, 0, 3));
+        assert_eq!(
+            endpoint[0].address_v4().unwrap(),
+            Ipv4Addr::new(172, 17, 0, 3)
+        );
         assert!(
-            endpoint.ports[1].host_port >= 32_768
-                && endpoint.ports[2].host_port == endpoint.ports[1].host_port + 1
+            endpoint[0].ports[1].host_port >= 32_768
+                && endpoint[0].ports[2].host_port == endpoint[0].ports[1].host_port + 1
         );
         // The host's processes cannot take a published port, as long as somebody holds the sockets.
         assert!(std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).is_err());

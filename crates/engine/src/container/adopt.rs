@@ -90,7 +90,7 @@ impl Engine {
             remove_volumes: false,
             networking: NetworkingConfig::default(),
             image,
-            endpoint: None,
+            endpoints: Vec::new(),
             state,
             restart_count: number(&document["RestartCount"]),
             short_runs: 0,

@@ -129,7 +129,7 @@ impl Engine {
             remove_volumes: false,
             networking: networking_config.unwrap_or_default(),
             image: image.id().clone(),
-            endpoint: None,
+            endpoints: Vec::new(),
             state: State::default(),
             restart_count: 0,
             short_runs: 0,

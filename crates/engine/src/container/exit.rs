@@ -13,8 +13,8 @@ use onggi_network::Networks;
 use onggi_store::WriteTx;
 use tracing::{error, info, warn};
 
+use super::network::Withdrawn;
 use super::record::{Record, Status};
-use super::start::Withdrawn;
 use super::{Container, Hold};
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -104,7 +104,7 @@ impl Engine {
         };
         let change = |record: &mut Record| {
             if withdrawn != Withdrawn::No {
-                record.endpoint = None;
+                record.endpoints.clear();
             }
             let state = &mut record.state;
             state.status = Status::Exited;

@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// Writes them anew for a run. A container in another's network uses that one's.
-    pub(crate) fn write_files(&self, record: &Record, endpoint: Option<&Endpoint>) -> Result<()> {
+    pub(crate) fn write_files(&self, record: &Record, endpoints: &[Endpoint]) -> Result<()> {
         let host = &record.host_config;
         let mode = Mode::of(host);
         if matches!(mode, Mode::Container(_)) {
@@ -70,7 +70,7 @@ impl Engine {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let hosts = match mode {
             Mode::Host => read("/etc/hosts"),
-            _ => hosts(record, endpoint),
+            _ => hosts(record, endpoints),
         };
         let hosts = hosts + &extra_hosts(host, self.inner.networks.host_gateway())?;
         let resolv_conf = match mode {
@@ -101,9 +101,9 @@ impl Engine {
     }
 }
 
-fn hosts(record: &Record, endpoint: Option<&Endpoint>) -> String {
+fn hosts(record: &Record, endpoints: &[Endpoint]) -> String {
     let mut hosts = HOSTS.to_owned();
-    if let Some(endpoint) = endpoint {
+    for address in endpoints.iter().flat_map(Endpoint::addresses) {
         let (name, domain) = (&record.config.hostname, &record.config.domainname);
         // A name with dots is a domain too; programs ask for either.
         let full = match domain.as_str() {
@@ -115,7 +115,7 @@ fn hosts(record: &Record, endpoint: Option<&Endpoint>) -> String {
             None => full,
         };
         // Writing to a String cannot fail.
-        let _ = writeln!(hosts, "{}\t{names}", endpoint.ipv4);
+        let _ = writeln!(hosts, "{address}\t{names}");
     }
     hosts
 }

@@ -140,13 +140,13 @@ fn state(record: &Record) -> api::State {
 /// Exposed ports, and where those are published that are: while it runs.
 pub(crate) fn ports(record: &Record) -> PortMap {
     let mut ports = PortMap::new();
-    let Some(endpoint) = &record.endpoint else {
+    if record.endpoints.is_empty() {
         return ports;
-    };
+    }
     for (port, _) in record.config.exposed_ports.iter().flatten() {
         ports.insert(port.clone(), None);
     }
-    for published in &endpoint.ports {
+    for published in record.endpoints.iter().flat_map(|endpoint| &endpoint.ports) {
         let binding = PortBinding {
             host_ip: published.host_ip.to_string(),
             host_port: published.host_port.to_string(),
@@ -184,15 +184,20 @@ fn networks(record: &Record) -> BTreeMap<String, EndpointSettings> {
         Mode::Named(name) => name,
         Mode::Container(_) => return BTreeMap::new(),
     };
-    let settings = match &record.endpoint {
+    fn text(address: Option<impl ToString>) -> String {
+        address
+            .map(|address| address.to_string())
+            .unwrap_or_default()
+    }
+    let settings = match record.endpoints.first() {
         None => EndpointSettings::default(),
         Some(endpoint) => EndpointSettings {
             network_id: endpoint.network_id.to_string(),
             endpoint_id: endpoint.endpoint_id.to_string(),
-            gateway: endpoint.gateway.to_string(),
-            ip_address: endpoint.ipv4.to_string(),
+            gateway: text(endpoint.gateway_v4),
+            ip_address: text(endpoint.address_v4()),
             mac_address: endpoint.mac.to_string(),
-            ip_prefix_len: i64::from(endpoint.prefix),
+            ip_prefix_len: endpoint.ipv4.map_or(0, |net| i64::from(net.prefix_len())),
             ..EndpointSettings::default()
         },
     };

@@ -23,6 +23,7 @@ mod logs;
 mod merge;
 pub(crate) mod mounts;
 mod names;
+mod network;
 pub(crate) mod pause;
 mod place;
 pub(crate) mod prune;

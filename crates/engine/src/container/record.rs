@@ -32,7 +32,8 @@ pub(crate) struct Record {
     #[serde(default)]
     pub(crate) wanted: Vec<Wanted>,
     /// Kept from start to exit.
-    pub(crate) endpoint: Option<Endpoint>,
+    #[serde(default, alias = "endpoint", deserialize_with = "some_or_many")]
+    pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) state: State,
     pub(crate) restart_count: u32,
     /// How often in a row it ended soon after its start: what the pause before the next start grows by.
@@ -53,6 +54,20 @@ pub(crate) struct Record {
     pub(crate) remove_volumes: bool,
     /// The kernel's boot it last ran in: a pid of another boot says nothing.
     pub(crate) boot_id: String,
+}
+
+/// Records written when there was one network have one endpoint or none.
+fn some_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Many(Vec<Endpoint>),
+        One(Option<Box<Endpoint>>),
+    }
+    Ok(match Kept::deserialize(from)? {
+        Kept::Many(all) => all,
+        Kept::One(one) => one.into_iter().map(|one| *one).collect(),
+    })
 }
 
 /// Where a container stands.

@@ -7,8 +7,8 @@ use onggi_model::ContainerId;
 use onggi_network::Networks;
 use tracing::{info, warn};
 
+use super::network::Withdrawn;
 use super::record::Status;
-use super::start::Withdrawn;
 use super::{Container, Record};
 use crate::Engine;
 use crate::engine::Inner;

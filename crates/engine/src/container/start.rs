@@ -11,7 +11,7 @@ use std::time::Duration;
 use onggi_api::container::{AttachOptions, RemoveOptions};
 use onggi_model::ErrorKind;
 use onggi_monitor::protocol::{FailureKind, FromMonitor, Launch, RootfsSpec, StdinMode, ToMonitor};
-use onggi_network::{Endpoint, Networks};
+use onggi_network::Endpoint;
 use onggi_snapshot::Rootfs;
 use tokio::process::Child;
 use tracing::{info, warn};
@@ -32,15 +32,6 @@ pub(crate) enum Cause {
     User,
     /// The restart policy.
     Policy,
-}
-
-/// Whether the kernel has let go of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Withdrawn {
-    /// There was none.
-    Nothing,
-    Yes,
-    No,
 }
 
 /// A process that runs.
@@ -147,16 +138,16 @@ impl Engine {
     ) -> Result<Launched, (i32, Error)> {
         let general = |fault: Error| (128, fault);
         self.share_names(container).await.map_err(general)?;
-        let endpoint = self.reserve_network(container).await.map_err(general)?;
+        let endpoints = self.reserve_network(container).await.map_err(general)?;
         // The disk and the kernel at the same time: what is made holds nothing of the network yet.
         let (recorded, made) = tokio::join!(
-            self.record_network(container, endpoint.as_ref()),
-            self.make(container, endpoint.as_ref()),
+            self.record_network(container, &endpoints),
+            self.make(container, &endpoints),
         );
         let (task, mut events, child, netns) = made?;
         recorded.map_err(general)?;
         let held = self
-            .attach_network(endpoint.as_ref(), netns)
+            .attach_network(&endpoints, netns)
             .await
             .map_err(general)?;
         for Waiting { options, stream } in waiting {
@@ -185,11 +176,11 @@ impl Engine {
     async fn make(
         &self,
         container: &Arc<Container>,
-        endpoint: Option<&Endpoint>,
+        endpoints: &[Endpoint],
     ) -> Result<(Arc<Task>, TaskEvents, Child, Option<OwnedFd>), (i32, Error)> {
         let general = |fault: Error| (128, fault);
         let record = container.record();
-        self.write_files(&record, endpoint).map_err(general)?;
+        self.write_files(&record, endpoints).map_err(general)?;
         self.mount_volumes(container).await.map_err(general)?;
         let launch = self.launch_document(&record).map_err(general)?;
         let directory = self.exec_directory(&record.id);
@@ -286,85 +277,6 @@ impl Engine {
                     warn!(container = %container.id, "automatic removal failed: {fault}");
                 }
             });
-        }
-    }
-
-    /// An address and ports; to be recorded before anything of them exists in the kernel.
-    async fn reserve_network(&self, container: &Arc<Container>) -> Result<Option<Endpoint>> {
-        let record = container.record();
-        let Some(request) = spec::network::request(&record)? else {
-            return Ok(None);
-        };
-        let endpoint = self.inner.networks.reserve(&record.id, request).await;
-        endpoint
-            .map(Some)
-            .map_err(|fault| Error::of(&fault).context("failed to set up container networking"))
-    }
-
-    async fn record_network(
-        &self,
-        container: &Arc<Container>,
-        endpoint: Option<&Endpoint>,
-    ) -> Result<()> {
-        let Some(endpoint) = endpoint.cloned() else {
-            return Ok(());
-        };
-        let on_record = Some(endpoint.clone());
-        self.commit_with(
-            container,
-            |record| record.endpoint = on_record,
-            move |tx| Networks::record_in(tx, &endpoint).map_err(|fault| Error::of(&fault)),
-        )
-        .await
-    }
-
-    async fn attach_network(
-        &self,
-        endpoint: Option<&Endpoint>,
-        netns: Option<OwnedFd>,
-    ) -> Result<Vec<OwnedFd>> {
-        let Some(netns) = netns else {
-            return Ok(Vec::new());
-        };
-        let Some(endpoint) = endpoint else {
-            self.inner.networks.loopback(netns).await?;
-            return Ok(Vec::new());
-        };
-        self.inner
-            .networks
-            .attach(endpoint, netns)
-            .await
-            .map_err(|fault| Error::of(&fault).context("failed to set up container networking"))
-    }
-
-    /// Rules, ports and address of a container that ended or was not started.
-    pub(crate) async fn release_network(&self, container: &Arc<Container>) {
-        match self.withdraw_network(container).await {
-            Withdrawn::Nothing if container.record().endpoint.is_none() => return,
-            Withdrawn::Nothing | Withdrawn::Yes => {}
-            Withdrawn::No => return,
-        }
-        let id = container.id.clone();
-        let committed = self.commit_with(
-            container,
-            |record| record.endpoint = None,
-            move |tx| Networks::forget_in(tx, &id).map_err(|fault| Error::of(&fault)),
-        );
-        match committed.await {
-            Ok(()) => self.inner.networks.forget(&container.id),
-            Err(fault) => warn!(container = %container.id, "{fault}"),
-        }
-    }
-
-    /// Takes what the kernel has of its network; address and record are still its own.
-    pub(crate) async fn withdraw_network(&self, container: &Arc<Container>) -> Withdrawn {
-        match self.inner.networks.withdraw(&container.id).await {
-            Ok(false) => Withdrawn::Nothing,
-            Ok(true) => Withdrawn::Yes,
-            Err(fault) => {
-                warn!(container = %container.id, "{}", onggi_model::chain(&fault));
-                Withdrawn::No
-            }
         }
     }
 }

@@ -112,7 +112,7 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
     namespaces::check(engine, record)?;
     limits::check(record)?;
     cdi::edits(&record.host_config, &engine.inner.config.cdi_spec_dirs)?;
-    network::request(record)?;
+    network::requests(record)?;
     Ok(())
 }
 

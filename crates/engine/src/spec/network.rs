@@ -36,8 +36,8 @@ impl Mode {
     }
 }
 
-/// What a container needs of the network part; `None` where it has no endpoint of its own.
-pub(crate) fn request(record: &Record) -> Result<Option<EndpointRequest>> {
+/// What a container needs of the network part; nothing where it has no endpoint of its own.
+pub(crate) fn requests(record: &Record) -> Result<Vec<EndpointRequest>> {
     let host = &record.host_config;
     let mode = Mode::of(host);
     if let Mode::Named(name) = &mode {
@@ -63,14 +63,14 @@ pub(crate) fn request(record: &Record) -> Result<Option<EndpointRequest>> {
         }
     }
     if mode != Mode::Bridge || record.config.network_disabled {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    Ok(Some(EndpointRequest {
+    Ok(vec![EndpointRequest {
         network: "bridge".to_owned(),
         name: record.name.clone(),
         ports: ports(record)?,
         ..EndpointRequest::default()
-    }))
+    }])
 }
 
 fn unknown(name: &str) -> Error {

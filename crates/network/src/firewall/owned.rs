@@ -224,7 +224,7 @@ fn elements(endpoint: &Endpoint) -> impl Iterator<Item = (&'static str, Element)
             (MAP, nft::concatenate(&[&[protocol], &host.octets(), &port]))
         };
         let data = nft::concatenate(&[
-            &endpoint.ipv4.octets(),
+            &endpoint.address_v4()?.octets(),
             &published.port.number.to_be_bytes(),
         ]);
         let tag = Some(endpoint.container.short().to_owned());

@@ -106,11 +106,18 @@ impl Machine {
     /// A container in a namespace of its own, with a server on TCP ports 80 and 81 and UDP port 80.
     pub(crate) async fn run(&self, networks: &Networks, publish: &[&str]) -> Container {
         let id = ContainerId::random().unwrap();
-        let endpoint = networks.allocate(&id, request(publish)).await.unwrap();
+        let endpoint = networks
+            .allocate(&id, vec![request(publish)])
+            .await
+            .unwrap()
+            .remove(0);
         let namespace = netns::fresh().unwrap();
         serve(&namespace);
         let held = networks
-            .attach(&endpoint, namespace.try_clone().unwrap())
+            .attach(
+                std::slice::from_ref(&endpoint),
+                namespace.try_clone().unwrap(),
+            )
             .await
             .unwrap();
         assert_eq!(held.len(), endpoint.ports.len());
@@ -134,7 +141,7 @@ impl Container {
     }
 
     pub(crate) fn address(&self) -> Ipv4Addr {
-        self.endpoint.ipv4
+        self.endpoint.address_v4().unwrap()
     }
 
     pub(crate) fn host_port(&self) -> u16 {
