@@ -1,21 +1,24 @@
-//! IPv4 addresses of links.
+//! Addresses of links, of both families.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use crate::error::{Error, Result};
-use crate::message::Message;
+use crate::message::{Attributes, Message};
 use crate::socket::Socket;
 
 const NEW: u16 = 20;
 const DELETE: u16 = 21;
 const GET: u16 = 22;
 const CREATE: u16 = 0x400 | 0x200; // NLM_F_CREATE | NLM_F_EXCL
-const AF_INET: u8 = 2;
+pub(crate) const AF_INET: u8 = 2;
+pub(crate) const AF_INET6: u8 = 10;
 const ADDRESS: u16 = 1;
 const LOCAL: u16 = 2;
 const BROADCAST: u16 = 4;
+/// `IFA_F_NODAD`: nobody is asked whether the address is free, and it can be used at once.
+const NODAD: u8 = 2;
 /// Length of `struct ifaddrmsg`.
 const FIXED: usize = 8;
 
@@ -25,67 +28,98 @@ pub struct Address {
     /// The link.
     pub index: u32,
     /// The address and its prefix, host bits kept.
-    pub net: Ipv4Net,
+    pub net: IpNet,
 }
 
-/// The message that gives `net` (host bits kept) to a link, with the broadcast address of its prefix.
+/// The message that gives `net` (host bits kept) to a link: of IPv4 with the broadcast address of its prefix, of IPv6
+/// without asking the neighbours first.
 #[must_use]
-pub fn add(index: u32, net: Ipv4Net) -> Message {
-    let mut message = header(NEW, CREATE, index, net.prefix_len());
-    message
-        .attribute(LOCAL, &net.addr().octets())
-        .attribute(ADDRESS, &net.addr().octets());
-    if net.prefix_len() < 31 {
-        message.attribute(BROADCAST, &net.broadcast().octets());
+pub fn add(index: u32, net: impl Into<IpNet>) -> Message {
+    let net = net.into();
+    let mut message = header(NEW, CREATE, index, net);
+    put(&mut message, net);
+    match net {
+        IpNet::V4(net) if net.prefix_len() < 31 => {
+            message.attribute(BROADCAST, &net.broadcast().octets());
+        }
+        IpNet::V4(_) | IpNet::V6(_) => {}
     }
     message
 }
 
 /// The message that takes `net` from a link.
 #[must_use]
-pub fn delete(index: u32, net: Ipv4Net) -> Message {
-    let mut message = header(DELETE, 0, index, net.prefix_len());
-    message
-        .attribute(LOCAL, &net.addr().octets())
-        .attribute(ADDRESS, &net.addr().octets());
+pub fn delete(index: u32, net: impl Into<IpNet>) -> Message {
+    let net = net.into();
+    let mut message = header(DELETE, 0, index, net);
+    put(&mut message, net);
     message
 }
 
-/// All IPv4 addresses of the socket's namespace.
+/// All addresses of the socket's namespace, of both families.
 ///
 /// # Errors
 /// As [`Socket::dump`].
 pub fn list(socket: &mut Socket) -> Result<Vec<Address>> {
-    let replies = socket.dump("list addresses", header(GET, 0, 0, 0))?;
+    let mut message = Message::new(GET, 0);
+    message.raw(&[0; FIXED]);
+    let replies = socket.dump("list addresses", message)?;
     let mut addresses = Vec::with_capacity(replies.len());
     for reply in replies.iter().filter(|reply| reply.kind == NEW) {
         let fixed = reply
             .body
             .get(..FIXED)
             .ok_or(Error::Unreadable { what: "address" })?;
-        if fixed[0] != AF_INET {
+        if ![AF_INET, AF_INET6].contains(&fixed[0]) {
             continue;
         }
         let attributes = reply.attributes(FIXED);
-        let octets: Option<[u8; 4]> = attributes
-            .find(LOCAL)
-            .or_else(|| attributes.find(ADDRESS))
-            .and_then(|bytes| bytes.try_into().ok());
-        let octets = octets.ok_or(Error::Unreadable { what: "address" })?;
+        let ip = ip(attributes, LOCAL).or_else(|| ip(attributes, ADDRESS));
         addresses.push(Address {
             index: u32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
-            net: Ipv4Net::new(Ipv4Addr::from(octets), fixed[1]).map_err(|_| Error::Unreadable {
-                what: "prefix length",
-            })?,
+            net: net(ip.ok_or(Error::Unreadable { what: "address" })?, fixed[1])?,
         });
     }
     Ok(addresses)
 }
 
-fn header(kind: u16, flags: u16, index: u32, prefix: u8) -> Message {
+/// The address in an attribute, of the family its length tells.
+pub(crate) fn ip(attributes: Attributes<'_>, kind: u16) -> Option<IpAddr> {
+    let bytes = attributes.find(kind)?;
+    if let Ok(octets) = <[u8; 4]>::try_from(bytes) {
+        return Some(Ipv4Addr::from(octets).into());
+    }
+    let octets: [u8; 16] = bytes.try_into().ok()?;
+    Some(Ipv6Addr::from(octets).into())
+}
+
+pub(crate) fn net(ip: IpAddr, prefix: u8) -> Result<IpNet> {
+    IpNet::new(ip, prefix).map_err(|_| Error::Unreadable {
+        what: "prefix length",
+    })
+}
+
+/// Appends an address of either family.
+pub(crate) fn put_ip(message: &mut Message, kind: u16, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => message.attribute(kind, &ip.octets()),
+        IpAddr::V6(ip) => message.attribute(kind, &ip.octets()),
+    };
+}
+
+fn put(message: &mut Message, net: IpNet) {
+    put_ip(message, LOCAL, net.addr());
+    put_ip(message, ADDRESS, net.addr());
+}
+
+fn header(kind: u16, flags: u16, index: u32, net: IpNet) -> Message {
     let mut message = Message::new(kind, flags);
+    let (family, no_question) = match net {
+        IpNet::V4(_) => (AF_INET, 0),
+        IpNet::V6(_) => (AF_INET6, NODAD),
+    };
     let [a, b, c, d] = index.to_ne_bytes();
-    message.raw(&[AF_INET, prefix, 0, 0, a, b, c, d]);
+    message.raw(&[family, net.prefix_len(), no_question, 0, a, b, c, d]);
     message
 }
 
@@ -93,9 +127,13 @@ fn header(kind: u16, flags: u16, index: u32, prefix: u8) -> Message {
 mod tests {
     use super::*;
 
+    fn net(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn an_address_message() {
-        let bytes = add(3, "172.17.0.2/16".parse().unwrap()).finish().unwrap();
+        let bytes = add(3, net("172.17.0.2/16")).finish().unwrap();
         #[rustfmt::skip]
         let golden = [
             48, 0, 0, 0, 20, 0, 0x00, 0x06, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -103,6 +141,19 @@ mod tests {
             8, 0, 2, 0, 172, 17, 0, 2,
             8, 0, 1, 0, 172, 17, 0, 2,
             8, 0, 4, 0, 172, 17, 255, 255,
+        ];
+        assert_eq!(bytes, golden);
+    }
+
+    #[test]
+    fn an_address_of_ipv6_asks_nobody() {
+        let bytes = add(3, net("fd00::2/64")).finish().unwrap();
+        #[rustfmt::skip]
+        let golden = [
+            64, 0, 0, 0, 20, 0, 0x00, 0x06, 0, 0, 0, 0, 0, 0, 0, 0,
+            10, 64, 2, 0, 3, 0, 0, 0,
+            20, 0, 2, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
+            20, 0, 1, 0, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
         ];
         assert_eq!(bytes, golden);
     }

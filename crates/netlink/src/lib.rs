@@ -3,11 +3,11 @@
 //!
 //! Not here: what the messages are for (crate `network`), entering namespaces (`sys::netns`).
 
-pub mod address; // IPv4 addresses of links
+pub mod address; // addresses of links
 pub mod conntrack; // forgetting tracked connections
-pub mod link; // bridges, veth pairs, and their settings
+pub mod link; // bridges, veth pairs, macvlan, and their settings
 pub mod nft; // nftables: tables, chains, sets, maps, rules
-pub mod route; // the main routing table
+pub mod route; // routes
 pub mod rule; // policy rules
 
 mod error; // what the kernel refused, in its own words

@@ -1,4 +1,4 @@
-//! Links: bridges and veth pairs, made, changed, found, deleted.
+//! Links: bridges, veth pairs and sub-interfaces of others, made, changed, found, deleted.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -14,6 +14,7 @@ const CREATE: u16 = 0x400 | 0x200; // NLM_F_CREATE | NLM_F_EXCL
 const ADDRESS: u16 = 1;
 const NAME: u16 = 3;
 const MTU: u16 = 4;
+const PARENT: u16 = 5;
 const MASTER: u16 = 10;
 const OPERATION: u16 = 16;
 const OPERATION_UP: u8 = 6;
@@ -26,8 +27,13 @@ const INFO_DATA: u16 = 2;
 const INFO_SLAVE_KIND: u16 = 4;
 const INFO_SLAVE_DATA: u16 = 5;
 const VETH_PEER: u16 = 1;
+const MACVLAN_MODE: u16 = 1;
+const VLAN_ID: u16 = 1;
 const PORT_HAIRPIN: u16 = 4;
 const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const INET6_ADDRESS_MODE: u16 = 8;
+const INET6_ADDRESS_MODE_NONE: u8 = 1;
 const INET_CONF: u16 = 1;
 
 const UP: u32 = 1;
@@ -58,6 +64,8 @@ pub struct Link {
     pub kind: Option<String>,
     /// The bridge it is a port of.
     pub master: Option<u32>,
+    /// The link it is a part of; of a veth, the other end's number in its own namespace.
+    pub parent: Option<u32>,
     /// Its hardware address, if it has an Ethernet one.
     pub mac: Option<Mac>,
     /// The largest packet.
@@ -89,6 +97,36 @@ pub struct Veth<'a> {
     pub peer_mac: Mac,
     /// Where the other end is born.
     pub namespace: BorrowedFd<'a>,
+}
+
+/// A link of its own hardware address on the wire of another, born in another namespace.
+#[derive(Debug)]
+pub struct Macvlan<'a> {
+    /// Its name there.
+    pub name: &'a str,
+    /// The link it shares, in the socket's namespace.
+    pub parent: u32,
+    /// Who of those on the same link hears whom.
+    pub mode: MacvlanMode,
+    /// Its largest packet; the parent's if absent.
+    pub mtu: Option<u32>,
+    /// Its hardware address.
+    pub mac: Mac,
+    /// Where it is born.
+    pub namespace: BorrowedFd<'a>,
+}
+
+/// Who of those that share a link hears whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MacvlanMode {
+    /// Nobody.
+    Private,
+    /// All, by way of the switch outside.
+    Vepa,
+    /// All, directly.
+    Bridge,
+    /// There is only one.
+    Passthru,
 }
 
 /// Up or down.
@@ -143,6 +181,60 @@ pub fn add_veth(veth: &Veth<'_>) -> Message {
                 });
             });
         });
+    message
+}
+
+/// The message that makes a macvlan link, down.
+#[must_use]
+pub fn add_macvlan(macvlan: &Macvlan<'_>) -> Message {
+    let mut message = header(NEW, CREATE, 0, None);
+    message
+        .link_name(NAME, macvlan.name)
+        .attribute(ADDRESS, &macvlan.mac)
+        .u32(PARENT, macvlan.parent);
+    if let Some(mtu) = macvlan.mtu {
+        message.u32(MTU, mtu);
+    }
+    message
+        .attribute(NAMESPACE_FD, &macvlan.namespace.as_raw_fd().to_ne_bytes())
+        .nest(INFO, |info| {
+            info.text(INFO_KIND, "macvlan").nest(INFO_DATA, |data| {
+                data.u32(
+                    MACVLAN_MODE,
+                    match macvlan.mode {
+                        MacvlanMode::Private => 1,
+                        MacvlanMode::Vepa => 2,
+                        MacvlanMode::Bridge => 4,
+                        MacvlanMode::Passthru => 8,
+                    },
+                );
+            });
+        });
+    message
+}
+
+/// The message that makes the sub-interface of `parent` with this VLAN number, up.
+#[must_use]
+pub fn add_vlan(name: &str, parent: u32, vlan: u16) -> Message {
+    let mut message = header(NEW, CREATE, 0, Some(State::Up));
+    message
+        .link_name(NAME, name)
+        .u32(PARENT, parent)
+        .nest(INFO, |info| {
+            info.text(INFO_KIND, "vlan").nest(INFO_DATA, |data| {
+                data.attribute(VLAN_ID, &vlan.to_ne_bytes());
+            });
+        });
+    message
+}
+
+/// The message that makes a link that leads nowhere, up: what others need as a parent without a wire.
+#[must_use]
+pub fn add_dummy(name: &str) -> Message {
+    let mut message = header(NEW, CREATE, 0, Some(State::Up));
+    message.link_name(NAME, name).nest(INFO, |info| {
+        info.text(INFO_KIND, "dummy");
+    });
     message
 }
 
@@ -220,6 +312,26 @@ pub fn set_ipv4(name: &str, switches: &[Ipv4Switch]) -> Message {
     message
 }
 
+/// The message that gives a link another name. Refused by kernels before 6.2 while it is up.
+#[must_use]
+pub fn set_name(index: u32, name: &str) -> Message {
+    let mut message = header(NEW, 0, index, None);
+    message.link_name(NAME, name);
+    message
+}
+
+/// The message that keeps the kernel from giving the link an IPv6 address of its own choice.
+#[must_use]
+pub fn set_no_own_ipv6(name: &str) -> Message {
+    let mut message = header(NEW, 0, 0, None);
+    message.link_name(NAME, name).nest(AF_SPEC, |spec| {
+        spec.nest(AF_INET6, |inet6| {
+            inet6.u8(INET6_ADDRESS_MODE, INET6_ADDRESS_MODE_NONE);
+        });
+    });
+    message
+}
+
 /// The message that deletes a link. Never for a veth on a path that somebody waits for: it costs a grace period; close
 /// the namespace of its peer instead.
 #[must_use]
@@ -284,6 +396,7 @@ fn parse(reply: &Reply) -> Result<Link> {
             .to_owned(),
         kind: attributes.inside(INFO).text(INFO_KIND).map(str::to_owned),
         master: attributes.u32(MASTER),
+        parent: attributes.u32(PARENT),
         mac: attributes
             .find(ADDRESS)
             .and_then(|bytes| bytes.try_into().ok()),
@@ -332,6 +445,24 @@ mod tests {
                         8, 0, 4, 0, 0xdc, 5, 0, 0,
                         8, 0, 28, 0, fd, 0, 0, 0,
         ];
+        assert_eq!(bytes, golden);
+    }
+
+    #[test]
+    fn a_vlan_message() {
+        let bytes = add_vlan("w.5", 7, 5).finish().unwrap();
+        #[rustfmt::skip]
+        let golden = [
+            0x4c, 0, 0, 0, 16, 0, 0x00, 0x06, 0, 0, 0, 0, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0,
+            8, 0, 3, 0, b'w', b'.', b'5', 0,
+            8, 0, 5, 0, 7, 0, 0, 0,
+            0x1c, 0, 18, 0x80,
+                9, 0, 1, 0, b'v', b'l', b'a', b'n', 0, 0, 0, 0,
+                0x0c, 0, 2, 0x80,
+                    6, 0, 1, 0, 5, 0, 0, 0,
+        ];
+        // The kernel keeps VLAN numbers in the machine's order.
         assert_eq!(bytes, golden);
     }
 

@@ -1,21 +1,23 @@
-//! IPv4 routes.
+//! Routes of both families.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
+use crate::address::{self, AF_INET, AF_INET6};
 use crate::error::{Error, Result};
 use crate::message::Message;
 use crate::socket::Socket;
 
 const NEW: u16 = 24;
+const DELETE: u16 = 25;
 const GET: u16 = 26;
 const CREATE: u16 = 0x400 | 0x200; // NLM_F_CREATE | NLM_F_EXCL
-const AF_INET: u8 = 2;
 const MAIN: u8 = 254;
 const LOCAL: u32 = 255;
 const BOOT: u8 = 3; // RTPROT_BOOT: what `ip route add` says
 const UNIVERSE: u8 = 0;
+const LINK: u8 = 253;
 const UNICAST: u8 = 1;
 const DESTINATION: u16 = 1;
 const OUT: u16 = 4;
@@ -27,34 +29,79 @@ const FIXED: usize = 12;
 /// A route to a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// Where to; 0.0.0.0/0 is the default route.
-    pub destination: Ipv4Net,
-    /// By which router.
-    pub gateway: Option<Ipv4Addr>,
+    /// Where to; 0.0.0.0/0 and ::/0 are default routes.
+    pub destination: IpNet,
+    /// By which router; none for what is on the link.
+    pub gateway: Option<IpAddr>,
     /// Through which link.
     pub index: Option<u32>,
     /// The routing table.
     pub table: u32,
 }
 
-/// The message that makes `gateway` the default route of the main table.
-#[must_use]
-pub fn add_default(gateway: Ipv4Addr, index: u32) -> Message {
-    let mut message = Message::new(NEW, CREATE);
-    message
-        .raw(&[AF_INET, 0, 0, 0, MAIN, BOOT, UNIVERSE, UNICAST, 0, 0, 0, 0])
-        .attribute(GATEWAY, &gateway.octets())
-        .u32(OUT, index);
-    message
+impl Route {
+    /// The default route by `gateway`, in the main table.
+    #[must_use]
+    pub fn default_by(gateway: impl Into<IpAddr>, index: u32) -> Self {
+        let gateway = gateway.into();
+        Self {
+            gateway: Some(gateway),
+            ..Self::default_through(gateway.is_ipv6(), index)
+        }
+    }
+
+    /// The default route through a link without a router, in the main table.
+    #[must_use]
+    pub fn default_through(ipv6: bool, index: u32) -> Self {
+        let any = if ipv6 {
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+        } else {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+        };
+        Self {
+            destination: IpNet::new_assert(any, 0),
+            gateway: None,
+            index: Some(index),
+            table: u32::from(MAIN),
+        }
+    }
 }
 
-/// All unicast routes of all tables but the kernel's own table of local addresses.
+/// The message that makes `gateway` the default route of the main table.
+#[must_use]
+pub fn add_default(gateway: impl Into<IpAddr>, index: u32) -> Message {
+    add(&Route::default_by(gateway, index))
+}
+
+/// The message that adds a route; refused if there is one to the same network.
+#[must_use]
+pub fn add(route: &Route) -> Message {
+    let scope = match (route.destination, route.gateway) {
+        (IpNet::V4(_), None) => LINK,
+        _ => UNIVERSE,
+    };
+    build(NEW, CREATE, route, [BOOT, scope, UNICAST])
+}
+
+/// The message that deletes a route.
+#[must_use]
+pub fn delete(route: &Route) -> Message {
+    const NOWHERE: u8 = 255; // any scope
+    let scope = if route.destination.addr().is_ipv4() {
+        NOWHERE
+    } else {
+        UNIVERSE
+    };
+    build(DELETE, 0, route, [0, scope, UNICAST])
+}
+
+/// All unicast routes of both families and all tables but the kernel's own table of local addresses.
 ///
 /// # Errors
 /// As [`Socket::dump`].
 pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
     let mut message = Message::new(GET, 0);
-    message.raw(&[AF_INET, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    message.raw(&[0; FIXED]);
     let replies = socket.dump("list routes", message)?;
     let mut routes = Vec::with_capacity(replies.len());
     for reply in replies.iter().filter(|reply| reply.kind == NEW) {
@@ -64,27 +111,52 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
             .ok_or(Error::Unreadable { what: "route" })?;
         let attributes = reply.attributes(FIXED);
         let table = attributes.u32(TABLE).unwrap_or(u32::from(fixed[4]));
-        if fixed[0] != AF_INET || fixed[7] != UNICAST || table == LOCAL {
+        let any = match fixed[0] {
+            AF_INET => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            _ => continue,
+        };
+        if fixed[7] != UNICAST || table == LOCAL {
             continue;
         }
-        let address = |kind| -> Option<Ipv4Addr> {
-            let octets: [u8; 4] = attributes.find(kind)?.try_into().ok()?;
-            Some(Ipv4Addr::from(octets))
-        };
         routes.push(Route {
-            destination: Ipv4Net::new(
-                address(DESTINATION).unwrap_or(Ipv4Addr::UNSPECIFIED),
+            destination: address::net(
+                address::ip(attributes, DESTINATION).unwrap_or(any),
                 fixed[1],
-            )
-            .map_err(|_| Error::Unreadable {
-                what: "prefix length",
-            })?,
-            gateway: address(GATEWAY),
+            )?,
+            gateway: address::ip(attributes, GATEWAY),
             index: attributes.u32(OUT),
             table,
         });
     }
     Ok(routes)
+}
+
+fn build(kind: u16, flags: u16, route: &Route, [protocol, scope, what]: [u8; 3]) -> Message {
+    let family = match route.destination {
+        IpNet::V4(_) => AF_INET,
+        IpNet::V6(_) => AF_INET6,
+    };
+    let prefix = route.destination.prefix_len();
+    let small = u8::try_from(route.table).ok();
+    let table = small.unwrap_or_default();
+    let mut message = Message::new(kind, flags);
+    message.raw(&[
+        family, prefix, 0, 0, table, protocol, scope, what, 0, 0, 0, 0,
+    ]);
+    if prefix > 0 {
+        address::put_ip(&mut message, DESTINATION, route.destination.network());
+    }
+    if let Some(gateway) = route.gateway {
+        address::put_ip(&mut message, GATEWAY, gateway);
+    }
+    if let Some(index) = route.index {
+        message.u32(OUT, index);
+    }
+    if small.is_none() {
+        message.u32(TABLE, route.table);
+    }
+    message
 }
 
 #[cfg(test)]

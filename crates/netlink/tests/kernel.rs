@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::process::Command;
 
+use ipnet::IpNet;
 use onggi_netlink::nft::{
     self, Base, Comparison, ConntrackKey, Data, DataType, Element, Expression, Family, FibResult,
     Field, Hook, Inverted, Kind, MetaKey, NatKind, PayloadBase, Place, Policy, Register, Set,
@@ -27,6 +29,14 @@ fn output(program: &str, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn net(text: &str) -> IpNet {
+    text.parse().unwrap()
 }
 
 fn send(socket: &mut Socket, message: onggi_netlink::Message) -> Result<(), Error> {
@@ -65,21 +75,21 @@ fn a_bridge_with_a_veth_whose_peer_is_born_elsewhere() {
             std::fs::read_to_string("/proc/sys/net/ipv4/conf/onggi0/route_localnet").unwrap(),
             "1\n"
         );
-        let net = "172.17.0.1/16".parse().unwrap();
-        send(&mut socket, address::add(bridge.index, net)).unwrap();
+        let own = net("172.17.0.1/16");
+        send(&mut socket, address::add(bridge.index, own)).unwrap();
         assert!(
             address::list(&mut socket)
                 .unwrap()
                 .contains(&address::Address {
                     index: bridge.index,
-                    net
+                    net: own
                 })
         );
         assert!(
             route::list(&mut socket)
                 .unwrap()
                 .iter()
-                .any(|route| route.destination == net.trunc())
+                .any(|route| route.destination == own.trunc())
         );
 
         let mut batch = Batch::new();
@@ -116,15 +126,9 @@ fn a_bridge_with_a_veth_whose_peer_is_born_elsewhere() {
                     "notify",
                     link::set_ipv4("eth0", &[link::Ipv4Switch::ArpNotify]),
                 )
-                .push(
-                    "address",
-                    address::add(peer.index, "172.17.0.2/16".parse().unwrap()),
-                )
+                .push("address", address::add(peer.index, net("172.17.0.2/16")))
                 .push("up", link::set_state(peer.index, link::State::Up))
-                .push(
-                    "route",
-                    route::add_default("172.17.0.1".parse().unwrap(), peer.index),
-                );
+                .push("route", route::add_default(ip("172.17.0.1"), peer.index));
             socket.transact(batch).unwrap();
             assert!(output("ip", &["route"]).contains("default via 172.17.0.1 dev eth0"));
         })
@@ -140,6 +144,102 @@ fn a_bridge_with_a_veth_whose_peer_is_born_elsewhere() {
         assert_eq!(link::find(&mut socket, "onggi0").unwrap(), None);
         let error = send(&mut socket, link::delete(bridge.index)).unwrap_err();
         assert!(error.is_absent(), "{error}");
+    });
+}
+
+#[test]
+fn addresses_and_routes_of_ipv6() {
+    in_fresh_namespace(|| {
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        send(
+            &mut socket,
+            link::add_bridge("wire0", [2, 1, 2, 3, 4, 5], 1500),
+        )
+        .unwrap();
+        send(&mut socket, link::set_no_own_ipv6("wire0")).unwrap();
+        let index = link::find(&mut socket, "wire0").unwrap().unwrap().index;
+        send(&mut socket, address::add(index, net("fd00::2/64"))).unwrap();
+        // It can be used at once: nobody is asked.
+        std::net::UdpSocket::bind("[fd00::2]:0").unwrap();
+        let known = |socket: &mut Socket| address::list(socket).unwrap();
+        assert!(known(&mut socket).contains(&address::Address {
+            index,
+            net: net("fd00::2/64")
+        }));
+        let routes = [
+            route::Route::default_by(ip("fd00::1"), index),
+            route::Route {
+                destination: net("fd01::/64"),
+                gateway: None,
+                index: Some(index),
+                table: 1000,
+            },
+            route::Route {
+                destination: net("10.5.0.0/24"),
+                ..route::Route::default_through(false, index)
+            },
+        ];
+        for route in &routes {
+            send(&mut socket, route::add(route)).unwrap();
+            assert!(route::list(&mut socket).unwrap().contains(route));
+            assert!(
+                send(&mut socket, route::add(route))
+                    .unwrap_err()
+                    .is_present()
+            );
+        }
+        assert!(output("ip", &["-6", "route"]).contains("default via fd00::1 dev wire0"));
+        for route in &routes {
+            send(&mut socket, route::delete(route)).unwrap();
+            assert!(!route::list(&mut socket).unwrap().contains(route));
+        }
+        send(&mut socket, address::delete(index, net("fd00::2/64"))).unwrap();
+        assert!(
+            !known(&mut socket)
+                .iter()
+                .any(|one| one.net == net("fd00::2/64"))
+        );
+    });
+}
+
+#[test]
+fn links_on_the_wire_of_another() {
+    in_fresh_namespace(|| {
+        let other = netns::fresh().unwrap();
+        let mut socket = Socket::open(Protocol::Route).unwrap();
+        send(
+            &mut socket,
+            link::add_bridge("wire0", [2, 1, 2, 3, 4, 5], 1500),
+        )
+        .unwrap();
+        let parent = link::find(&mut socket, "wire0").unwrap().unwrap().index;
+        for (name, mode) in [
+            ("eth0", link::MacvlanMode::Bridge),
+            ("eth1", link::MacvlanMode::Private),
+        ] {
+            let macvlan = link::Macvlan {
+                name,
+                parent,
+                mode,
+                mtu: Some(1400),
+                mac: [2, 7, 7, 7, 7, 7],
+                namespace: other.as_fd(),
+            };
+            send(&mut socket, link::add_macvlan(&macvlan)).unwrap();
+        }
+        netns::in_namespace(other.as_fd(), || {
+            let mut socket = Socket::open(Protocol::Route).unwrap();
+            let made = link::find(&mut socket, "eth0").unwrap().unwrap();
+            assert_eq!(made.kind.as_deref(), Some("macvlan"));
+            assert_eq!(
+                (made.mac, made.mtu, made.up),
+                (Some([2, 7, 7, 7, 7, 7]), 1400, false)
+            );
+            assert!(output("ip", &["-d", "link", "show", "eth1"]).contains("macvlan mode private"));
+            send(&mut socket, link::set_name(made.index, "net0")).unwrap();
+            assert!(link::find(&mut socket, "net0").unwrap().is_some());
+        })
+        .unwrap();
     });
 }
 

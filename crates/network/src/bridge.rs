@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use onggi_netlink::{Batch, Socket, address, link, route};
 
 use crate::address as pool;
@@ -56,7 +56,7 @@ pub(crate) fn ensure(
     let present: Vec<Ipv4Net> = addresses
         .iter()
         .filter(|address| found.is_some_and(|link| link.index == address.index))
-        .map(|address| address.net)
+        .filter_map(|address| ipv4(address.net))
         .collect();
     let net = choose(
         socket,
@@ -161,13 +161,13 @@ fn choose(
     let mut taken: Vec<Ipv4Net> = addresses
         .iter()
         .filter(|address| Some(address.index) != index)
-        .map(|address| address.net)
+        .filter_map(|address| ipv4(address.net))
         .collect();
     taken.extend(
         routes
             .iter()
             .filter(|route| route.index.is_none() || route.index != index)
-            .map(|route| route.destination),
+            .filter_map(|route| ipv4(route.destination)),
     );
     taken.extend(resolvers());
     if let Some(last) = before.filter(|before| !pool::overlaps(*before, &taken)) {
@@ -176,6 +176,13 @@ fn choose(
     let subnet = pool::choose_pool(&config.pools, &taken)?;
     Ipv4Net::new(pool::first(subnet)?, subnet.prefix_len())
         .map_err(|error| Error::Invalid(error.to_string()))
+}
+
+fn ipv4(net: IpNet) -> Option<Ipv4Net> {
+    match net {
+        IpNet::V4(net) => Some(net),
+        IpNet::V6(_) => None,
+    }
 }
 
 /// The host's resolvers count as taken: one in our subnet could not be reached any more.
