@@ -9,6 +9,7 @@ pub mod link; // bridges, veth pairs, macvlan, and their settings
 pub mod nft; // nftables: tables, chains, sets, maps, rules
 pub mod route; // routes
 pub mod rule; // policy rules
+pub mod sockets; // the sockets of the host's processes
 
 mod error; // what the kernel refused, in its own words
 mod message; // building and reading attributes

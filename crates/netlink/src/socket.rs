@@ -39,6 +39,8 @@ pub enum Protocol {
     Nftables,
     /// Connection tracking: as [`Protocol::Route`].
     Conntrack,
+    /// The sockets of processes, to look at.
+    Sockets,
 }
 
 /// Messages that go to the kernel together.
@@ -116,6 +118,7 @@ impl Socket {
         let number = match protocol {
             Protocol::Route => None,
             Protocol::Nftables | Protocol::Conntrack => Some(rustix::net::netlink::NETFILTER),
+            Protocol::Sockets => Some(rustix::net::netlink::SOCK_DIAG),
         };
         let fd = rustix::net::socket_with(
             AddressFamily::NETLINK,

@@ -185,13 +185,6 @@ fn ipv4(net: IpNet) -> Option<Ipv4Net> {
     }
 }
 
-fn ipv4(net: IpNet) -> Option<Ipv4Net> {
-    match net {
-        IpNet::V4(net) => Some(net),
-        IpNet::V6(_) => None,
-    }
-}
-
 /// The host's resolvers count as taken: one in our subnet could not be reached any more.
 fn resolvers() -> Vec<Ipv4Net> {
     crate::dns::host_resolv_conf()

@@ -66,10 +66,39 @@ impl PublishRequest {
 pub struct Published {
     /// The container's port.
     pub port: Port,
-    /// The host's address; 0.0.0.0 for all.
+    /// The host's address; 0.0.0.0 and :: for all of a family.
     pub host_ip: IpAddr,
-    /// The host's port.
+    /// The host's port; 0 where the container is reached at its own address and port.
     pub host_port: u16,
+    /// How many ports there are, each next to the one before, on both sides.
+    #[serde(default = "one")]
+    pub length: u16,
+}
+
+fn one() -> u16 {
+    1
+}
+
+impl Published {
+    /// The host's ports.
+    #[must_use]
+    pub fn host_ports(&self) -> std::ops::RangeInclusive<u16> {
+        let behind = self.length.saturating_sub(1);
+        self.host_port..=self.host_port.saturating_add(behind)
+    }
+
+    /// Each port on its own.
+    pub fn each(self) -> impl Iterator<Item = Self> {
+        (0..self.length).map(move |step| Self {
+            port: Port::new(self.port.number.saturating_add(step), self.port.protocol),
+            host_port: match self.host_port {
+                0 => 0,
+                port => port.saturating_add(step),
+            },
+            length: 1,
+            ..self
+        })
+    }
 }
 
 /// An endpoint: what a container has in a network. There is one for each container and network.

@@ -1,9 +1,9 @@
 //! What can go wrong in networks, in Docker's words where clients know them.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use onggi_model::{ErrorKind, Fault, Port, Protocol};
+use onggi_model::{ErrorKind, Fault, Port};
 
 /// A failure of the network part.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +91,8 @@ pub enum PublishError {
         ip: IpAddr,
         /// The host's port.
         port: u16,
+        /// The container's name.
+        holder: String,
     },
     /// A process of the host has it, or the address is none of the host's.
     #[error("failed to bind host port for {ip}:{ports}:{container}:{port}: {reason}")]
@@ -100,7 +102,7 @@ pub enum PublishError {
         /// The host's port or range.
         ports: String,
         /// The container's address.
-        container: Ipv4Addr,
+        container: IpAddr,
         /// The container's port.
         port: Port,
         /// The kernel's reason, in Go's words.
@@ -110,16 +112,13 @@ pub enum PublishError {
     #[error("all ports are allocated")]
     Exhausted,
     /// The container has no address of this family.
-    #[error("cannot publish {port} on {ip}: the network has no IPv6")]
+    #[error("cannot publish {port} on {ip}: the container has no address of this family there")]
     Family {
         /// The container's port.
         port: Port,
         /// The host's address.
         ip: IpAddr,
     },
-    /// The kernel has no sockets of this transport.
-    #[error("protocol not supported: {0}")]
-    Protocol(Protocol),
 }
 
 /// Shorthand of this crate.
@@ -162,8 +161,11 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoPool => Some("give the bridge an address with --bip".to_owned()),
-            Self::Publish { source, .. } => match **source {
-                PublishError::Allocated { .. } | PublishError::Bind { .. } => {
+            Self::Publish { source, .. } => match &**source {
+                PublishError::Allocated { holder, .. } => Some(format!(
+                    "choose another host port, or stop container {holder}, which has it"
+                )),
+                PublishError::Bind { .. } => {
                     Some("choose another host port, or stop what uses it".to_owned())
                 }
                 _ => None,

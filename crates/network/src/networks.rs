@@ -21,9 +21,9 @@ use crate::config::Config;
 use crate::document::{IpamConfig, Network};
 use crate::endpoint::{Endpoint, EndpointRequest, Endpoints};
 use crate::error::{Error, Result};
-use crate::firewall::{Firewall, Subnet};
+use crate::firewall::{self, Firewall, GatewayMode};
 use crate::mac::Mac;
-use crate::publish::{HostPorts, Target};
+use crate::publish::{HostPorts, Side, Target};
 use crate::sandbox;
 use crate::sysctl;
 use crate::watch::Watch;
@@ -292,7 +292,9 @@ impl Inner {
                 store.write(|tx| tx.delete::<Endpoints>(endpoint.container.as_str()))?;
                 continue;
             }
-            state.ports.adopt(&endpoint.ports);
+            state
+                .ports
+                .adopt(endpoint.container.short(), &endpoint.ports);
             let entry = Entry {
                 endpoint,
                 attached: true,
@@ -385,19 +387,22 @@ impl Inner {
         let net = Ipv4Net::new(ipv4, bridge.subnet.prefix_len())
             .map_err(|error| Error::Invalid(error.to_string()))?;
         let target = Target {
-            container: ipv4,
-            default_host: self.config.default_publish_address,
+            name: &request.name,
+            sides: vec![Side {
+                container: ipv4.into(),
+                host: Some(self.config.default_publish_address.into()),
+                mode: GatewayMode::Nat,
+            }],
             range: sysctl::ephemeral_ports(),
         };
-        let (ports, sockets) =
-            state
-                .ports
-                .take(&request.ports, target)
-                .map_err(|source| Error::Publish {
-                    name: request.name.clone(),
-                    endpoint: endpoint_id.clone(),
-                    source: Box::new(source),
-                })?;
+        let (ports, sockets) = state
+            .ports
+            .take(&request.ports, &target)
+            .map_err(|source| Error::Publish {
+                name: request.name.clone(),
+                endpoint: endpoint_id.clone(),
+                source: Box::new(source),
+            })?;
         let endpoint = Endpoint {
             container: container.clone(),
             network: document.name.clone(),
@@ -438,7 +443,9 @@ impl Inner {
         }
         {
             let mut kernel = self.kernel().ok_or_else(absent)?;
-            kernel.firewall.isolate(&endpoint.host_link())?;
+            kernel
+                .firewall
+                .isolate(&bridge.name, &endpoint.host_link())?;
             sandbox::connect(
                 &mut kernel.route,
                 endpoint,
@@ -608,13 +615,17 @@ fn open_kernel(
     }
     let mut route = Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?;
     let bridge = bridge::ensure(&mut route, name, config, before, in_use)?;
-    let subnet = Subnet {
-        bridge: bridge.name.clone(),
-        net: bridge.subnet,
+    let firewall = Firewall::open(vec![firewall::Bridge {
+        name: bridge.name.clone(),
+        v4: vec![bridge.subnet],
+        v6: Vec::new(),
         icc: config.icc,
-        masquerade: config.ip_masq,
-    };
-    let firewall = Firewall::open(vec![subnet])?;
+        masquerade_v4: config.ip_masq,
+        masquerade_v6: false,
+        internal: false,
+        mode_v4: GatewayMode::Nat,
+        mode_v6: GatewayMode::Nat,
+    }])?;
     Ok((bridge, Kernel { route, firewall }))
 }
 

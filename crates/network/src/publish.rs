@@ -1,20 +1,29 @@
 //! Host ports: which container has which, and the sockets that keep the host's own processes off them. The sockets are
-//! bound and never listen: packets are rewritten before a socket could see them.
+//! bound and never listen: packets are rewritten before a socket could see them. Up to [`HELD`] ports of a container are
+//! held so; longer runs are compared with the sockets of the host once, and not held.
+
+mod bind; // sockets of the host
+mod run; // requests as runs of ports
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use onggi_model::Protocol;
 use rustix::io::Errno;
-use socket2::{Domain, Socket, Type};
 
 use crate::endpoint::{PublishRequest, Published};
 use crate::error::PublishError;
+use crate::firewall::GatewayMode;
+pub(crate) use bind::protocol_number;
+use run::Run;
 
 /// How long a port that was just given back may still be held by the process that had it.
 const LINGER: Duration = Duration::from_secs(1);
+/// How many ports of a container are held by sockets.
+const HELD: usize = 1024;
 
 /// A port of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,32 +32,58 @@ struct HostPort {
     number: u16,
 }
 
+/// Who has ports at an address of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Holder {
+    ip: IpAddr,
+    name: String,
+}
+
 /// The ports of the host that containers have.
 #[derive(Debug, Default)]
 pub(crate) struct HostPorts {
-    taken: HashMap<HostPort, Vec<Ipv4Addr>>,
+    single: HashMap<HostPort, Vec<Holder>>,
+    runs: Vec<(Protocol, RangeInclusive<u16>, Holder)>,
     released: HashMap<HostPort, Instant>,
     /// Where the search for a free one begins, so that a port is not given again at once.
     next: u16,
 }
 
 /// What publishing needs to know of the endpoint.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Target {
-    /// The container's address.
-    pub(crate) container: Ipv4Addr,
-    /// The host's address for requests without one.
-    pub(crate) default_host: Ipv4Addr,
+#[derive(Debug, Clone)]
+pub(crate) struct Target<'a> {
+    /// The container's name, for those in whose way it will be.
+    pub(crate) name: &'a str,
+    /// What it has of each family.
+    pub(crate) sides: Vec<Side>,
     /// The ports to choose from for requests without one.
     pub(crate) range: (u16, u16),
 }
 
+/// An address of the endpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Side {
+    /// The container's address.
+    pub(crate) container: IpAddr,
+    /// The host's address, of the same family, for requests without one; none of them if absent.
+    pub(crate) host: Option<IpAddr>,
+    /// How the network is reached.
+    pub(crate) mode: GatewayMode,
+}
+
 impl HostPorts {
     /// Notes the ports of an endpoint that is in the catalogue already.
-    pub(crate) fn adopt(&mut self, published: &[Published]) {
-        for one in published {
-            if let IpAddr::V4(ip) = one.host_ip {
-                self.taken.entry(key(one)).or_default().push(ip);
+    pub(crate) fn adopt(&mut self, name: &str, published: &[Published]) {
+        for one in published.iter().filter(|one| one.host_port != 0) {
+            let holder = Holder {
+                ip: one.host_ip,
+                name: name.to_owned(),
+            };
+            if one.length > 1 {
+                self.runs
+                    .push((one.port.protocol, one.host_ports(), holder));
+            } else {
+                self.single.entry(key(one)).or_default().push(holder);
             }
         }
     }
@@ -58,19 +93,29 @@ impl HostPorts {
         let now = Instant::now();
         self.released
             .retain(|_, since| now.duration_since(*since) < LINGER);
-        for one in published {
-            let IpAddr::V4(ip) = one.host_ip else {
-                continue;
-            };
-            if let Some(addresses) = self.taken.get_mut(&key(one)) {
-                if let Some(index) = addresses.iter().position(|taken| *taken == ip) {
-                    addresses.swap_remove(index);
+        for one in published.iter().filter(|one| one.host_port != 0) {
+            if one.length > 1 {
+                let same = |(protocol, ports, holder): &(Protocol, RangeInclusive<u16>, Holder)| {
+                    (*protocol, holder.ip) == (one.port.protocol, one.host_ip)
+                        && *ports == one.host_ports()
+                };
+                if let Some(index) = self.runs.iter().position(same) {
+                    self.runs.swap_remove(index);
                 }
-                if addresses.is_empty() {
-                    self.taken.remove(&key(one));
+            } else if let Some(holders) = self.single.get_mut(&key(one)) {
+                if let Some(index) = holders.iter().position(|holder| holder.ip == one.host_ip) {
+                    holders.swap_remove(index);
+                }
+                if holders.is_empty() {
+                    self.single.remove(&key(one));
                 }
             }
-            self.released.insert(key(one), now);
+            if usize::from(one.length) <= HELD {
+                let protocol = one.port.protocol;
+                let ports = one.host_ports();
+                let all = ports.map(|number| (HostPort { protocol, number }, now));
+                self.released.extend(all);
+            }
         }
     }
 
@@ -78,15 +123,14 @@ impl HostPorts {
     pub(crate) fn take(
         &mut self,
         requests: &[PublishRequest],
-        target: Target,
+        target: &Target<'_>,
     ) -> Result<(Vec<Published>, Vec<OwnedFd>), PublishError> {
         let (mut published, mut sockets) = (Vec::new(), Vec::new());
-        for request in requests {
-            match self.take_one(request, target) {
-                Ok((one, socket)) => {
-                    self.adopt(&[one]);
-                    published.push(one);
-                    sockets.push(socket);
+        for run in run::runs(requests) {
+            match self.take_run(&run, target, &mut sockets) {
+                Ok(taken) => {
+                    self.adopt(target.name, &taken);
+                    published.extend(taken);
                 }
                 Err(error) => {
                     drop(sockets);
@@ -98,73 +142,128 @@ impl HostPorts {
         Ok((published, sockets))
     }
 
-    fn take_one(
+    /// One run, on each family it is wanted on, at the same ports.
+    fn take_run(
         &mut self,
-        request: &PublishRequest,
-        target: Target,
-    ) -> Result<(Published, OwnedFd), PublishError> {
-        let ip = match request.host.ip {
-            None => target.default_host,
-            Some(IpAddr::V4(ip)) => ip,
-            Some(ip @ IpAddr::V6(_)) => {
-                return Err(PublishError::Family {
-                    port: request.port,
-                    ip,
+        run: &Run,
+        target: &Target<'_>,
+        sockets: &mut Vec<OwnedFd>,
+    ) -> Result<Vec<Published>, PublishError> {
+        let sides = sides(run, target)?;
+        let mut published = Vec::new();
+        let mut translated = Vec::new();
+        for (ip, side) in sides {
+            match side.mode {
+                GatewayMode::Nat | GatewayMode::NatUnprotected => translated.push((ip, side)),
+                GatewayMode::Routed => published.push(Published {
+                    port: run.port,
+                    host_ip: ip,
+                    host_port: 0,
+                    length: run.length,
+                }),
+                // Nobody reaches it, and so nothing is to be opened.
+                GatewayMode::Isolated => {}
+            }
+        }
+        if translated.is_empty() {
+            return Ok(published);
+        }
+        let first = match run.fixed() {
+            Some(ports) => self.take_fixed(run, &ports, &translated, sockets)?,
+            None => self.take_free(run, target.range, &translated, sockets)?,
+        };
+        published.extend(translated.iter().map(|(ip, _)| Published {
+            port: run.port,
+            host_ip: *ip,
+            host_port: first,
+            length: run.length,
+        }));
+        Ok(published)
+    }
+
+    /// The ports that are asked for by number.
+    fn take_fixed(
+        &mut self,
+        run: &Run,
+        ports: &RangeInclusive<u16>,
+        translated: &[(IpAddr, Side)],
+        sockets: &mut Vec<OwnedFd>,
+    ) -> Result<u16, PublishError> {
+        let protocol = run.port.protocol;
+        for (ip, _) in translated {
+            if let Some((port, holder)) = self.holder(protocol, ports, *ip) {
+                return Err(PublishError::Allocated {
+                    ip: *ip,
+                    port,
+                    holder: holder.name.clone(),
                 });
             }
-        };
-        let (first, last) = request.host.ports.unwrap_or(target.range);
-        // A single port is asked for by number; of a range any will do.
-        let fixed = first == last;
-        let protocol = request.port.protocol;
-        let mut refused = None;
-        for number in self.candidates(first, last, request.host.ports.is_none()) {
-            let host = HostPort { protocol, number };
-            if self.is_taken(host, ip) {
-                if fixed {
-                    return Err(PublishError::Allocated {
-                        ip: ip.into(),
-                        port: number,
-                    });
+        }
+        let hold = sockets.len() + usize::from(run.length) * translated.len() <= HELD;
+        for (ip, side) in translated {
+            let refuse = |number: u16, errno| PublishError::Bind {
+                ip: *ip,
+                ports: number.to_string(),
+                container: side.container,
+                port: onggi_model::Port::new(
+                    run.port.number.saturating_add(number - ports.start()),
+                    protocol,
+                ),
+                reason: bind::reason(errno),
+            };
+            if hold || run.length == 1 {
+                for number in ports.clone() {
+                    let socket = self.hold(HostPort { protocol, number }, *ip);
+                    sockets.extend(socket.map_err(|errno| refuse(number, errno))?);
                 }
+            } else if let Some(number) = bind::in_use(protocol, *ip, ports) {
+                return Err(refuse(number, Errno::ADDRINUSE));
+            }
+        }
+        Ok(*ports.start())
+    }
+
+    /// Any port of a range.
+    fn take_free(
+        &mut self,
+        run: &Run,
+        range: (u16, u16),
+        translated: &[(IpAddr, Side)],
+        sockets: &mut Vec<OwnedFd>,
+    ) -> Result<u16, PublishError> {
+        let (first, last) = run.host.unwrap_or(range);
+        let protocol = run.port.protocol;
+        let mut refused = None;
+        for number in self.candidates(first, last, run.host.is_none()) {
+            let is_taken =
+                |(ip, _): &(IpAddr, Side)| self.holder(protocol, &(number..=number), *ip).is_some();
+            if translated.iter().any(is_taken) {
                 continue;
             }
-            match self.hold(host, ip, fixed) {
-                Ok(socket) => {
-                    if request.host.ports.is_none() {
+            match bind_all(protocol, number, translated) {
+                Ok(held) => {
+                    if run.host.is_none() {
                         self.next = number.checked_add(1).unwrap_or(first);
                     }
-                    let one = Published {
-                        port: request.port,
-                        host_ip: ip.into(),
-                        host_port: number,
-                    };
-                    return Ok((one, socket));
+                    sockets.extend(held);
+                    return Ok(number);
                 }
-                Err(Errno::PROTONOSUPPORT | Errno::PROTOTYPE) => {
-                    return Err(PublishError::Protocol(protocol));
-                }
-                Err(errno) => {
-                    refused = Some(errno);
-                    if errno != Errno::ADDRINUSE {
-                        break;
-                    }
+                Err(because @ (Errno::ADDRINUSE, ..)) => refused = Some(because),
+                Err(because) => {
+                    refused = Some(because);
+                    break;
                 }
             }
         }
         Err(match refused {
             None => PublishError::Exhausted,
-            Some(Errno::ADDRINUSE) if request.host.ports.is_none() => PublishError::Exhausted,
-            Some(errno) => PublishError::Bind {
-                ip: ip.into(),
-                ports: if fixed {
-                    first.to_string()
-                } else {
-                    format!("{first}-{last}")
-                },
-                container: target.container,
-                port: request.port,
-                reason: reason(errno),
+            Some((Errno::ADDRINUSE, ..)) if run.host.is_none() => PublishError::Exhausted,
+            Some((errno, ip, container)) => PublishError::Bind {
+                ip,
+                ports: format!("{first}-{last}"),
+                container,
+                port: run.port,
+                reason: bind::reason(errno),
             },
         })
     }
@@ -183,23 +282,43 @@ impl HostPorts {
         (start..=last).chain(first..start)
     }
 
-    fn is_taken(&self, host: HostPort, ip: Ipv4Addr) -> bool {
-        self.taken.get(&host).is_some_and(|addresses| {
-            addresses
-                .iter()
-                .any(|taken| *taken == ip || taken.is_unspecified() || ip.is_unspecified())
-        })
+    /// Who has one of these ports, and the first that it has.
+    fn holder(
+        &self,
+        protocol: Protocol,
+        ports: &RangeInclusive<u16>,
+        ip: IpAddr,
+    ) -> Option<(u16, &Holder)> {
+        let stands_in_the_way = |holder: &&Holder| {
+            holder.ip.is_ipv4() == ip.is_ipv4()
+                && (holder.ip == ip || holder.ip.is_unspecified() || ip.is_unspecified())
+        };
+        let single = |number: u16| {
+            let holders = self.single.get(&HostPort { protocol, number })?;
+            Some((number, holders.iter().find(stands_in_the_way)?))
+        };
+        let of_run = self
+            .runs
+            .iter()
+            .filter(|(theirs, run, holder)| {
+                *theirs == protocol
+                    && run.start() <= ports.end()
+                    && ports.start() <= run.end()
+                    && stands_in_the_way(&holder)
+            })
+            .map(|(_, run, holder)| (*run.start().max(ports.start()), holder));
+        let first = ports.clone().find_map(single);
+        first
+            .into_iter()
+            .chain(of_run)
+            .min_by_key(|(port, _)| *port)
     }
 
-    /// A socket bound to the port. A fixed port whose last holder is still on its way out is waited for.
-    fn hold(&self, host: HostPort, ip: Ipv4Addr, fixed: bool) -> Result<OwnedFd, Errno> {
-        let deadline = self
-            .released
-            .get(&host)
-            .filter(|_| fixed)
-            .map(|since| *since + LINGER);
+    /// A socket bound to the port. A port whose last holder is still on its way out is waited for.
+    fn hold(&self, host: HostPort, ip: IpAddr) -> Result<Option<OwnedFd>, Errno> {
+        let deadline = self.released.get(&host).map(|since| *since + LINGER);
         loop {
-            match bind(host, ip) {
+            match bind::bind(host.protocol, SocketAddr::new(ip, host.number)) {
                 Err(Errno::ADDRINUSE)
                     if deadline.is_some_and(|deadline| Instant::now() < deadline) =>
                 {
@@ -211,6 +330,40 @@ impl HostPorts {
     }
 }
 
+/// Where on the host, and for which address of the container.
+fn sides(run: &Run, target: &Target<'_>) -> Result<Vec<(IpAddr, Side)>, PublishError> {
+    let unreachable = |ip| PublishError::Family { port: run.port, ip };
+    match run.ip {
+        None => {
+            let all = target.sides.iter();
+            let sides: Vec<_> = all.filter_map(|side| Some((side.host?, *side))).collect();
+            if sides.is_empty() {
+                return Err(unreachable(std::net::Ipv4Addr::UNSPECIFIED.into()));
+            }
+            Ok(sides)
+        }
+        Some(ip) => {
+            let same = |side: &&Side| side.container.is_ipv4() == ip.is_ipv4();
+            let side = target.sides.iter().find(same).ok_or(unreachable(ip))?;
+            Ok(vec![(ip, *side)])
+        }
+    }
+}
+
+/// A socket for each address, or which it failed for.
+fn bind_all(
+    protocol: Protocol,
+    number: u16,
+    translated: &[(IpAddr, Side)],
+) -> Result<Vec<OwnedFd>, (Errno, IpAddr, IpAddr)> {
+    let mut held = Vec::new();
+    for (ip, side) in translated {
+        let socket = bind::bind(protocol, SocketAddr::new(*ip, number));
+        held.extend(socket.map_err(|errno| (errno, *ip, side.container))?);
+    }
+    Ok(held)
+}
+
 fn key(one: &Published) -> HostPort {
     HostPort {
         protocol: one.port.protocol,
@@ -218,187 +371,5 @@ fn key(one: &Published) -> HostPort {
     }
 }
 
-/// The number that IP gives a transport.
-pub(crate) fn protocol_number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Sctp => 132,
-    }
-}
-
-/// Without SO_REUSEADDR: a port that a listener of the host has must not be taken from it.
-fn bind(host: HostPort, ip: Ipv4Addr) -> Result<OwnedFd, Errno> {
-    let (kind, protocol) = match host.protocol {
-        Protocol::Tcp => (Type::STREAM, socket2::Protocol::TCP),
-        Protocol::Udp => (Type::DGRAM, socket2::Protocol::UDP),
-        Protocol::Sctp => (
-            Type::STREAM,
-            socket2::Protocol::from(i32::from(protocol_number(Protocol::Sctp))),
-        ),
-    };
-    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    let socket = Socket::new(Domain::IPV4, kind, Some(protocol)).map_err(errno)?;
-    socket
-        .bind(&SocketAddr::V4(SocketAddrV4::new(ip, host.number)).into())
-        .map_err(errno)?;
-    if host.protocol == Protocol::Udp {
-        // Should a packet get here after all, it is not kept for long.
-        let _ = socket.set_recv_buffer_size(0);
-    }
-    Ok(socket.into())
-}
-
-/// The words in which Go gives these errors to Docker's users.
-fn reason(errno: Errno) -> String {
-    match errno {
-        Errno::ADDRINUSE => "address already in use".to_owned(),
-        Errno::ADDRNOTAVAIL => "cannot assign requested address".to_owned(),
-        Errno::ACCESS => "permission denied".to_owned(),
-        Errno::MFILE => "too many open files".to_owned(),
-        other => {
-            let text = std::io::Error::from(other).to_string();
-            text.split(" (os error")
-                .next()
-                .unwrap_or_default()
-                .to_lowercase()
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use onggi_model::Port;
-
-    const TARGET: Target = Target {
-        container: Ipv4Addr::new(172, 17, 0, 2),
-        default_host: Ipv4Addr::LOCALHOST,
-        range: (42_000, 42_002),
-    };
-
-    fn request(port: &str, ip: &str, host: &str) -> PublishRequest {
-        PublishRequest::new(Port::parse(port).unwrap(), ip, host).unwrap()
-    }
-
-    fn free_port() -> u16 {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        socket.local_addr().unwrap().port()
-    }
-
-    #[test]
-    fn a_port_is_held_until_it_is_given_back() {
-        let mut ports = HostPorts::default();
-        let number = free_port();
-        let text = number.to_string();
-        let (published, sockets) = ports.take(&[request("80/tcp", "", &text)], TARGET).unwrap();
-        assert_eq!((published[0].host_port, sockets.len()), (number, 1));
-        let error = ports
-            .take(&[request("81", "0.0.0.0", &text)], TARGET)
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("Bind for 0.0.0.0:{number} failed: port is already allocated")
-        );
-        assert!(std::net::TcpListener::bind(("127.0.0.1", number)).is_err());
-        assert!(
-            ports.take(&[request("80/udp", "", &text)], TARGET).is_ok(),
-            "another transport"
-        );
-        ports.release(&published);
-        drop(sockets);
-        assert!(ports.take(&[request("80/tcp", "", &text)], TARGET).is_ok());
-    }
-
-    #[test]
-    fn ports_of_the_hosts_processes_are_refused_in_dockers_words() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let number = listener.local_addr().unwrap().port();
-        let error = HostPorts::default()
-            .take(&[request("80/tcp", "0.0.0.0", &number.to_string())], TARGET)
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "failed to bind host port for 0.0.0.0:{number}:172.17.0.2:80/tcp: address already in use"
-            )
-        );
-        let error = HostPorts::default()
-            .take(&[request("80/tcp", "192.0.2.1", "8080")], TARGET)
-            .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "failed to bind host port for 192.0.2.1:8080:172.17.0.2:80/tcp: cannot assign requested address"
-        );
-    }
-
-    #[test]
-    fn all_or_nothing() {
-        let mut ports = HostPorts::default();
-        let number = free_port().to_string();
-        let requests = [request("80", "", &number), request("81", "", &number)];
-        assert!(matches!(
-            ports.take(&requests, TARGET),
-            Err(PublishError::Allocated { .. })
-        ));
-        assert!(ports.take(&requests[..1], TARGET).is_ok());
-    }
-
-    #[test]
-    fn free_ports_are_taken_in_turn_until_none_is_left() {
-        let mut ports = HostPorts::default();
-        let mut given = Vec::new();
-        let mut held = Vec::new();
-        let target = Target {
-            default_host: Ipv4Addr::new(127, 0, 0, 77),
-            ..TARGET
-        };
-        for _ in 0..3 {
-            let (published, sockets) = ports.take(&[request("80", "", "")], target).unwrap();
-            given.push(published[0]);
-            held.extend(sockets);
-        }
-        assert_eq!(
-            given.iter().map(|one| one.host_port).collect::<Vec<_>>(),
-            [42_000, 42_001, 42_002]
-        );
-        assert!(matches!(
-            ports.take(&[request("80", "", "")], target),
-            Err(PublishError::Exhausted)
-        ));
-        ports.release(&given[1..2]);
-        held.remove(1);
-        let (published, _held) = ports
-            .take(&[request("80", "", "42000-42002")], target)
-            .unwrap();
-        assert_eq!(published[0].host_port, 42_001);
-    }
-
-    #[test]
-    fn ipv6_is_refused() {
-        let error = HostPorts::default()
-            .take(&[request("80", "::1", "80")], TARGET)
-            .unwrap_err();
-        assert!(matches!(error, PublishError::Family { .. }));
-    }
-
-    #[test]
-    fn a_port_on_its_way_out_is_waited_for() {
-        let mut ports = HostPorts::default();
-        let number = free_port();
-        let (published, sockets) = ports
-            .take(&[request("80", "", &number.to_string())], TARGET)
-            .unwrap();
-        ports.release(&published);
-        let holder = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(50));
-            drop(sockets);
-        });
-        assert!(
-            ports
-                .take(&[request("80", "", &number.to_string())], TARGET)
-                .is_ok()
-        );
-        holder.join().unwrap();
-    }
-}
+mod tests;

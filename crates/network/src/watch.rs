@@ -89,6 +89,8 @@ fn drain(socket: &mut Socket, own: u32) -> bool {
             && [
                 (Family::Ip, TABLE),
                 (Family::Ip, FILTER_TABLE),
+                (Family::Ip6, TABLE),
+                (Family::Ip6, FILTER_TABLE),
                 (Family::Bridge, TABLE),
             ]
             .into_iter()

@@ -339,7 +339,7 @@ fn a_table_without_an_owner_is_restored() {
     on_a_machine(async |machine| {
         let mut socket = Socket::open(Protocol::Nftables).unwrap();
         let mut batch = Batch::new();
-        let tag = Some("onggi firewall 1");
+        let tag = Some("onggi firewall 2");
         batch.push(
             "table",
             nft::add_table(Family::Ip, "onggi", TableFlags::empty(), tag),

@@ -146,7 +146,10 @@ pub(crate) fn ports(record: &Record) -> PortMap {
     for (port, _) in record.config.exposed_ports.iter().flatten() {
         ports.insert(port.clone(), None);
     }
-    for published in record.endpoints.iter().flat_map(|endpoint| &endpoint.ports) {
+    let runs = record.endpoints.iter().flat_map(|endpoint| &endpoint.ports);
+    // What is reached at the container's own address is exposed, and bound nowhere.
+    let bound = runs.filter(|run| run.host_port != 0);
+    for published in bound.flat_map(|run| run.each()) {
         let binding = PortBinding {
             host_ip: published.host_ip.to_string(),
             host_port: published.host_port.to_string(),

@@ -1,9 +1,9 @@
 //! A table as it should be, and the messages that make the kernel's table so. Only what differs is touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use onggi_netlink::nft::{
-    self, Base, Data, Element, Expression, Family, Place, Set, TableFlags, add_chain, add_elements,
+    self, Base, Element, Expression, Family, Place, Set, TableFlags, add_chain, add_elements,
     add_rule, add_set, add_table, delete_elements, delete_table, flush_chain,
 };
 use onggi_netlink::{Batch, Message, Socket};
@@ -13,21 +13,23 @@ use crate::error::{Error, Result};
 /// The name of our tables.
 pub(crate) const NAME: &str = "onggi";
 /// The comment of our tables. A table of another version is replaced as a whole.
-const TAG: &str = "onggi firewall 1";
+const TAG: &str = "onggi firewall 2";
+
+/// Elements, each with the name of the set or map it belongs to.
+pub(super) type Elements = Vec<(&'static str, Element)>;
 
 /// A table as it should be.
 pub(super) struct Table {
     pub(super) family: Family,
     pub(super) sets: Vec<Set<'static>>,
     pub(super) chains: Vec<Chain>,
-    /// With the name of the set or map each belongs to.
-    pub(super) elements: Vec<(&'static str, Element)>,
+    pub(super) elements: Elements,
 }
 
-/// A base chain.
+/// A chain; without a base it is one that rules send packets to.
 pub(super) struct Chain {
     pub(super) name: &'static str,
-    pub(super) base: Base,
+    pub(super) base: Option<Base>,
     pub(super) rules: Vec<Rule>,
 }
 
@@ -37,8 +39,19 @@ pub(super) struct Rule {
     pub(super) expressions: Vec<Expression>,
 }
 
-/// What is in a set or map: by key, the data.
-type Present = BTreeMap<Vec<u8>, Option<Data>>;
+/// What is in a set or map. In a set of ranges a key may be the beginning of one and the end of another.
+type Present = BTreeMap<(Vec<u8>, bool), Element>;
+
+fn place(element: &Element) -> (Vec<u8>, bool) {
+    (element.key.clone(), element.ends)
+}
+
+/// Whether `present` has this element; comments do not count.
+fn has(present: &Present, element: &Element) -> bool {
+    present
+        .get(&place(element))
+        .is_some_and(|found| found.data == element.data && found.last == element.last)
+}
 
 impl Table {
     /// The difference between the kernel's table and this one. `port` is the socket's own, `flags` those of new tables.
@@ -122,7 +135,7 @@ impl Table {
             if !exists {
                 batch.push(
                     "create a chain",
-                    add_chain(self.family, NAME, chain.name, Some(chain.base)),
+                    add_chain(self.family, NAME, chain.name, chain.base),
                 );
             }
             let wanted: Vec<String> = chain
@@ -148,26 +161,21 @@ impl Table {
     }
 
     fn plan_elements(&self, set: &str, present: &Present, batch: &mut Batch) {
-        let wanted: Vec<&Element> = self
+        let wanted: BTreeMap<(Vec<u8>, bool), &Element> = self
             .elements
             .iter()
             .filter(|(name, _)| *name == set)
-            .map(|(_, element)| element)
+            .map(|(_, element)| (place(element), element))
             .collect();
-        let good: BTreeSet<&[u8]> = wanted
-            .iter()
-            .filter(|element| present.get(&element.key) == Some(&element.data))
-            .map(|element| element.key.as_slice())
-            .collect();
-        let is_good = |key: &Vec<u8>| good.contains(key.as_slice());
+        let is_good = |element: &&Element| has(present, element);
         let gone: Vec<Element> = present
-            .keys()
-            .filter(|key| !is_good(key))
-            .map(|key| by_key(key.clone()))
+            .iter()
+            .filter(|(place, _)| !wanted.get(*place).is_some_and(is_good))
+            .map(|(_, element)| by_key(element))
             .collect();
         let new: Vec<Element> = wanted
-            .into_iter()
-            .filter(|element| !is_good(&element.key))
+            .into_values()
+            .filter(|element| !is_good(element))
             .cloned()
             .collect();
         batch.extend(
@@ -210,27 +218,33 @@ impl Table {
     }
 }
 
+/// The messages that add elements to the sets of a table.
+pub(super) fn add(batch: &mut Batch, what: &'static str, family: Family, elements: &Elements) {
+    for (set, elements) in by_set(elements.iter()) {
+        batch.extend(what, add_elements(family, NAME, set, &elements));
+    }
+}
+
 /// Deletes those of `elements` that are there. What is gone already is not missed.
 pub(super) fn remove_elements(
     socket: &mut Socket,
     family: Family,
-    elements: &[(&'static str, Element)],
+    elements: &Elements,
 ) -> Result<()> {
-    let attempt = |socket: &mut Socket,
-                   elements: &mut dyn Iterator<Item = &(&'static str, Element)>| {
+    let attempt = |socket: &mut Socket, elements: BTreeMap<&'static str, Vec<Element>>| {
         let mut batch = Batch::new();
-        for (set, element) in elements {
+        for (set, elements) in elements {
             batch.extend(
                 "remove elements",
-                delete_elements(family, NAME, set, std::slice::from_ref(element)),
+                delete_elements(family, NAME, set, &elements),
             );
         }
         socket.transact(batch)
     };
-    match attempt(socket, &mut elements.iter()) {
+    match attempt(socket, by_set(elements.iter())) {
         // Something is gone, and so the transaction has done nothing: look, and delete what is there.
         Err(error) if error.is_absent() => {}
-        other => return other.map_err(Error::kernel("take ports back")),
+        other => return other.map_err(Error::kernel("take elements back")),
     }
     let mut sets: BTreeMap<&str, Present> = BTreeMap::new();
     for (set, _) in elements {
@@ -239,10 +253,20 @@ pub(super) fn remove_elements(
         }
     }
     let is_there = |(set, element): &&(&'static str, Element)| {
-        sets.get(set)
-            .is_some_and(|present| present.get(&element.key) == Some(&element.data))
+        sets.get(set).is_some_and(|present| has(present, element))
     };
-    attempt(socket, &mut elements.iter().filter(is_there)).map_err(Error::kernel("take ports back"))
+    attempt(socket, by_set(elements.iter().filter(is_there)))
+        .map_err(Error::kernel("take elements back"))
+}
+
+fn by_set<'a>(
+    elements: impl Iterator<Item = &'a (&'static str, Element)>,
+) -> BTreeMap<&'static str, Vec<Element>> {
+    let mut sets: BTreeMap<&'static str, Vec<Element>> = BTreeMap::new();
+    for (set, element) in elements {
+        sets.entry(set).or_default().push(element.clone());
+    }
+    sets
 }
 
 /// What is in a set; nothing if it is not there.
@@ -250,14 +274,24 @@ fn present(socket: &mut Socket, family: Family, set: &str) -> Result<Present> {
     match nft::elements(socket, family, NAME, set) {
         Ok(elements) => Ok(elements
             .into_iter()
-            .map(|element| (element.key, element.data))
+            .map(|element| (place(&element), element))
             .collect()),
         Err(error) if error.is_absent() => Ok(Present::new()),
         Err(error) => Err(Error::kernel("look at the firewall")(error)),
     }
 }
 
-fn by_key(key: Vec<u8>) -> Element {
+/// What deletes an element.
+fn by_key(element: &Element) -> Element {
+    Element {
+        data: None,
+        tag: None,
+        ..element.clone()
+    }
+}
+
+/// An element that is only its key.
+pub(super) fn element(key: Vec<u8>) -> Element {
     Element {
         key,
         last: None,
@@ -265,4 +299,11 @@ fn by_key(key: Vec<u8>) -> Element {
         data: None,
         tag: None,
     }
+}
+
+/// The name of a link as the kernel compares it.
+pub(super) fn link_name(name: &str) -> Vec<u8> {
+    let mut bytes = name.as_bytes().to_vec();
+    bytes.resize(16, 0);
+    bytes
 }

@@ -1,6 +1,8 @@
-//! The one thing of ours in a table of others: where `ip filter FORWARD` drops by policy, a jump at its head to a chain
-//! of ours. Our own table has decided by then; this only says that the packets are ours. `DOCKER-USER` is asked first,
+//! The one thing of ours in a table of others: where `filter FORWARD` of iptables or ip6tables drops by policy, a jump at
+//! its head to a chain of ours. Our own table has decided by then; this only says that the packets are ours. `DOCKER-USER` is asked first,
 //! where people have it.
+
+use std::collections::BTreeSet;
 
 use onggi_netlink::nft::{self, Comparison, Expression, Family, MetaKey, Place, Policy, Verdict};
 use onggi_netlink::{Batch, Socket};
@@ -8,63 +10,42 @@ use onggi_netlink::{Batch, Socket};
 use super::rules::{link, verdict};
 use crate::error::{Error, Result};
 
-/// The table of iptables.
+/// The table of iptables and ip6tables.
 pub(crate) const TABLE: &str = "filter";
-const FAMILY: Family = Family::Ip;
 const FORWARD: &str = "FORWARD";
 const USER: &str = "DOCKER-USER";
 const OURS: &str = "ONGGI-FORWARD";
 const TAG: &str = "onggi";
 
 /// Makes the jump and its chain as they should be; says whether something had to change.
-pub(super) fn restore(socket: &mut Socket, bridges: &[&str]) -> Result<bool> {
+pub(super) fn restore(socket: &mut Socket, family: Family, bridges: &[&str]) -> Result<bool> {
     let look = Error::kernel;
-    let chains = nft::chains(socket, FAMILY, TABLE).map_err(look("look at ip filter"))?;
+    let chains = nft::chains(socket, family, TABLE).map_err(look("look at ip filter"))?;
     let has = |name: &str| chains.iter().any(|chain| chain.name == name);
     let drops = chains
         .iter()
         .any(|chain| chain.name == FORWARD && chain.policy == Some(Policy::Drop));
-    if !drops {
+    if !drops || bridges.is_empty() {
         return if has(OURS) {
-            remove(socket).map(|()| true)
+            remove(socket, family).map(|()| true)
         } else {
             Ok(false)
         };
     }
-    let rules = nft::rules(socket, FAMILY, TABLE).map_err(look("look at ip filter"))?;
+    let rules = nft::rules(socket, family, TABLE).map_err(look("look at ip filter"))?;
     let wanted = chain_rules(bridges, has(USER));
-    let found = rules
-        .iter()
-        .filter(|rule| rule.chain == OURS)
-        .map(|rule| rule.tag.as_deref());
-    let chain_good = has(OURS) && found.eq(wanted.iter().map(|(tag, _)| Some(tag.as_str())));
     let mut jumps = rules
         .iter()
         .filter(|rule| rule.chain == FORWARD && is_ours(rule));
     let first = rules.iter().find(|rule| rule.chain == FORWARD);
     let jump_good = first.is_some_and(is_ours) && jumps.clone().count() == 1;
     let mut batch = Batch::new();
-    if !chain_good {
-        if has(OURS) {
-            batch.push("renew our chain", nft::flush_chain(FAMILY, TABLE, OURS));
-        } else {
-            batch.push(
-                "create our chain",
-                nft::add_chain(FAMILY, TABLE, OURS, None),
-            );
-        }
-        for (tag, expressions) in &wanted {
-            batch.push(
-                "add a rule",
-                nft::add_rule(FAMILY, TABLE, OURS, Place::Last, expressions, Some(tag)),
-            );
-        }
-    }
+    plan_chain(family, has(OURS), &rules, &wanted, &mut batch);
     if !jump_good {
         for rule in jumps.by_ref() {
             batch.push(
                 "remove our jump",
-                nft::delete_rule(FAMILY, TABLE, FORWARD, rule.handle),
+                nft::delete_rule(family, TABLE, FORWARD, rule.handle),
             );
         }
         let jump = [
@@ -73,7 +54,7 @@ pub(super) fn restore(socket: &mut Socket, bridges: &[&str]) -> Result<bool> {
         ];
         batch.push(
             "add our jump",
-            nft::add_rule(FAMILY, TABLE, FORWARD, Place::First, &jump, Some(TAG)),
+            nft::add_rule(family, TABLE, FORWARD, Place::First, &jump, Some(TAG)),
         );
     }
     let changed = !batch.is_empty();
@@ -83,10 +64,48 @@ pub(super) fn restore(socket: &mut Socket, bridges: &[&str]) -> Result<bool> {
     Ok(changed)
 }
 
+/// Rules that are wrong or too many go, missing ones are added behind. Only whether others are asked first depends on the
+/// order: then all are renewed.
+fn plan_chain(
+    family: Family,
+    exists: bool,
+    rules: &[nft::Rule],
+    wanted: &[(String, Vec<Expression>)],
+    batch: &mut Batch,
+) {
+    let tag = |rule: &nft::Rule| rule.tag.clone().unwrap_or_default();
+    let mut found: Vec<&nft::Rule> = rules.iter().filter(|rule| rule.chain == OURS).collect();
+    if !exists {
+        batch.push(
+            "create our chain",
+            nft::add_chain(family, TABLE, OURS, None),
+        );
+    } else if found.first().map(|rule| tag(rule)) != wanted.first().map(|(tag, _)| tag.clone()) {
+        batch.push("renew our chain", nft::flush_chain(family, TABLE, OURS));
+        found.clear();
+    }
+    let names: BTreeSet<&str> = wanted.iter().map(|(tag, _)| tag.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    for rule in found {
+        if !(names.contains(tag(rule).as_str()) && seen.insert(tag(rule))) {
+            batch.push(
+                "remove a rule of ours",
+                nft::delete_rule(family, TABLE, OURS, rule.handle),
+            );
+        }
+    }
+    for (tag, expressions) in wanted.iter().filter(|(tag, _)| !seen.contains(tag)) {
+        batch.push(
+            "add a rule",
+            nft::add_rule(family, TABLE, OURS, Place::Last, expressions, Some(tag)),
+        );
+    }
+}
+
 /// Removes the jump and the chain.
-pub(super) fn remove(socket: &mut Socket) -> Result<()> {
-    let rules = nft::rules(socket, FAMILY, TABLE).map_err(Error::kernel("look at ip filter"))?;
-    let chains = nft::chains(socket, FAMILY, TABLE).map_err(Error::kernel("look at ip filter"))?;
+pub(super) fn remove(socket: &mut Socket, family: Family) -> Result<()> {
+    let rules = nft::rules(socket, family, TABLE).map_err(Error::kernel("look at ip filter"))?;
+    let chains = nft::chains(socket, family, TABLE).map_err(Error::kernel("look at ip filter"))?;
     let mut batch = Batch::new();
     for rule in rules
         .iter()
@@ -94,13 +113,13 @@ pub(super) fn remove(socket: &mut Socket) -> Result<()> {
     {
         batch.push(
             "remove our jump",
-            nft::delete_rule(FAMILY, TABLE, FORWARD, rule.handle),
+            nft::delete_rule(family, TABLE, FORWARD, rule.handle),
         );
     }
     if chains.iter().any(|chain| chain.name == OURS) {
         batch
-            .push("empty our chain", nft::flush_chain(FAMILY, TABLE, OURS))
-            .push("remove our chain", nft::delete_chain(FAMILY, TABLE, OURS));
+            .push("empty our chain", nft::flush_chain(family, TABLE, OURS))
+            .push("remove our chain", nft::delete_chain(family, TABLE, OURS));
     }
     socket
         .transact(batch)

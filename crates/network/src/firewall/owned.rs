@@ -1,26 +1,28 @@
-//! The firewall as a whole: the table of IPv4, the bridges' table where containers may not talk to each other, and the
-//! jump. The socket that made the tables owns them while it is open, where the kernel knows that.
+//! The firewall as a whole: the tables of IPv4 and IPv6, the bridges' table where containers may not talk to each other,
+//! and the jumps. The socket that made the tables owns them while it is open, where the kernel knows that.
 
 use std::net::IpAddr;
 
-use onggi_netlink::nft::{
-    self, Data, Element, Family, TableFlags, add_elements, add_table, delete_table,
-};
+use onggi_netlink::nft::{self, Family, TableFlags, add_table, delete_table};
 use onggi_netlink::{Batch, Protocol, Socket, conntrack};
 use tracing::warn;
 
-use super::declare::{self, NAME, Table};
-use super::forward;
-use super::rules::{self, MAP, MAP_ANY, PORTS, Subnet};
+use super::bridge::Bridge;
+use super::declare::{self, Elements, NAME, Table};
+use super::{apart, forward, published, rules};
 use crate::endpoint::{Endpoint, Published};
 use crate::error::{Error, Result};
 use crate::publish::protocol_number;
+
+const FAMILIES: [Family; 2] = [Family::Ip, Family::Ip6];
 
 /// Our firewall, owned by this socket while it is open.
 #[derive(Debug)]
 pub(crate) struct Firewall {
     socket: Socket,
-    subnets: Vec<Subnet>,
+    bridges: Vec<Bridge>,
+    /// The tables that stand.
+    standing: Vec<Family>,
     /// The flags of new tables, once the kernel was asked what it knows.
     flags: Option<TableFlags>,
     /// Opened when it is first needed, and kept: to close such a socket behind a change of the tables waits for a grace
@@ -29,12 +31,13 @@ pub(crate) struct Firewall {
 }
 
 impl Firewall {
-    /// Opens the firewall for these bridges; the kernel is not touched yet.
-    pub(crate) fn open(subnets: Vec<Subnet>) -> Result<Self> {
+    /// Opens the firewall for these bridges; the kernel is not touched before [`Firewall::restore`].
+    pub(crate) fn open(bridges: Vec<Bridge>) -> Result<Self> {
         let socket = Socket::open(Protocol::Nftables).map_err(Error::kernel("open nftables"))?;
         Ok(Self {
             socket,
-            subnets,
+            bridges,
+            standing: Vec::new(),
             flags: None,
             tracked: None,
         })
@@ -52,69 +55,180 @@ impl Firewall {
         endpoints: impl Iterator<Item = &'a Endpoint>,
         ports: &[String],
     ) -> Result<bool> {
-        let (port, flags) = (self.port()?, self.flags()?);
+        let endpoints: Vec<&Endpoint> = endpoints.collect();
         let mut batch = Batch::new();
-        let published = endpoints.flat_map(elements).collect();
-        let table = rules::table(&self.subnets, published);
-        table.plan(&mut self.socket, port, flags, &mut batch)?;
-        if let Some(table) = self.isolation(ports) {
-            table.plan(&mut self.socket, port, flags, &mut batch)?;
-        } else if self.has(Family::Bridge)? {
-            batch.push(
-                "remove the bridges' table",
-                delete_table(Family::Bridge, NAME),
-            );
+        let mut standing = Vec::new();
+        for family in [Family::Ip, Family::Ip6, Family::Bridge] {
+            if self.wants(family) {
+                let mut elements: Elements = match family {
+                    Family::Bridge => apart::elements(ports),
+                    _ => self.elements(family),
+                };
+                for endpoint in &endpoints {
+                    elements.extend(published::elements(endpoint, family));
+                }
+                self.plan(family, elements, &mut batch)?;
+                standing.push(family);
+            } else if self.has(family)? {
+                batch.push("remove a table of ours", delete_table(family, NAME));
+            }
         }
         let mut changed = !batch.is_empty();
         self.socket
             .transact(batch)
             .map_err(Error::kernel("set up the firewall"))?;
-        let bridges: Vec<&str> = self
-            .subnets
-            .iter()
-            .map(|subnet| subnet.bridge.as_str())
-            .collect();
-        changed |= forward::restore(&mut self.socket, &bridges)?;
+        self.standing = standing;
+        changed |= self.restore_jumps()?;
         Ok(changed)
     }
 
-    /// Isolates a bridge port that is about to be made, where containers may not talk to each other.
-    pub(crate) fn isolate(&mut self, link: &str) -> Result<()> {
-        let Some(table) = self.isolation(&[link.to_owned()]) else {
+    /// Closes a bridge, and opens it as far as it says, before any link of it is up: one transaction.
+    #[allow(dead_code, reason = "for networks that users make")]
+    pub(crate) fn add_bridge(&mut self, bridge: Bridge) -> Result<()> {
+        self.bridges.retain(|known| known.name != bridge.name);
+        self.bridges.push(bridge.clone());
+        let added = self.add_to_tables(&bridge);
+        if added.is_err() {
+            self.bridges.retain(|known| known.name != bridge.name);
+        }
+        added
+    }
+
+    fn add_to_tables(&mut self, bridge: &Bridge) -> Result<()> {
+        let mut batch = Batch::new();
+        let mut standing = self.standing.clone();
+        for family in [Family::Ip, Family::Ip6, Family::Bridge] {
+            if !self.wants(family) {
+                continue;
+            }
+            if standing.contains(&family) {
+                if family != Family::Bridge {
+                    declare::add(&mut batch, "add a bridge", family, &bridge.elements(family));
+                }
+            } else {
+                let elements = match family {
+                    Family::Bridge => Elements::new(),
+                    _ => self.elements(family),
+                };
+                self.plan(family, elements, &mut batch)?;
+                standing.push(family);
+            }
+        }
+        self.socket
+            .transact(batch)
+            .map_err(Error::kernel("add a bridge to the firewall"))?;
+        self.standing = standing;
+        self.restore_jumps()?;
+        Ok(())
+    }
+
+    /// Forgets a bridge that is gone.
+    #[allow(dead_code, reason = "for networks that users make")]
+    pub(crate) fn remove_bridge(&mut self, name: &str) -> Result<()> {
+        let Some(index) = self.bridges.iter().position(|bridge| bridge.name == name) else {
             return Ok(());
         };
-        self.add(table.family, &table.elements, "isolate a bridge port")
+        let bridge = self.bridges.remove(index);
+        for family in FAMILIES {
+            if self.standing.contains(&family) {
+                declare::remove_elements(&mut self.socket, family, &bridge.elements(family))?;
+            }
+        }
+        self.restore_jumps()?;
+        Ok(())
+    }
+
+    /// Isolates a bridge port that is about to be made, where containers may not talk to each other.
+    pub(crate) fn isolate(&mut self, bridge: &str, link: &str) -> Result<()> {
+        let apart = |known: &Bridge| known.name == bridge && !known.icc;
+        if !self.bridges.iter().any(apart) {
+            return Ok(());
+        }
+        let elements = apart::elements(&[link.to_owned()]);
+        self.add(Family::Bridge, &elements, "isolate a bridge port")
     }
 
     /// Publishes the ports of one endpoint.
     pub(crate) fn publish(&mut self, endpoint: &Endpoint) -> Result<()> {
-        let elements: Vec<_> = elements(endpoint).collect();
-        self.add(Family::Ip, &elements, "publish ports")?;
+        for family in FAMILIES {
+            let elements = published::elements(endpoint, family);
+            if !elements.is_empty() {
+                self.add(family, &elements, "publish ports")?;
+            }
+        }
         self.forget_udp(endpoint)
     }
 
     /// Takes back the ports of one endpoint. What is not there any more is not missed.
     pub(crate) fn unpublish(&mut self, endpoint: &Endpoint) -> Result<()> {
-        let published: Vec<_> = elements(endpoint).collect();
-        declare::remove_elements(&mut self.socket, Family::Ip, &published)?;
-        if let Some(table) = self.isolation(&[endpoint.host_link()]) {
-            declare::remove_elements(&mut self.socket, table.family, &table.elements)?;
+        for family in FAMILIES {
+            let elements = published::elements(endpoint, family);
+            if !elements.is_empty() && self.standing.contains(&family) {
+                declare::remove_elements(&mut self.socket, family, &elements)?;
+            }
+        }
+        if self.standing.contains(&Family::Bridge) {
+            let elements = apart::elements(&[endpoint.host_link()]);
+            declare::remove_elements(&mut self.socket, Family::Bridge, &elements)?;
         }
         self.forget_udp(endpoint)
     }
 
     /// Removes everything of ours.
     pub(crate) fn remove(&mut self) -> Result<()> {
-        forward::remove(&mut self.socket)?;
+        for family in FAMILIES {
+            forward::remove(&mut self.socket, family)?;
+        }
         let mut batch = Batch::new();
-        for family in [Family::Ip, Family::Bridge] {
+        for family in [Family::Ip, Family::Ip6, Family::Bridge] {
             if self.has(family)? {
                 batch.push("remove our table", delete_table(family, NAME));
             }
         }
+        self.standing.clear();
         self.socket
             .transact(batch)
             .map_err(Error::kernel("remove the firewall"))
+    }
+
+    /// Whether a table of this family is needed. The one of IPv4 always stands; that of IPv6 would make the kernel track
+    /// the host's connections, and waits for a network of IPv6.
+    fn wants(&self, family: Family) -> bool {
+        match family {
+            Family::Bridge => self.bridges.iter().any(|bridge| !bridge.icc),
+            Family::Ip6 => self.bridges.iter().any(|bridge| bridge.has(Family::Ip6)),
+            Family::Ip | Family::Inet => true,
+        }
+    }
+
+    /// What the table of this family has of all bridges.
+    fn elements(&self, family: Family) -> Elements {
+        let all = self.bridges.iter();
+        all.flat_map(|bridge| bridge.elements(family)).collect()
+    }
+
+    fn plan(&mut self, family: Family, elements: Elements, batch: &mut Batch) -> Result<()> {
+        let (port, flags) = (self.port()?, self.flags()?);
+        let table = match family {
+            Family::Bridge => Table {
+                elements,
+                ..apart::table(&[])
+            },
+            _ => rules::table(family, elements),
+        };
+        table.plan(&mut self.socket, port, flags, batch)
+    }
+
+    /// Makes the jumps in the tables of iptables what they should be; says whether something had to change.
+    fn restore_jumps(&mut self) -> Result<bool> {
+        let mut changed = false;
+        for family in FAMILIES {
+            let wanted = self.wants(family);
+            let bridges = self.bridges.iter().filter(|_| wanted);
+            let names: Vec<&str> = bridges.map(|bridge| bridge.name.as_str()).collect();
+            changed |= forward::restore(&mut self.socket, family, &names)?;
+        }
+        Ok(changed)
     }
 
     /// UDP flows keep the way they were first tracked on; those that a change of published ports concerns begin anew.
@@ -133,11 +247,12 @@ impl Firewall {
         };
         let concerned = |flow: &conntrack::Flow| {
             let (_, _, to, port) = flow.original;
-            let is_for = |ip: IpAddr| ip == IpAddr::V4(to) || ip.is_unspecified();
+            let is_for =
+                |ip: IpAddr| ip == to || (ip.is_unspecified() && ip.is_ipv4() == to.is_ipv4());
             flow.protocol == protocol_number(onggi_model::Protocol::Udp)
                 && udp
                     .iter()
-                    .any(|one| one.host_port == port && is_for(one.host_ip))
+                    .any(|one| one.host_ports().contains(&port) && is_for(one.host_ip))
         };
         // A kernel without ctnetlink has no way to forget them: the ports are published all the same.
         if let Err(error) = conntrack::forget(socket, concerned) {
@@ -146,33 +261,15 @@ impl Firewall {
         Ok(())
     }
 
-    /// The bridges' table, if it is needed.
-    fn isolation(&self, ports: &[String]) -> Option<Table> {
-        let needed = self.subnets.iter().any(|subnet| !subnet.icc);
-        needed.then(|| rules::bridge_table(ports))
-    }
-
     fn has(&mut self, family: Family) -> Result<bool> {
         let found = nft::table(&mut self.socket, family, NAME)
             .map_err(Error::kernel("look at the firewall"))?;
         Ok(found.is_some())
     }
 
-    fn add(
-        &mut self,
-        family: Family,
-        elements: &[(&'static str, Element)],
-        what: &'static str,
-    ) -> Result<()> {
+    fn add(&mut self, family: Family, elements: &Elements, what: &'static str) -> Result<()> {
         let mut batch = Batch::new();
-        for set in [MAP, MAP_ANY, PORTS] {
-            let ours: Vec<Element> = elements
-                .iter()
-                .filter(|(name, _)| *name == set)
-                .map(|(_, element)| element.clone())
-                .collect();
-            batch.extend(what, add_elements(family, NAME, set, &ours));
-        }
+        declare::add(&mut batch, what, family, elements);
         self.socket.transact(batch).map_err(Error::kernel(what))
     }
 
@@ -206,37 +303,4 @@ impl Firewall {
         self.flags = Some(flags);
         Ok(flags)
     }
-}
-
-/// The elements that publish the ports of an endpoint.
-fn elements(endpoint: &Endpoint) -> impl Iterator<Item = (&'static str, Element)> {
-    endpoint.ports.iter().filter_map(|published| {
-        let IpAddr::V4(host) = published.host_ip else {
-            return None;
-        };
-        let (protocol, port) = (
-            protocol_number(published.port.protocol),
-            published.host_port.to_be_bytes(),
-        );
-        let (map, key) = if host.is_unspecified() {
-            (MAP_ANY, nft::concatenate(&[&[protocol], &port]))
-        } else {
-            (MAP, nft::concatenate(&[&[protocol], &host.octets(), &port]))
-        };
-        let data = nft::concatenate(&[
-            &endpoint.address_v4()?.octets(),
-            &published.port.number.to_be_bytes(),
-        ]);
-        let tag = Some(endpoint.container.short().to_owned());
-        Some((
-            map,
-            Element {
-                key,
-                last: None,
-                ends: false,
-                data: Some(Data::Value(data)),
-                tag,
-            },
-        ))
-    })
 }

@@ -1,194 +1,321 @@
-//! The rules of our table, as data.
+//! The rules of our tables, as data. They are the same for every number of bridges, containers and ports: what differs is
+//! in sets and maps.
 //!
-//! What they keep true: nobody outside reaches a container but by a published port; 127.0.0.0/8 never comes in by a wire;
-//! containers leave under the host's addresses; a container reaches published ports of its own bridge too.
+//! What they keep true: nobody reaches a container from elsewhere but by what is published; networks do not see each
+//! other; 127.0.0.0/8 never comes in by a wire; containers leave under the host's addresses; a container reaches published
+//! ports of every network by the host's addresses, those of its own too.
 
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 use onggi_netlink::nft::{
-    Base, Comparison, ConntrackKey, DataType, Element, Expression, Family, FibResult, Field, Hook,
-    Inverted, Kind, MetaKey, NatKind, PayloadBase, Policy, Register, Set, Verdict,
+    Base, Comparison, ConntrackKey, DataType, Expression, Family, FibResult, Field, Hook, Inverted,
+    Kind, MetaKey, NatKind, PayloadBase, Policy, Register, Set, Verdict,
 };
 
-use super::declare::{Chain, Rule, Table};
+use super::declare::{Chain, Elements, Rule, Table, link_name};
 
 /// `proto . daddr . dport : address . port`, for ports published on one address.
 pub(super) const MAP: &str = "publish";
 /// `proto . dport : address . port`, for ports published on all addresses.
 pub(super) const MAP_ANY: &str = "publish-any";
+/// `proto . daddr . dports : address`, for runs of ports published onto themselves on one address.
+pub(super) const RANGES: &str = "ranges";
+/// `proto . dports : address`, for runs of ports published onto themselves on all addresses.
+pub(super) const RANGES_ANY: &str = "ranges-any";
+/// `proto . daddr . dports`, for what is published without translation.
+pub(super) const OPENED: &str = "opened";
+/// All our bridges.
+pub(super) const BRIDGES: &str = "bridges";
+/// Bridges, with themselves, whose containers may talk to each other.
+pub(super) const AMONG: &str = "among";
+/// Bridges, with themselves, whose containers may not.
+pub(super) const APART: &str = "apart";
+/// Bridges that nothing leaves and nothing enters.
+pub(super) const INTERNAL: &str = "internal";
+/// Bridges that everything may enter.
+pub(super) const OPEN: &str = "open";
+/// Bridges that are entered at the containers' own addresses.
+pub(super) const ROUTED: &str = "routed";
+/// The subnets of all bridges.
+pub(super) const INSIDE: &str = "inside";
+/// The subnets that leave under the host's addresses.
+pub(super) const MASQUERADE: &str = "masquerade";
 
-/// The ports of bridges whose containers may not talk to each other.
-pub(super) const PORTS: &str = "isolated";
-
-const A: Register = Register::word(0);
+pub(super) const A: Register = Register::word(0);
 const B: Register = Register::word(1);
-const C: Register = Register::word(2);
-const ADDRESS: Register = Register::word(4);
-const PORT: Register = Register::word(5);
+/// Behind the name of a link in `A`.
+const SECOND: Register = Register::word(4);
+const ADDRESS: Register = Register::word(8);
 
+/// Our bit of the mark. It is gone when the packet enters the other container's namespace.
+pub(super) const MARK: u32 = 1 << 28;
 /// `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits of `ct state`.
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 /// `IPS_DST_NAT` of `ct status`.
 const DNAT: u32 = 1 << 5;
 /// `RTN_LOCAL`.
 const LOCAL: u32 = 2;
+const ANSWERS: &str = "answers";
 
-/// What the rules need to know of a bridge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subnet {
-    /// Name of the bridge.
-    pub(crate) bridge: String,
-    /// Its subnet.
-    pub(crate) net: Ipv4Net,
-    /// Whether its containers may talk to each other.
-    pub(crate) icc: bool,
-    /// Whether they leave under the host's addresses.
-    pub(crate) masquerade: bool,
+/// What differs between the families.
+#[derive(Clone, Copy)]
+struct Words {
+    family: Family,
+    length: u32,
+    source: u32,
+    destination: u32,
+    icmp: u8,
+    key: &'static [Field],
+    address: &'static [Field],
+    target: &'static [Field],
+    /// Behind an address in `ADDRESS`.
+    port: Register,
+    /// Behind protocol and address.
+    third: Register,
 }
 
-/// The table of IPv4 for these bridges and published ports.
-pub(super) fn table(subnets: &[Subnet], elements: Vec<(&'static str, Element)>) -> Table {
-    const KEY: &[Field] = &[Field::Protocol, Field::Ipv4Address, Field::Service];
-    const KEY_ANY: &[Field] = &[Field::Protocol, Field::Service];
-    const DATA: DataType<'static> = DataType::Fields(&[Field::Ipv4Address, Field::Service]);
-    let base = |kind, hook, priority| Base {
-        kind,
-        hook,
-        priority,
-        policy: Policy::Accept,
+const V4: Words = Words {
+    family: Family::Ip,
+    length: 4,
+    source: 12,
+    destination: 16,
+    icmp: 1,
+    key: &[Field::Protocol, Field::Ipv4Address, Field::Service],
+    address: &[Field::Ipv4Address],
+    target: &[Field::Ipv4Address, Field::Service],
+    port: Register::word(9),
+    third: Register::word(2),
+};
+
+const V6: Words = Words {
+    family: Family::Ip6,
+    length: 16,
+    source: 8,
+    destination: 24,
+    icmp: 58,
+    key: &[Field::Protocol, Field::Ipv6Address, Field::Service],
+    address: &[Field::Ipv6Address],
+    target: &[Field::Ipv6Address, Field::Service],
+    port: Register::word(12),
+    third: Register::word(5),
+};
+
+/// The table of IPv4 or IPv6 with these elements.
+pub(super) fn table(family: Family, elements: Elements) -> Table {
+    let words = if family == Family::Ip6 { V6 } else { V4 };
+    let base = |kind, hook, priority| {
+        Some(Base {
+            kind,
+            hook,
+            priority,
+            policy: Policy::Accept,
+        })
     };
+    let chain = |name, base, rules| Chain { name, base, rules };
+    let mut chains = vec![
+        // First, because others send packets here.
+        chain(ANSWERS, None, answers()),
+        chain(
+            "prerouting",
+            base(Kind::Nat, Hook::Prerouting, -100),
+            words.publish(),
+        ),
+        chain(
+            "output",
+            base(Kind::Nat, Hook::Output, -100),
+            words.publish(),
+        ),
+        chain(
+            "postrouting",
+            base(Kind::Nat, Hook::Postrouting, 100),
+            words.postrouting(),
+        ),
+        chain(
+            "forward",
+            base(Kind::Filter, Hook::Forward, 0),
+            words.forward(),
+        ),
+    ];
+    if family == Family::Ip {
+        // The kernel itself never routes ::1.
+        chains.push(chain(
+            "guard",
+            base(Kind::Filter, Hook::Prerouting, -300),
+            guard(),
+        ));
+    }
     Table {
-        family: Family::Ip,
-        sets: vec![
-            Set {
-                name: MAP,
-                key: KEY,
-                data: DATA,
-                ranges: false,
-            },
-            Set {
-                name: MAP_ANY,
-                key: KEY_ANY,
-                data: DATA,
-                ranges: false,
-            },
-        ],
-        chains: vec![
-            Chain {
-                name: "guard",
-                base: base(Kind::Filter, Hook::Prerouting, -300),
-                rules: guard(),
-            },
-            Chain {
-                name: "prerouting",
-                base: base(Kind::Nat, Hook::Prerouting, -100),
-                rules: publish(),
-            },
-            Chain {
-                name: "output",
-                base: base(Kind::Nat, Hook::Output, -100),
-                rules: publish(),
-            },
-            Chain {
-                name: "postrouting",
-                base: base(Kind::Nat, Hook::Postrouting, 100),
-                rules: subnets.iter().flat_map(postrouting).collect(),
-            },
-            Chain {
-                name: "forward",
-                base: base(Kind::Filter, Hook::Forward, 0),
-                rules: subnets.iter().flat_map(forward).collect(),
-            },
-        ],
+        family,
+        sets: words.sets(),
+        chains,
         elements,
     }
 }
 
-/// The table of the bridges: frames between two of `ports` pass only with our mark, which is to say, never without the
-/// rules of [`forward`]. Whether bridged packets see those at all is a switch that belongs to others (br_netfilter).
-pub(super) fn bridge_table(ports: &[String]) -> Table {
-    let port = |key| {
+impl Words {
+    fn sets(self) -> Vec<Set<'static>> {
+        const ANY: &[Field] = &[Field::Protocol, Field::Service];
+        const NAME: &[Field] = &[Field::LinkName];
+        const PAIR: &[Field] = &[Field::LinkName, Field::LinkName];
+        let set = |name, key, data, ranges| Set {
+            name,
+            key,
+            data,
+            ranges,
+        };
+        let plain = |name, key| set(name, key, DataType::None, false);
         vec![
-            Expression::Meta { key, to: A },
-            Expression::Lookup {
-                set: PORTS.to_owned(),
-                from: A,
-                inverted: Inverted::No,
-            },
+            set(MAP, self.key, DataType::Fields(self.target), false),
+            set(MAP_ANY, ANY, DataType::Fields(self.target), false),
+            set(RANGES, self.key, DataType::Fields(self.address), true),
+            set(RANGES_ANY, ANY, DataType::Fields(self.address), true),
+            set(OPENED, self.key, DataType::None, true),
+            plain(BRIDGES, NAME),
+            plain(AMONG, PAIR),
+            plain(APART, PAIR),
+            plain(INTERNAL, NAME),
+            plain(OPEN, NAME),
+            plain(ROUTED, NAME),
+            set(INSIDE, self.address, DataType::None, true),
+            set(MASQUERADE, self.address, DataType::None, true),
         ]
-    };
-    let unmarked = vec![
-        Expression::Meta {
-            key: MetaKey::Mark,
-            to: A,
-        },
-        Expression::Bitwise {
+    }
+
+    /// The destination is looked up in the maps: first with the address, then for all addresses of the host.
+    fn publish(self) -> Vec<Rule> {
+        let map = |map: &str| Expression::Map {
+            map: map.to_owned(),
             from: A,
-            to: A,
-            mask: MARK.to_ne_bytes().to_vec(),
-            xor: vec![0; 4],
-        },
-        equal(A, vec![0; 4]),
-    ];
-    let rules = vec![rule(
-        "not among containers",
-        [
-            port(MetaKey::InName),
-            port(MetaKey::OutName),
-            unmarked,
-            verdict(Verdict::Drop),
-        ],
-    )];
-    // Behind br_netfilter, which shows bridged packets to IPv4 at -1.
-    let base = Base {
-        kind: Kind::Filter,
-        hook: Hook::Forward,
-        priority: 100,
-        policy: Policy::Accept,
-    };
-    let element = |port: &String| {
-        (
-            PORTS,
-            Element {
-                key: link_name(port),
-                last: None,
-                ends: false,
-                data: None,
-                tag: None,
-            },
-        )
-    };
-    Table {
-        family: Family::Bridge,
-        sets: vec![Set {
-            name: PORTS,
-            key: &[Field::LinkName],
-            data: DataType::None,
-            ranges: false,
-        }],
-        chains: vec![Chain {
-            name: "forward",
-            base,
-            rules,
-        }],
-        elements: ports.iter().map(element).collect(),
+            to: ADDRESS,
+        };
+        let nat = |port| Expression::Nat {
+            kind: NatKind::Destination,
+            family: self.family,
+            address: ADDRESS,
+            port,
+        };
+        let one = |name: &str, port| [self.target_key(), vec![map(name), nat(port)]];
+        let any = |name: &str, port| {
+            let local = vec![
+                Expression::Fib {
+                    result: FibResult::AddressType,
+                    to: A,
+                },
+                equal(A, LOCAL.to_ne_bytes().to_vec()),
+            ];
+            [local, vec![protocol(), port_to(B), map(name), nat(port)]]
+        };
+        vec![
+            rule("published on one address", one(MAP, Some(self.port))),
+            rule("runs published on one address", one(RANGES, None)),
+            rule("published on all addresses", any(MAP_ANY, Some(self.port))),
+            rule("runs published on all addresses", any(RANGES_ANY, None)),
+        ]
+    }
+
+    fn postrouting(self) -> Vec<Rule> {
+        let masquerade = || vec![Expression::Masquerade];
+        let from = |set: &str| vec![self.payload(self.source, A), lookup(set, Inverted::No)];
+        let mut rules = vec![rule(
+            "to the outside",
+            [
+                not_in_set(MetaKey::OutName, BRIDGES),
+                from(MASQUERADE),
+                masquerade(),
+            ],
+        )];
+        if self.family == Family::Ip {
+            rules.push(rule(
+                "published on loopback",
+                [
+                    in_set(MetaKey::OutName, BRIDGES),
+                    address(self.source, LOOPBACK),
+                    masquerade(),
+                ],
+            ));
+        }
+        rules.push(rule(
+            "published, from one of our networks",
+            [
+                in_set(MetaKey::OutName, BRIDGES),
+                conntrack(ConntrackKey::Status, DNAT),
+                from(INSIDE),
+                masquerade(),
+            ],
+        ));
+        rules
+    }
+
+    fn forward(self) -> Vec<Rule> {
+        let to = |set| in_set(MetaKey::OutName, set);
+        let from = |set| in_set(MetaKey::InName, set);
+        let accept = || verdict(Verdict::Accept);
+        let drop = || verdict(Verdict::Drop);
+        let published = || conntrack(ConntrackKey::Status, DNAT);
+        let icmp = vec![protocol(), equal(A, vec![self.icmp])];
+        let opened = [self.target_key(), vec![lookup(OPENED, Inverted::No)]].concat();
+        vec![
+            rule(
+                "answers",
+                [
+                    conntrack(ConntrackKey::State, ESTABLISHED_RELATED),
+                    verdict(Verdict::Goto(ANSWERS.to_owned())),
+                ],
+            ),
+            // Bridged packets that are in order are marked, for the table of the bridges to let them pass.
+            rule(
+                "bridged, published",
+                [pair_in(APART), published(), set_mark(), accept()],
+            ),
+            rule("not among containers", [pair_in(APART), drop()]),
+            rule("among containers", [pair_in(AMONG), accept()]),
+            rule(
+                "nothing leaves an internal network",
+                [from(INTERNAL), drop()],
+            ),
+            rule("nothing enters an internal network", [to(INTERNAL), drop()]),
+            rule("published", [to(BRIDGES), published(), accept()]),
+            rule("unprotected", [to(OPEN), accept()]),
+            rule("routed, ping", [to(ROUTED), icmp, accept()]),
+            rule("routed, published", [to(ROUTED), opened, accept()]),
+            rule("nothing else comes in", [to(BRIDGES), drop()]),
+        ]
+    }
+
+    /// `proto . daddr . dport` from `A` on.
+    fn target_key(self) -> Vec<Expression> {
+        vec![
+            protocol(),
+            self.payload(self.destination, B),
+            port_to(self.third),
+        ]
+    }
+
+    fn payload(self, offset: u32, to: Register) -> Expression {
+        Expression::Payload {
+            base: PayloadBase::Network,
+            offset,
+            length: self.length,
+            to,
+        }
     }
 }
 
+const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+
 /// `route_localnet` of our bridges must not open the host's loopback to anyone: neither as destination nor as source.
 fn guard() -> Vec<Rule> {
-    let loopback = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
     [
-        ("127.0.0.0/8 from a wire", 16),
-        ("127.0.0.0/8 as sender on a wire", 12),
+        ("127.0.0.0/8 from a wire", V4.destination),
+        ("127.0.0.0/8 as sender on a wire", V4.source),
     ]
     .map(|(purpose, offset)| {
         rule(
             purpose,
             [
                 link(MetaKey::InName, Comparison::NotEqual, "lo"),
-                address(offset, loopback),
+                address(offset, LOOPBACK),
                 verdict(Verdict::Drop),
             ],
         )
@@ -196,123 +323,13 @@ fn guard() -> Vec<Rule> {
     .into()
 }
 
-/// The destination is looked up in the maps: first with the address, then for all addresses of the host.
-fn publish() -> Vec<Rule> {
-    let protocol = || Expression::Meta {
-        key: MetaKey::TransportProtocol,
-        to: A,
-    };
-    let port = |to| Expression::Payload {
-        base: PayloadBase::Transport,
-        offset: 2,
-        length: 2,
-        to,
-    };
-    let map = |map: &str| Expression::Map {
-        map: map.to_owned(),
-        from: A,
-        to: ADDRESS,
-    };
-    let nat = || Expression::Nat {
-        kind: NatKind::Destination,
-        family: Family::Ip,
-        address: ADDRESS,
-        port: Some(PORT),
-    };
-    let one = vec![
-        protocol(),
-        Expression::Payload {
-            base: PayloadBase::Network,
-            offset: 16,
-            length: 4,
-            to: B,
-        },
-        port(C),
-        map(MAP),
-        nat(),
-    ];
-    let any = vec![
-        Expression::Fib {
-            result: FibResult::AddressType,
-            to: A,
-        },
-        equal(A, LOCAL.to_ne_bytes().to_vec()),
-        protocol(),
-        port(B),
-        map(MAP_ANY),
-        nat(),
-    ];
+/// What belongs to a connection that was let in.
+fn answers() -> Vec<Rule> {
     vec![
-        rule("published on one address", [one]),
-        rule("published on all addresses", [any]),
+        rule("bridged answers", [pair_in(APART), set_mark()]),
+        rule("all answers", [verdict(Verdict::Accept)]),
     ]
 }
-
-fn postrouting(subnet: &Subnet) -> Vec<Rule> {
-    let out = |comparison| link(MetaKey::OutName, comparison, &subnet.bridge);
-    let masquerade = || vec![Expression::Masquerade];
-    let loopback = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
-    let mut rules = Vec::new();
-    if subnet.masquerade {
-        rules.push(rule(
-            format!("{}: to the outside", subnet.bridge),
-            [
-                address(12, subnet.net),
-                out(Comparison::NotEqual),
-                masquerade(),
-            ],
-        ));
-    }
-    rules.push(rule(
-        format!("{}: published on loopback", subnet.bridge),
-        [out(Comparison::Equal), address(12, loopback), masquerade()],
-    ));
-    rules.push(rule(
-        format!("{}: published, from the same bridge", subnet.bridge),
-        [
-            out(Comparison::Equal),
-            address(12, subnet.net),
-            conntrack(ConntrackKey::Status, DNAT),
-            masquerade(),
-        ],
-    ));
-    rules
-}
-
-fn forward(subnet: &Subnet) -> Vec<Rule> {
-    let to = || link(MetaKey::OutName, Comparison::Equal, &subnet.bridge);
-    let from = || link(MetaKey::InName, Comparison::Equal, &subnet.bridge);
-    let accept = || verdict(Verdict::Accept);
-    let drop = || verdict(Verdict::Drop);
-    let answers = || conntrack(ConntrackKey::State, ESTABLISHED_RELATED);
-    let published = || conntrack(ConntrackKey::Status, DNAT);
-    let named = |what: &str| format!("{}: {what}", subnet.bridge);
-    let mut rules = Vec::new();
-    if !subnet.icc {
-        // Bridged packets that are in order are marked, for the table of the bridges to let them pass.
-        rules.push(rule(
-            named("bridged answers"),
-            [from(), to(), answers(), set_mark(), accept()],
-        ));
-        rules.push(rule(
-            named("bridged, published"),
-            [from(), to(), published(), set_mark(), accept()],
-        ));
-    }
-    rules.push(rule(named("answers"), [to(), answers(), accept()]));
-    rules.push(rule(named("published"), [to(), published(), accept()]));
-    rules.push(if subnet.icc {
-        rule(named("among containers"), [from(), to(), accept()])
-    } else {
-        rule(named("not among containers"), [from(), to(), drop()])
-    });
-    rules.push(rule(named("nothing else comes in"), [to(), drop()]));
-    rules.push(rule(named("everything goes out"), [from(), accept()]));
-    rules
-}
-
-/// Our bit of the mark. It is gone when the packet enters the other container's namespace.
-const MARK: u32 = 1 << 28;
 
 fn set_mark() -> Vec<Expression> {
     let (mask, xor) = ((!MARK).to_ne_bytes().to_vec(), MARK.to_ne_bytes().to_vec());
@@ -331,7 +348,10 @@ fn set_mark() -> Vec<Expression> {
     ]
 }
 
-fn rule<const N: usize>(purpose: impl Into<String>, parts: [Vec<Expression>; N]) -> Rule {
+pub(super) fn rule<const N: usize>(
+    purpose: impl Into<String>,
+    parts: [Vec<Expression>; N],
+) -> Rule {
     Rule {
         purpose: purpose.into(),
         expressions: parts.into_iter().flatten().collect(),
@@ -353,10 +373,52 @@ pub(super) fn link(key: MetaKey, comparison: Comparison, name: &str) -> Vec<Expr
     ]
 }
 
-fn link_name(name: &str) -> Vec<u8> {
-    let mut bytes = name.as_bytes().to_vec();
-    bytes.resize(16, 0);
-    bytes
+/// The link is one of the set.
+pub(super) fn in_set(key: MetaKey, set: &str) -> Vec<Expression> {
+    vec![Expression::Meta { key, to: A }, lookup(set, Inverted::No)]
+}
+
+fn not_in_set(key: MetaKey, set: &str) -> Vec<Expression> {
+    vec![Expression::Meta { key, to: A }, lookup(set, Inverted::Yes)]
+}
+
+/// The links it came in by and goes out by are, together, in the set.
+fn pair_in(set: &str) -> Vec<Expression> {
+    vec![
+        Expression::Meta {
+            key: MetaKey::InName,
+            to: A,
+        },
+        Expression::Meta {
+            key: MetaKey::OutName,
+            to: SECOND,
+        },
+        lookup(set, Inverted::No),
+    ]
+}
+
+fn lookup(set: &str, inverted: Inverted) -> Expression {
+    Expression::Lookup {
+        set: set.to_owned(),
+        from: A,
+        inverted,
+    }
+}
+
+fn protocol() -> Expression {
+    Expression::Meta {
+        key: MetaKey::TransportProtocol,
+        to: A,
+    }
+}
+
+fn port_to(to: Register) -> Expression {
+    Expression::Payload {
+        base: PayloadBase::Transport,
+        offset: 2,
+        length: 2,
+        to,
+    }
 }
 
 fn equal(from: Register, value: Vec<u8>) -> Expression {
@@ -369,19 +431,12 @@ fn equal(from: Register, value: Vec<u8>) -> Expression {
 
 /// The address at this offset of the IPv4 header is in `net`.
 fn address(offset: u32, net: Ipv4Net) -> Vec<Expression> {
-    let load = Expression::Payload {
-        base: PayloadBase::Network,
-        offset,
-        length: 4,
-        to: A,
-    };
-    let mask = net.netmask().octets().to_vec();
     vec![
-        load,
+        V4.payload(offset, A),
         Expression::Bitwise {
             from: A,
             to: A,
-            mask,
+            mask: net.netmask().octets().to_vec(),
             xor: vec![0; 4],
         },
         equal(A, net.network().octets().to_vec()),
