@@ -15,3 +15,6 @@ pub(crate) use bridge::{Bridge, GatewayMode};
 pub(crate) use declare::NAME as TABLE;
 pub(crate) use forward::TABLE as FILTER_TABLE;
 pub(crate) use owned::Firewall;
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ pub(super) const ROUTED: &str = "routed";
 /// The subnets of all bridges.
 pub(super) const INSIDE: &str = "inside";
 /// The subnets that leave under the host's addresses.
-pub(super) const MASQUERADE: &str = "masquerade";
+pub(super) const MASQUERADE: &str = "hidden";
 
 pub(super) const A: Register = Register::word(0);
 const B: Register = Register::word(1);
