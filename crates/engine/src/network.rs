@@ -78,7 +78,7 @@ impl Engine {
         Ok(Inspect {
             network: document(&network),
             containers,
-            status: None,
+            ..Inspect::default()
         })
     }
 
