@@ -265,6 +265,14 @@ pub fn set_state_by_name(name: &str, state: State) -> Message {
     message
 }
 
+/// The message that makes a link a port of a bridge.
+#[must_use]
+pub fn set_master(index: u32, bridge: u32) -> Message {
+    let mut message = header(NEW, 0, index, None);
+    message.u32(MASTER, bridge);
+    message
+}
+
 /// The message that changes the largest packet.
 #[must_use]
 pub fn set_mtu(index: u32, mtu: u32) -> Message {

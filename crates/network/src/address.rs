@@ -1,9 +1,9 @@
 //! Which subnet a network gets, and which address an endpoint.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::config::Pool;
 use crate::error::{Error, Result};
@@ -20,20 +20,44 @@ fn pools() -> impl Iterator<Item = Ipv4Net> {
 ///
 /// # Errors
 /// [`Error::NoPool`].
-pub(crate) fn choose_pool(own: &[Pool], taken: &[Ipv4Net]) -> Result<Ipv4Net> {
+pub(crate) fn choose_pool(own: &[Pool], taken: &[IpNet]) -> Result<Ipv4Net> {
     let defaults = own.is_empty().then(pools).into_iter().flatten();
     own.iter()
         .flat_map(|pool| pool.subnets())
         .chain(defaults)
-        .find(|pool| !overlaps(*pool, taken))
+        .find(|pool| !overlaps((*pool).into(), taken))
         .ok_or(Error::NoPool)
 }
 
-/// Whether `net` shares addresses with one of `taken`. The default route covers everything and counts for nothing.
-pub(crate) fn overlaps(net: Ipv4Net, taken: &[Ipv4Net]) -> bool {
+/// The first /64 of the ULA range `base` that overlaps with nothing the host routes.
+///
+/// # Errors
+/// [`Error::NoPool6`].
+pub(crate) fn choose_pool_v6(base: Ipv6Net, taken: &[IpNet]) -> Result<Ipv6Net> {
+    base.subnets(64)
+        .into_iter()
+        .flatten()
+        .find(|pool| !overlaps((*pool).into(), taken))
+        .ok_or(Error::NoPool6)
+}
+
+/// The range of unique local addresses that belongs to this installation: its 40 random bits are those of an id.
+pub(crate) fn local_range(id: &str) -> Ipv6Net {
+    let mut octets = [0; 16];
+    octets[0] = 0xfd;
+    for (index, octet) in octets[1..6].iter_mut().enumerate() {
+        let digits = id.get(index * 2..index * 2 + 2).unwrap_or_default();
+        *octet = u8::from_str_radix(digits, 16).unwrap_or_default();
+    }
+    Ipv6Net::new_assert(octets.into(), 48)
+}
+
+/// Whether `net` shares addresses with one of `taken`. The default route covers everything and counts for nothing, also
+/// in two halves, as VPNs have it.
+pub(crate) fn overlaps(net: IpNet, taken: &[IpNet]) -> bool {
     taken
         .iter()
-        .filter(|other| other.prefix_len() > 0)
+        .filter(|other| other.prefix_len() > 1)
         .any(|other| other.contains(&net.network()) || net.contains(&other.network()))
 }
 
@@ -57,18 +81,50 @@ pub(crate) fn check_bip(bip: Ipv4Net) -> Result<()> {
     Ok(())
 }
 
+/// The first address of a subnet of either family that is none of `others`: its gateway's.
+pub(crate) fn gateway(subnet: IpNet, others: &BTreeSet<IpAddr>) -> Result<IpAddr> {
+    lowest_free(subnet, None, others)
+        .ok_or_else(|| Error::Invalid(format!("the subnet {subnet} has no room for a gateway")))
+}
+
 /// The lowest free address of the subnet, or `None`; only in `range` where there is one.
 pub(crate) fn lowest_free(
-    subnet: Ipv4Net,
-    range: Option<Ipv4Net>,
-    used: &BTreeSet<Ipv4Addr>,
-) -> Option<Ipv4Addr> {
+    subnet: IpNet,
+    range: Option<IpNet>,
+    used: &BTreeSet<IpAddr>,
+) -> Option<IpAddr> {
     let range = range.unwrap_or(subnet);
-    let ends = [subnet.network(), subnet.broadcast()];
-    let (from, to) = (u32::from(range.network()), u32::from(range.broadcast()));
+    let (from, to) = (number(range.network()), number(range.broadcast()));
     (from..=to)
-        .map(Ipv4Addr::from)
-        .find(|address| !used.contains(address) && !ends.contains(address))
+        .map(|number| address(subnet, number))
+        .find(|address| !used.contains(address) && !is_end(subnet, *address))
+}
+
+/// Whether an address of a subnet stands for the subnet itself, or for all in it.
+fn is_end(subnet: IpNet, address: IpAddr) -> bool {
+    match subnet {
+        // RFC 3021: a subnet of two addresses has two hosts.
+        IpNet::V4(net) if net.prefix_len() < 31 => {
+            address == net.network() || address == net.broadcast()
+        }
+        IpNet::V4(_) => false,
+        // RFC 4291, 2.6.1: the first is any router's.
+        IpNet::V6(net) => net.prefix_len() < 127 && address == net.network(),
+    }
+}
+
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u32::from(address).into(),
+        IpAddr::V6(address) => address.into(),
+    }
+}
+
+fn address(family: IpNet, number: u128) -> IpAddr {
+    match family {
+        IpNet::V4(_) => Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX)).into(),
+        IpNet::V6(_) => Ipv6Addr::from(number).into(),
+    }
 }
 
 /// Checks `--fixed-cidr` against the bridge's subnet.
@@ -88,17 +144,13 @@ pub(crate) fn check_range(subnet: Ipv4Net, range: Ipv4Net) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Invalid`] outside the subnet, [`Error::AddressInUse`].
-pub(crate) fn check_wanted(
-    subnet: Ipv4Net,
-    used: &BTreeSet<Ipv4Addr>,
-    wanted: Ipv4Addr,
-) -> Result<()> {
+pub(crate) fn check_wanted(subnet: IpNet, used: &BTreeSet<IpAddr>, wanted: IpAddr) -> Result<()> {
     if !subnet.contains(&wanted) {
         return Err(Error::Invalid(format!(
             "no configured subnet or ip-range contain the IP address {wanted}"
         )));
     }
-    if used.contains(&wanted) || wanted == subnet.network() || wanted == subnet.broadcast() {
+    if used.contains(&wanted) || is_end(subnet, wanted) {
         return Err(Error::AddressInUse);
     }
     Ok(())
@@ -112,45 +164,71 @@ mod tests {
         text.parse().unwrap()
     }
 
+    fn any(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
+    fn last_byte(address: IpAddr) -> u8 {
+        match address {
+            IpAddr::V4(address) => address.octets()[3],
+            IpAddr::V6(address) => address.octets()[15],
+        }
+    }
+
+    #[test]
+    fn ranges_of_ipv6() {
+        let own = local_range("0123456789ab");
+        assert_eq!(own.to_string(), "fd01:2345:6789::/48");
+        let first = choose_pool_v6(own, &[]).unwrap();
+        assert_eq!(first.to_string(), "fd01:2345:6789::/64");
+        let second = choose_pool_v6(own, &[any("::/0"), first.into()]).unwrap();
+        assert_eq!(second.to_string(), "fd01:2345:6789:1::/64");
+        let used = BTreeSet::from([gateway(second.into(), &BTreeSet::new()).unwrap()]);
+        let given = lowest_free(second.into(), None, &used).unwrap();
+        assert_eq!(given.to_string(), "fd01:2345:6789:1::2");
+    }
+
     #[test]
     fn the_first_free_pool_in_dockers_order() {
         assert_eq!(
-            choose_pool(&[], &[net("0.0.0.0/0"), net("10.0.0.0/8")]).unwrap(),
+            choose_pool(
+                &[],
+                &[any("0.0.0.0/0"), any("128.0.0.0/1"), any("10.0.0.0/8")]
+            )
+            .unwrap(),
             net("172.17.0.0/16")
         );
         assert_eq!(
-            choose_pool(&[], &[net("172.17.4.0/24")]).unwrap(),
+            choose_pool(&[], &[any("172.17.4.0/24")]).unwrap(),
             net("172.18.0.0/16")
         );
         assert_eq!(
-            choose_pool(&[], &[net("172.16.0.0/12")]).unwrap(),
+            choose_pool(&[], &[any("172.16.0.0/12")]).unwrap(),
             net("192.168.0.0/20")
         );
         let taken = [
-            net("172.16.0.0/12"),
-            net("192.168.0.0/24"),
-            net("192.168.16.1/32"),
+            any("172.16.0.0/12"),
+            any("192.168.0.0/24"),
+            any("192.168.16.1/32"),
         ];
         assert_eq!(choose_pool(&[], &taken).unwrap(), net("192.168.32.0/20"));
-        let all = [net("172.16.0.0/12"), net("192.168.0.0/16")];
+        let all = [any("172.16.0.0/12"), any("192.168.0.0/16")];
         assert!(matches!(choose_pool(&[], &all), Err(Error::NoPool)));
     }
 
     #[test]
     fn addresses_are_given_from_below() {
-        let subnet = net("10.1.0.0/29");
-        let mut used = BTreeSet::from([first(subnet).unwrap()]);
+        let subnet = any("10.1.0.0/29");
+        let mut used = BTreeSet::from([gateway(subnet, &BTreeSet::new()).unwrap()]);
         let mut given = Vec::new();
         while let Some(address) = lowest_free(subnet, None, &used) {
             used.insert(address);
-            given.push(address.octets()[3]);
+            given.push(last_byte(address));
         }
         assert_eq!(given, [2, 3, 4, 5, 6]);
-        used.remove(&Ipv4Addr::new(10, 1, 0, 3));
-        assert_eq!(
-            lowest_free(subnet, None, &used),
-            Some(Ipv4Addr::new(10, 1, 0, 3))
-        );
+        let third: IpAddr = "10.1.0.3".parse().unwrap();
+        used.remove(&third);
+        assert_eq!(lowest_free(subnet, None, &used), Some(third));
     }
 
     #[test]
@@ -160,7 +238,7 @@ mod tests {
             Pool::new(net("10.8.0.0/24"), 24).unwrap(),
         ];
         let choose = |taken: &[&str]| {
-            let taken: Vec<_> = taken.iter().map(|text| net(text)).collect();
+            let taken: Vec<_> = taken.iter().map(|text| any(text)).collect();
             choose_pool(&own, &taken)
         };
         assert_eq!(choose(&[]).unwrap(), net("10.9.0.0/24"));
@@ -172,9 +250,9 @@ mod tests {
         let (subnet, range) = (net("10.9.0.0/24"), net("10.9.0.8/30"));
         let mut used = BTreeSet::new();
         let mut given = Vec::new();
-        while let Some(address) = lowest_free(subnet, Some(range), &used) {
+        while let Some(address) = lowest_free(subnet.into(), Some(range.into()), &used) {
             used.insert(address);
-            given.push(address.octets()[3]);
+            given.push(last_byte(address));
         }
         assert_eq!(given, [8, 9, 10, 11]);
         assert!(check_range(subnet, range).is_ok());
@@ -183,8 +261,8 @@ mod tests {
 
     #[test]
     fn wanted_addresses_are_checked() {
-        let subnet = net("10.1.0.0/29");
-        let used = BTreeSet::from([Ipv4Addr::new(10, 1, 0, 1)]);
+        let subnet = any("10.1.0.0/29");
+        let used = BTreeSet::from(["10.1.0.1".parse().unwrap()]);
         let check = |text: &str| check_wanted(subnet, &used, text.parse().unwrap());
         assert!(check("10.1.0.5").is_ok());
         assert!(matches!(check("10.2.0.5"), Err(Error::Invalid(_))));

@@ -1,102 +1,116 @@
-//! The bridge in the kernel: made, adopted, deleted.
+//! Bridges in the kernel: made, adopted, deleted.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
 use onggi_netlink::{Batch, Socket, address, link, route};
 
 use crate::address as pool;
 use crate::config::Config;
-use crate::document::IpamConfig;
 use crate::error::{Error, Result};
 use crate::mac::Mac;
+use crate::sysctl;
 
-/// The note on bridges that we made, so that those of others are never deleted.
-const ALIAS: &str = "onggi: default bridge";
+/// The note on links that we made, so that those of others are never deleted; what they are for follows.
+const TAG: &str = "onggi: ";
+/// What follows on the default bridge.
+pub(crate) const DEFAULT: &str = "default bridge";
 
-/// The bridge as it is now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Bridge {
-    pub(crate) name: String,
-    pub(crate) index: u32,
-    pub(crate) subnet: Ipv4Net,
-    pub(crate) gateway: Ipv4Addr,
+/// What is in the kernel.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) links: Vec<link::Link>,
+    addresses: Vec<address::Address>,
 }
 
-impl Bridge {
-    pub(crate) fn ipam(&self) -> IpamConfig {
-        IpamConfig {
-            subnet: self.subnet.into(),
-            ip_range: None,
-            gateway: Some(self.gateway.into()),
-            aux_addresses: Default::default(),
+impl Seen {
+    pub(crate) fn look(socket: &mut Socket) -> Result<Self> {
+        Ok(Self {
+            links: link::list(socket).map_err(Error::kernel("look for the bridge"))?,
+            addresses: address::list(socket)
+                .map_err(Error::kernel("look for the bridge's address"))?,
+        })
+    }
+
+    pub(crate) fn link(&self, name: &str) -> Option<&link::Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+
+    /// The addresses of a link, but for those that the kernel gives itself.
+    fn addresses(&self, index: u32) -> Vec<IpNet> {
+        let own = |net: &IpNet| match net.addr() {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(address) => address.is_unicast_link_local(),
+        };
+        self.addresses
+            .iter()
+            .filter(|address| address.index == index)
+            .map(|address| address.net)
+            .filter(|net| !own(net))
+            .collect()
+    }
+}
+
+/// A bridge as it should be.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) name: &'a str,
+    /// What it is for: "default bridge", or the id of its network.
+    pub(crate) what: &'a str,
+    pub(crate) mtu: u32,
+    /// The host's addresses.
+    pub(crate) addresses: Vec<IpNet>,
+    /// Whether it carries IPv6.
+    pub(crate) ipv6: bool,
+}
+
+/// What of ours a link is for.
+pub(crate) fn purpose(link: &link::Link) -> Option<&str> {
+    link.alias.as_deref()?.strip_prefix(TAG)
+}
+
+/// The note on a link of ours.
+pub(crate) fn note(what: &str) -> String {
+    format!("{TAG}{what}")
+}
+
+/// Makes a bridge, or adopts the one that is there, and gives it its addresses. Returns its number. One of others keeps
+/// what it has.
+pub(crate) fn ensure(socket: &mut Socket, seen: &Seen, wanted: &Wanted<'_>) -> Result<u32> {
+    let name = wanted.name;
+    let found = seen.link(name);
+    check_kind(found, name)?;
+    let index = match found {
+        Some(link) => link.index,
+        None => {
+            let mut batch = Batch::new();
+            batch
+                .push(
+                    "create the bridge",
+                    link::add_bridge(name, Mac::random().0, wanted.mtu),
+                )
+                .push(
+                    "note on the bridge",
+                    link::set_alias(name, &note(wanted.what)),
+                );
+            socket
+                .transact(batch)
+                .map_err(Error::kernel("create the bridge"))?;
+            number(socket, name)?.ok_or_else(|| Error::Taken(format!("bridge {name} vanished")))?
         }
+    };
+    if wanted.ipv6 {
+        sysctl::carry_ipv6(name).map_err(Error::io("switch IPv6 on for the bridge"))?;
     }
-}
-
-/// Makes the bridge, or adopts the one that is there, and gives it its address. `before` is the subnet it had last,
-/// `in_use` whether containers have addresses of that.
-pub(crate) fn ensure(
-    socket: &mut Socket,
-    name: &str,
-    config: &Config,
-    before: Option<Ipv4Net>,
-    in_use: bool,
-) -> Result<Bridge> {
-    let links = link::list(socket).map_err(Error::kernel("look for the bridge"))?;
-    let found = links.iter().find(|link| link.name == name);
-    if let Some(other) = found.filter(|link| link.kind.as_deref() != Some("bridge")) {
-        let kind = other.kind.as_deref().unwrap_or("device");
-        return Err(Error::Taken(format!(
-            "bridge {name} cannot be used: there is a {kind} of this name"
-        )));
-    }
-    let addresses =
-        address::list(socket).map_err(Error::kernel("look for the bridge's address"))?;
-    let present: Vec<Ipv4Net> = addresses
-        .iter()
-        .filter(|address| found.is_some_and(|link| link.index == address.index))
-        .filter_map(|address| ipv4(address.net))
-        .collect();
-    let net = choose(
-        socket,
-        &addresses,
-        &present,
-        found.map(|link| link.index),
-        config,
-        before,
-    )?;
-    let subnet = net.trunc();
-    if let Some(before) =
-        before.filter(|before| found.is_some() && in_use && before.trunc() != subnet)
-    {
-        return Err(Error::Taken(format!(
-            "bridge {name} cannot change from {} to {subnet} while containers use it",
-            before.trunc()
-        )));
-    }
+    let present = found.map_or_else(Vec::new, |link| seen.addresses(link.index));
+    let ours = found.is_none_or(|link| purpose(link).is_some());
     let mut batch = Batch::new();
-    if found.is_none() {
-        batch
-            .push(
-                "create the bridge",
-                link::add_bridge(name, Mac::random().0, config.mtu),
-            )
-            .push("note on the bridge", link::set_alias(name, ALIAS));
-        socket
-            .transact(std::mem::take(&mut batch))
-            .map_err(Error::kernel("create the bridge"))?;
+    for net in wanted.addresses.iter().filter(|net| !present.contains(net)) {
+        batch.push("address of the bridge", address::add(index, *net));
     }
-    let made = link::find(socket, name).map_err(Error::kernel("look for the bridge"))?;
-    let index = made
-        .ok_or_else(|| Error::Taken(format!("bridge {name} vanished")))?
-        .index;
-    if !present.contains(&net) {
-        batch.push("address of the bridge", address::add(index, net));
-    }
-    let ours = found.is_none_or(|link| link.alias.as_deref() == Some(ALIAS));
-    for old in present.into_iter().filter(|old| ours && *old != net) {
-        batch.push("old address of the bridge", address::delete(index, old));
+    let superfluous = |net: &&IpNet| ours && !wanted.addresses.contains(net);
+    for net in present.iter().filter(superfluous) {
+        batch.push("old address of the bridge", address::delete(index, *net));
     }
     batch
         .push(
@@ -107,70 +121,87 @@ pub(crate) fn ensure(
     socket
         .transact(batch)
         .map_err(Error::kernel("set up the bridge"))?;
-    Ok(Bridge {
-        name: name.to_owned(),
-        index,
-        subnet,
-        gateway: net.addr(),
-    })
+    Ok(index)
 }
 
-/// The names of the bridge's ports.
-pub(crate) fn ports(socket: &mut Socket, bridge: &Bridge) -> Result<Vec<String>> {
-    let links = link::list(socket).map_err(Error::kernel("look at the ports of the bridge"))?;
-    Ok(links
-        .into_iter()
-        .filter(|link| link.master == Some(bridge.index))
-        .map(|link| link.name)
-        .collect())
-}
-
-/// Deletes the bridge if we made it.
-pub(crate) fn delete(socket: &mut Socket, name: &str) -> Result<()> {
-    let found = link::find(socket, name).map_err(Error::kernel("look for the bridge"))?;
-    let Some(found) = found.filter(|link| link.alias.as_deref() == Some(ALIAS)) else {
-        return Ok(());
-    };
-    let mut batch = Batch::new();
-    batch.push("delete the bridge", link::delete(found.index));
-    match socket.transact(batch) {
-        Err(error) if !error.is_absent() => Err(Error::kernel("delete the bridge")(error)),
-        Ok(()) | Err(_) => Ok(()),
+/// The number of the link with this name.
+pub(crate) fn number(socket: &Socket, name: &str) -> Result<Option<u32>> {
+    match rustix::net::netdevice::name_to_index(socket, name) {
+        Ok(index) => Ok(Some(index)),
+        Err(rustix::io::Errno::NODEV) => Ok(None),
+        Err(errno) => Err(Error::io(format!("look for the link {name}"))(errno.into())),
     }
 }
 
-/// The bridge's address: the configured one, else the one it has, else the last one if it is still free, else the first
-/// free one of the default pools.
+fn check_kind(found: Option<&link::Link>, name: &str) -> Result<()> {
+    match found.filter(|link| link.kind.as_deref() != Some("bridge")) {
+        None => Ok(()),
+        Some(other) => {
+            let kind = other.kind.as_deref().unwrap_or("device");
+            Err(Error::Taken(format!(
+                "bridge {name} cannot be used: there is a {kind} of this name"
+            )))
+        }
+    }
+}
+
+/// The default bridge's address: the configured one, else the one it has, else the last one if it is still free, else
+/// the first free one of the default pools. `before` is the one it had last, `in_use` whether containers have addresses
+/// beside it, `others` the subnets of other networks.
+pub(crate) fn choose_default(
+    socket: &mut Socket,
+    seen: &Seen,
+    config: &Config,
+    before: Option<Ipv4Net>,
+    in_use: bool,
+    others: &[IpNet],
+) -> Result<Ipv4Net> {
+    let name = &config.bridge;
+    let found = seen.link(name);
+    check_kind(found, name)?;
+    let net = choose(
+        socket,
+        seen,
+        found.map(|link| link.index),
+        config,
+        before,
+        others,
+    )?;
+    let changed = |before: &Ipv4Net| found.is_some() && in_use && before.trunc() != net.trunc();
+    match before.filter(changed) {
+        None => Ok(net),
+        Some(before) => Err(Error::Taken(format!(
+            "bridge {name} cannot change from {} to {} while containers use it",
+            before.trunc(),
+            net.trunc()
+        ))),
+    }
+}
+
 fn choose(
     socket: &mut Socket,
-    addresses: &[address::Address],
-    present: &[Ipv4Net],
+    seen: &Seen,
     index: Option<u32>,
     config: &Config,
     before: Option<Ipv4Net>,
+    others: &[IpNet],
 ) -> Result<Ipv4Net> {
     if let Some(bip) = config.bip {
         pool::check_bip(bip)?;
         return Ok(bip);
     }
-    if let Some(net) = present.first() {
-        pool::check_bip(*net)?;
-        return Ok(*net);
+    let present = index.map(|index| seen.addresses(index)).unwrap_or_default();
+    let present = present.into_iter().find_map(|net| match net {
+        IpNet::V4(net) => Some(net),
+        IpNet::V6(_) => None,
+    });
+    if let Some(net) = present {
+        pool::check_bip(net)?;
+        return Ok(net);
     }
-    let routes = route::list(socket).map_err(Error::kernel("look at the routes"))?;
-    let mut taken: Vec<Ipv4Net> = addresses
-        .iter()
-        .filter(|address| Some(address.index) != index)
-        .filter_map(|address| ipv4(address.net))
-        .collect();
-    taken.extend(
-        routes
-            .iter()
-            .filter(|route| route.index.is_none() || route.index != index)
-            .filter_map(|route| ipv4(route.destination)),
-    );
-    taken.extend(resolvers());
-    if let Some(last) = before.filter(|before| !pool::overlaps(*before, &taken)) {
+    let mut taken = taken(socket, seen, index)?;
+    taken.extend(others);
+    if let Some(last) = before.filter(|before| !pool::overlaps((*before).into(), &taken)) {
         return Ok(last);
     }
     let subnet = pool::choose_pool(&config.pools, &taken)?;
@@ -178,21 +209,48 @@ fn choose(
         .map_err(|error| Error::Invalid(error.to_string()))
 }
 
-fn ipv4(net: IpNet) -> Option<Ipv4Net> {
-    match net {
-        IpNet::V4(net) => Some(net),
-        IpNet::V6(_) => None,
-    }
+/// What the host has addresses in or routes to, but for the link `except`: VPNs among them. The host's resolvers count
+/// too: one in a subnet of ours could not be reached any more.
+pub(crate) fn taken(socket: &mut Socket, seen: &Seen, except: Option<u32>) -> Result<Vec<IpNet>> {
+    let routes = route::list(socket).map_err(Error::kernel("look at the routes"))?;
+    let addresses = seen.addresses.iter();
+    let mut taken: Vec<IpNet> = addresses
+        .filter(|address| Some(address.index) != except)
+        .map(|address| address.net)
+        .collect();
+    taken.extend(
+        routes
+            .iter()
+            .filter(|route| route.index.is_none() || route.index != except)
+            .map(|route| route.destination),
+    );
+    taken.extend(resolvers());
+    Ok(taken)
 }
 
-/// The host's resolvers count as taken: one in our subnet could not be reached any more.
-fn resolvers() -> Vec<Ipv4Net> {
+fn resolvers() -> Vec<IpNet> {
     crate::dns::host_resolv_conf()
         .lines()
         .filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok())
-        .filter_map(|address| match address {
-            IpAddr::V4(address) => Some(Ipv4Net::from(address)),
-            IpAddr::V6(_) => None,
-        })
+        .map(|address: IpAddr| IpNet::from(address))
         .collect()
+}
+
+/// Deletes a link if we made it.
+pub(crate) fn delete(socket: &mut Socket, name: &str) -> Result<()> {
+    let found = link::find(socket, name).map_err(Error::kernel("look for the bridge"))?;
+    match found.filter(|link| purpose(link).is_some()) {
+        Some(found) => delete_link(socket, found.index),
+        None => Ok(()),
+    }
+}
+
+/// Deletes a link; one that is gone is not missed.
+pub(crate) fn delete_link(socket: &mut Socket, index: u32) -> Result<()> {
+    let mut batch = Batch::new();
+    batch.push("delete the link", link::delete(index));
+    match socket.transact(batch) {
+        Err(error) if !error.is_absent() => Err(Error::kernel("delete the link")(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

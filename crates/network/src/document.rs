@@ -75,6 +75,9 @@ pub struct IpamConfig {
     /// Addresses that are in use elsewhere, by name.
     #[serde(default)]
     pub aux_addresses: BTreeMap<String, IpAddr>,
+    /// Whether nobody asked for this subnet: containers cannot ask for addresses of it.
+    #[serde(default)]
+    pub chosen: bool,
 }
 
 /// What a new network is to be.

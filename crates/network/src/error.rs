@@ -22,8 +22,10 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// All addresses are taken.
-    #[error("no available IPv4 addresses on this network's address pools: {name} ({id})")]
+    #[error("no available {family} addresses on this network's address pools: {name} ({id})")]
     NoAddress {
+        /// "IPv4" or "IPv6".
+        family: &'static str,
         /// The network.
         name: String,
         /// Its id.
@@ -37,6 +39,31 @@ pub enum Error {
         "could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network"
     )]
     NoPool,
+    /// Every /64 of ours overlaps with what the host routes.
+    #[error(
+        "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network"
+    )]
+    NoPool6,
+    /// Another network has the addresses.
+    #[error("invalid pool request: Pool overlaps with other one on this address space")]
+    Overlap {
+        /// The other network.
+        network: String,
+        /// Its subnet.
+        subnet: ipnet::IpNet,
+    },
+    /// Someone has the name.
+    #[error("network with name {0} already exists")]
+    Exists(String),
+    /// It cannot be had, whoever asks.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It is not there yet.
+    #[error("{0}")]
+    NotImplemented(String),
+    /// Something that is named is not there.
+    #[error("{0}")]
+    Absent(String),
     /// The ports could not be published.
     #[error("driver failed programming external connectivity on endpoint {name} ({endpoint})")]
     Publish {
@@ -140,9 +167,13 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoNetwork(_) | Self::NoEndpoint(_) => ErrorKind::NotFound,
+            Self::NoNetwork(_) | Self::NoEndpoint(_) | Self::Absent(_) => ErrorKind::NotFound,
+            Self::Forbidden(_) | Self::Overlap { .. } => ErrorKind::Forbidden,
+            Self::NotImplemented(_) => ErrorKind::NotImplemented,
             Self::Invalid(_) => ErrorKind::InvalidParameter,
-            Self::NoEndpoints(_) | Self::AddressInUse | Self::Taken(_) => ErrorKind::Conflict,
+            Self::NoEndpoints(_) | Self::AddressInUse | Self::Taken(_) | Self::Exists(_) => {
+                ErrorKind::Conflict
+            }
             Self::Publish { source, .. } if matches!(**source, PublishError::Family { .. }) => {
                 ErrorKind::InvalidParameter
             }
@@ -150,6 +181,7 @@ impl Fault for Error {
             Self::Publish { .. }
             | Self::NoAddress { .. }
             | Self::NoPool
+            | Self::NoPool6
             | Self::Full(_)
             | Self::Kernel { .. }
             | Self::Io { .. }
@@ -160,7 +192,14 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoPool => Some("give the bridge an address with --bip".to_owned()),
+            Self::NoPool | Self::NoPool6 => Some(
+                "give the network a subnet (--subnet), the default bridge an address (--bip), or the daemon other pools \
+                 (--default-address-pool)"
+                    .to_owned(),
+            ),
+            Self::Overlap { network, subnet } => {
+                Some(format!("the network {network} has {subnet}: choose another subnet"))
+            }
             Self::Publish { source, .. } => match &**source {
                 PublishError::Allocated { holder, .. } => Some(format!(
                     "choose another host port, or stop container {holder}, which has it"

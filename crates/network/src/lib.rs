@@ -1,17 +1,24 @@
-//! Networks: the default bridge with its addresses, published ports and firewall; the networks `host` and `none` as
+//! Networks: bridges and shared links with their addresses, published ports and firewall; `host` and `none` as
 //! documents. The catalogue and the kernel are the truth: [`Networks::open`] observes both, and changes only what differs.
 //!
 //! Not here: netlink messages (`netlink`), the grammar of `-p` (`model::ports`), who is running (`engine`).
 
 mod address; // which subnet, which address
-mod bridge; // the bridge in the kernel
+mod bridge; // bridges in the kernel
 mod config; // what the daemon's configuration says
+mod create; // networks made and removed
 mod document; // networks as the API shows them
 mod endpoint; // a container's place in a network
 mod error; // what can go wrong, in Docker's words
 mod firewall; // our nftables table and the one jump
+mod gateway; // which network gives a container its default routes
+mod inner; // what the daemon knows of its networks
+mod ipam; // the subnets of a new network
+mod join; // containers in and out of networks
 mod mac; // hardware addresses
+mod macvlan; // links of the host that containers share
 mod networks; // the whole, as the engine uses it
+mod options; // what the options of networks say
 mod publish; // host ports: who has them, sockets that hold them
 mod sandbox; // the container's side: its namespace
 mod sysctl; // the few switches of /proc/sys/net

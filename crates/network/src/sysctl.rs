@@ -23,6 +23,46 @@ pub(crate) fn disable_ipv6(link: &str) -> io::Result<()> {
     }
 }
 
+/// Lets a link have IPv6 and nothing that routers on it announce.
+pub(crate) fn carry_ipv6(link: &str) -> io::Result<()> {
+    let folder = format!("/proc/sys/net/ipv6/conf/{link}");
+    std::fs::write(format!("{folder}/accept_ra"), "0")?;
+    std::fs::write(format!("{folder}/disable_ipv6"), "0")
+}
+
+/// As [`carry_ipv6`] for a link that is not up yet: nobody waits until its addresses are known to be its own.
+pub(crate) fn carry_ipv6_at_once(link: &str) -> io::Result<()> {
+    std::fs::write(format!("/proc/sys/net/ipv6/conf/{link}/accept_dad"), "0")?;
+    carry_ipv6(link)
+}
+
+/// Switches IPv6 forwarding on; says whether it was off. A router takes no routes from announcements unless told to:
+/// links that took theirs from there go on to.
+pub(crate) fn enable_forwarding_v6() -> Result<bool> {
+    const FOLDER: &str = "/proc/sys/net/ipv6/conf";
+    let all = format!("{FOLDER}/all/forwarding");
+    let now = std::fs::read_to_string(&all).map_err(Error::io(all.clone()))?;
+    if now.trim() != "0" {
+        return Ok(false);
+    }
+    let links = std::fs::read_dir(FOLDER).map_err(Error::io(FOLDER))?;
+    for link in links.flatten() {
+        let accept = link.path().join("accept_ra");
+        if std::fs::read(&accept).is_ok_and(|value| value.starts_with(b"1")) {
+            // One that vanishes meanwhile needs it no more.
+            let _ = std::fs::write(&accept, "2");
+        }
+    }
+    std::fs::write(&all, "1").map_err(Error::io("switch on net.ipv6.conf.all.forwarding"))?;
+    Ok(true)
+}
+
+/// Sets a switch of a link, named as `sysctl` does with IFNAME in the link's place. Only `net.` is the namespace's.
+pub(crate) fn set(link: &str, name: &str, value: &str) -> io::Result<()> {
+    let path = name.replace('.', "/").replace("IFNAME", link);
+    std::fs::write(format!("/proc/sys/{path}"), value)
+}
+
 /// Whether bridged packets pass the chains of IPv4 (module br_netfilter).
 pub(crate) fn bridges_filter() -> bool {
     std::fs::read("/proc/sys/net/bridge/bridge-nf-call-iptables")

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::error::{Error, Result};
 use crate::firewall::{FILTER_TABLE, TABLE};
-use crate::networks::Inner;
+use crate::inner::Inner;
 
 /// Changes come in bursts; looked at together.
 const BURST: Duration = Duration::from_millis(20);

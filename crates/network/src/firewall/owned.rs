@@ -161,15 +161,21 @@ impl Firewall {
 
     /// Takes back the ports of one endpoint. What is not there any more is not missed.
     pub(crate) fn unpublish(&mut self, endpoint: &Endpoint) -> Result<()> {
+        self.unpublish_ports(endpoint)?;
+        if self.standing.contains(&Family::Bridge) {
+            let elements = apart::elements(&[endpoint.host_link()]);
+            declare::remove_elements(&mut self.socket, Family::Bridge, &elements)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Firewall::unpublish`], for an endpoint whose link stays.
+    pub(crate) fn unpublish_ports(&mut self, endpoint: &Endpoint) -> Result<()> {
         for family in FAMILIES {
             let elements = published::elements(endpoint, family);
             if !elements.is_empty() && self.standing.contains(&family) {
                 declare::remove_elements(&mut self.socket, family, &elements)?;
             }
-        }
-        if self.standing.contains(&Family::Bridge) {
-            let elements = apart::elements(&[endpoint.host_link()]);
-            declare::remove_elements(&mut self.socket, Family::Bridge, &elements)?;
         }
         self.forget_udp(endpoint)
     }

@@ -1,0 +1,156 @@
+//! The subnets of a new network: those asked for, checked against the others, or the first free ones of the pools.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv6Net};
+
+use crate::address;
+use crate::config::Pool;
+use crate::document::{IpamConfig, IpamRequest, Network, NetworkRequest};
+use crate::error::{Error, Result};
+
+/// What a new network's subnets depend on.
+#[derive(Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// The networks there are.
+    pub(crate) networks: &'a [&'a Network],
+    /// What the host has addresses in or routes to.
+    pub(crate) taken: Vec<IpNet>,
+    pub(crate) pools: &'a [Pool],
+    /// The range that subnets of IPv6 come from.
+    pub(crate) local: Ipv6Net,
+}
+
+/// Settles the subnets of a network with these families.
+///
+/// # Errors
+/// [`Error::Overlap`], [`Error::NoPool`], [`Error::Invalid`].
+pub(crate) fn settle(
+    request: &NetworkRequest,
+    (v4, v6): (bool, bool),
+    around: &Surroundings<'_>,
+) -> Result<Vec<IpamConfig>> {
+    let mut configs: Vec<IpamConfig> = Vec::new();
+    for asked in &request.ipam {
+        let Some(subnet) = asked.subnet else { continue };
+        let wanted = match subnet {
+            IpNet::V4(_) => v4,
+            IpNet::V6(_) => v6,
+        };
+        if !wanted {
+            continue;
+        }
+        let own = configs.iter().map(|config| (&request.name, config.subnet));
+        let theirs = around
+            .networks
+            .iter()
+            .flat_map(|other| other.ipam.config.iter().map(|c| (&other.name, c.subnet)));
+        for (name, other) in own.chain(theirs) {
+            if other.contains(&subnet.network()) || subnet.contains(&other.network()) {
+                return Err(Error::Overlap {
+                    network: name.clone(),
+                    subnet: other,
+                });
+            }
+        }
+        configs.push(IpamConfig {
+            subnet: subnet.trunc(),
+            ip_range: asked.ip_range.map(|range| range.trunc()),
+            gateway: asked.gateway,
+            aux_addresses: asked.aux_addresses.clone(),
+            chosen: false,
+        });
+    }
+    let has_v4 = configs.iter().any(|c| matches!(c.subnet, IpNet::V4(_)));
+    let has_v6 = configs.iter().any(|c| matches!(c.subnet, IpNet::V6(_)));
+    let mut taken = around.taken.clone();
+    let theirs = around.networks.iter().flat_map(|other| &other.ipam.config);
+    taken.extend(theirs.map(|config| config.subnet));
+    if v4 && !has_v4 {
+        let subnet = address::choose_pool(around.pools, &taken)?.into();
+        configs.insert(0, chosen(subnet, &request.ipam));
+    }
+    if v6 && !has_v6 {
+        let subnet = address::choose_pool_v6(around.local, &taken)?.into();
+        configs.push(chosen(subnet, &[]));
+    }
+    for config in &mut configs {
+        if config.gateway.is_none() {
+            let others: BTreeSet<IpAddr> = config.aux_addresses.values().copied().collect();
+            config.gateway = Some(address::gateway(config.subnet, &others)?);
+        }
+    }
+    Ok(configs)
+}
+
+/// A subnet that nobody asked for by number.
+fn chosen(subnet: IpNet, asked: &[IpamRequest]) -> IpamConfig {
+    // What was said without a subnet holds as far as it fits the one that was found.
+    let asked = asked.iter().find(|asked| asked.subnet.is_none());
+    let fitting = |ip: &IpAddr| subnet.contains(ip);
+    IpamConfig {
+        subnet,
+        ip_range: None,
+        gateway: asked.and_then(|asked| asked.gateway).filter(fitting),
+        aux_addresses: BTreeMap::new(),
+        chosen: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(subnets: &[&str]) -> NetworkRequest {
+        let asked = |subnet: &&str| IpamRequest {
+            subnet: Some(subnet.parse().unwrap()),
+            ..IpamRequest::default()
+        };
+        NetworkRequest {
+            name: "new".to_owned(),
+            ipam: subnets.iter().map(asked).collect(),
+            ..NetworkRequest::default()
+        }
+    }
+
+    #[test]
+    fn subnets_are_chosen_beside_those_there_are() {
+        let mut other = Network::new("other", "bridge", "ab".repeat(32));
+        other.ipam.config =
+            settle(&request(&["172.18.0.0/16"]), (true, false), &around(&[])).unwrap();
+        let networks = [&other];
+        let all = settle(&request(&[]), (true, true), &around(&networks)).unwrap();
+        let shown: Vec<_> = all
+            .iter()
+            .map(|c| format!("{} {}", c.subnet, c.gateway.unwrap()))
+            .collect();
+        assert_eq!(shown, ["172.19.0.0/16 172.19.0.1", "fd00:1::/64 fd00:1::1"]);
+        assert!(all.iter().all(|config| config.chosen));
+        let error = settle(
+            &request(&["172.18.4.0/24"]),
+            (true, false),
+            &around(&networks),
+        );
+        assert!(matches!(error, Err(Error::Overlap { .. })));
+        let twice = request(&["10.1.0.0/24", "10.1.0.128/25"]);
+        assert!(settle(&twice, (true, false), &around(&[])).is_err());
+        let several = request(&["10.1.0.0/24", "10.2.0.0/24", "fd01::/64"]);
+        let both = settle(&several, (true, true), &around(&[])).unwrap();
+        assert_eq!(both.len(), 3);
+        let six = settle(&several, (false, true), &around(&[])).unwrap();
+        assert_eq!(six[0].subnet.to_string(), "fd01::/64");
+    }
+
+    fn around<'a>(networks: &'a [&'a Network]) -> Surroundings<'a> {
+        Surroundings {
+            networks,
+            taken: vec![
+                "0.0.0.0/0".parse().unwrap(),
+                "172.17.0.0/16".parse().unwrap(),
+            ],
+            pools: &[],
+            local: "fd00:1::/48".parse().unwrap(),
+        }
+    }
+}
