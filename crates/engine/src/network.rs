@@ -1,5 +1,7 @@
 //! Networks, as the API speaks of them: the three there are.
 
+mod change; // make, join, leave, remove
+
 use std::collections::BTreeMap;
 
 use onggi_api::network::{

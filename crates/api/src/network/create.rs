@@ -8,8 +8,6 @@ use crate::go::document;
 document! {
     /// The body of `POST /networks/create`.
     pub struct CreateRequest {
-        /// Before 1.44: whether a name that exists is refused. Since then it always is.
-        pub check_duplicate: Option<bool> => "CheckDuplicate" @omitempty;
         /// Empty for `bridge`.
         pub driver: String => "Driver";
         /// `local`, or empty.
@@ -27,6 +25,8 @@ document! {
         pub options: Option<BTreeMap<String, String>> => "Options";
         pub labels: Option<BTreeMap<String, String>> => "Labels";
         pub name: String => "Name";
+        /// Before 1.44: whether a name that exists is refused. Since then it always is.
+        pub check_duplicate: Option<bool> => "CheckDuplicate" @omitempty;
     }
 }
 

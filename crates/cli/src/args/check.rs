@@ -260,6 +260,34 @@ pub(crate) fn parse_extra_host(text: &str) -> Result<String, String> {
     Ok(format!("{name}:{bare}"))
 }
 
+/// One line of comma-separated values, as Go reads it.
+pub(crate) fn strings(text: &str) -> Checked {
+    let wrong =
+        |column: usize, what: &str| Err(format!("parse error on line 1, column {column}: {what}"));
+    const OPEN: &str = "extraneous or missing \" in quoted-field";
+    let mut quoted = false;
+    let mut start = true;
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, c)) = letters.next() {
+        let next = letters.peek().map(|(_, c)| *c);
+        match c {
+            '"' if quoted => match next {
+                Some('"') => drop(letters.next()),
+                Some(',') | None => quoted = false,
+                Some(_) => return wrong(at + 1, OPEN),
+            },
+            '"' if start => quoted = true,
+            '"' => return wrong(at + 1, "bare \" in non-quoted-field"),
+            _ => {}
+        }
+        start = c == ',' && !quoted;
+    }
+    if quoted {
+        return wrong(text.len() + 1, OPEN);
+    }
+    Ok(())
+}
+
 pub(crate) fn link(text: &str) -> Checked {
     let parts = text.split(':').count();
     if text.is_empty() {

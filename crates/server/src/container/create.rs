@@ -17,6 +17,7 @@ pub(crate) async fn handle(call: Call) -> Reply {
         ));
     }
     compat::create_request(&mut request, version);
+    crate::network::container_request(&mut request, version)?;
     let create = async move { engine.container_create(name, platform, request).await };
     let response = owned("create a container", create).await?;
     json_with(StatusCode::CREATED, &response)

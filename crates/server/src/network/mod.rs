@@ -1,16 +1,26 @@
-//! Networks: those that every host has. Making and removing others is not there yet.
+//! Networks.
 
 mod compat; // before 1.55
+mod connect;
+mod create;
+mod disconnect;
 mod inspect;
 mod list;
 mod prune;
+mod remove;
 
-use onggi_http::{Route, get, post};
+pub(crate) use compat::container_request;
+
+use onggi_http::{Route, delete, get, post};
 
 use crate::call::{Call, Reply};
 
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("networks", &list::handle),
+    post("networks/create", &create::handle),
     post("networks/prune", &prune::handle),
     get("networks/{id}", &inspect::handle),
+    delete("networks/{id}", &remove::handle),
+    post("networks/{id}/connect", &connect::handle),
+    post("networks/{id}/disconnect", &disconnect::handle),
 ];
