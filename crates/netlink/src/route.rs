@@ -19,6 +19,7 @@ const BOOT: u8 = 3; // RTPROT_BOOT: what `ip route add` says
 const UNIVERSE: u8 = 0;
 const LINK: u8 = 253;
 const UNICAST: u8 = 1;
+const PROHIBIT: u8 = 8;
 const DESTINATION: u16 = 1;
 const OUT: u16 = 4;
 const GATEWAY: u16 = 5;
@@ -95,11 +96,51 @@ pub fn delete(route: &Route) -> Message {
     build(DELETE, 0, route, [0, scope, UNICAST])
 }
 
+/// The message that lets nothing pass to `net` that is looked up in this table.
+#[must_use]
+pub fn add_prohibit(net: IpNet, table: u32) -> Message {
+    let route = prohibit(net, table);
+    build(NEW, CREATE, &route, [BOOT, UNIVERSE, PROHIBIT])
+}
+
+/// The message that takes this back.
+#[must_use]
+pub fn delete_prohibit(net: IpNet, table: u32) -> Message {
+    let route = prohibit(net, table);
+    build(DELETE, 0, &route, [BOOT, UNIVERSE, PROHIBIT])
+}
+
+fn prohibit(net: IpNet, table: u32) -> Route {
+    Route {
+        destination: net,
+        gateway: None,
+        index: None,
+        table,
+    }
+}
+
+/// What is prohibited in a table, of both families.
+///
+/// # Errors
+/// As [`Socket::dump`].
+pub fn prohibited(socket: &mut Socket, table: u32) -> Result<Vec<IpNet>> {
+    let all = of_kind(socket, PROHIBIT)?;
+    Ok(all
+        .into_iter()
+        .filter(|route| route.table == table)
+        .map(|route| route.destination)
+        .collect())
+}
+
 /// All unicast routes of both families and all tables but the kernel's own table of local addresses.
 ///
 /// # Errors
 /// As [`Socket::dump`].
 pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
+    of_kind(socket, UNICAST)
+}
+
+fn of_kind(socket: &mut Socket, kind: u8) -> Result<Vec<Route>> {
     let mut message = Message::new(GET, 0);
     message.raw(&[0; FIXED]);
     let replies = socket.dump("list routes", message)?;
@@ -116,7 +157,7 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Route>> {
             AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             _ => continue,
         };
-        if fixed[7] != UNICAST || table == LOCAL {
+        if fixed[7] != kind || table == LOCAL {
             continue;
         }
         routes.push(Route {

@@ -244,30 +244,52 @@ fn links_on_the_wire_of_another() {
 }
 
 #[test]
-fn prohibit_rules() {
+fn rules_and_prohibited_networks() {
     in_fresh_namespace(|| {
         let mut socket = Socket::open(Protocol::Route).unwrap();
-        let prohibit = rule::Prohibit {
-            priority: 99,
-            from: "onggi0".to_owned(),
-            to: "172.18.0.0/16".parse().unwrap(),
-        };
-        send(&mut socket, rule::add(&prohibit)).unwrap();
-        assert!(
-            output("ip", &["rule"])
-                .contains("99:\tfrom all to 172.18.0.0/16 iif onggi0 [detached] prohibit")
-        );
-        assert_eq!(
-            rule::list(&mut socket).unwrap(),
-            std::slice::from_ref(&prohibit)
-        );
-        send(&mut socket, rule::delete(&prohibit)).unwrap();
-        assert_eq!(rule::list(&mut socket).unwrap(), []);
-        assert!(
-            send(&mut socket, rule::delete(&prohibit))
-                .unwrap_err()
-                .is_absent()
-        );
+        let rules = [
+            rule::Rule {
+                priority: 97,
+                action: rule::Action::SkipMarked {
+                    mark: 1 << 29,
+                    target: 99,
+                },
+            },
+            rule::Rule {
+                priority: 98,
+                action: rule::Action::LookUpForwarded(0x6f6e_6767),
+            },
+            rule::Rule {
+                priority: 99,
+                action: rule::Action::Nothing,
+            },
+        ];
+        for (family, option) in [(Family::Ip, "-4"), (Family::Ip6, "-6")] {
+            for rule in rules {
+                send(&mut socket, rule::add(family, rule)).unwrap();
+            }
+            let shown = output("ip", &[option, "rule"]);
+            assert!(
+                shown.contains("97:\tfrom all fwmark 0x20000000/0x20000000 goto 99"),
+                "{shown}"
+            );
+            assert!(shown.contains("98:\tnot from all iif lo lookup"), "{shown}");
+            assert_eq!(rule::list(&mut socket, family).unwrap(), rules);
+        }
+        for net in [net("10.1.0.0/24"), net("fd00::/64")] {
+            send(&mut socket, route::add_prohibit(net, 0x6f6e_6767)).unwrap();
+            let known = route::prohibited(&mut socket, 0x6f6e_6767).unwrap();
+            assert!(known.contains(&net), "{known:?}");
+            send(&mut socket, route::delete_prohibit(net, 0x6f6e_6767)).unwrap();
+            let known = route::prohibited(&mut socket, 0x6f6e_6767).unwrap();
+            assert!(!known.contains(&net), "{known:?}");
+        }
+        for family in [Family::Ip, Family::Ip6] {
+            for rule in rules {
+                send(&mut socket, rule::delete(family, rule)).unwrap();
+            }
+            assert_eq!(rule::list(&mut socket, family).unwrap(), []);
+        }
     });
 }
 

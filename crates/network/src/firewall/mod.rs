@@ -8,6 +8,7 @@ mod bridge; // what of a bridge is in the sets
 mod declare; // a table as it should be; the difference to the one in the kernel
 mod forward; // the jump in the tables of iptables and ip6tables
 mod owned; // the firewall as a whole
+mod prohibit; // routing rules, where our tables may vanish
 mod published; // what of published ports is in the maps
 mod rules; // the rules of our chains
 

@@ -9,7 +9,8 @@ use tracing::warn;
 
 use super::bridge::Bridge;
 use super::declare::{self, Elements, NAME, Table};
-use super::{apart, forward, published, rules};
+use super::rules::Footing;
+use super::{apart, forward, prohibit, published, rules};
 use crate::endpoint::{Endpoint, Published};
 use crate::error::{Error, Result};
 use crate::publish::protocol_number;
@@ -28,6 +29,8 @@ pub(crate) struct Firewall {
     /// Opened when it is first needed, and kept: to close such a socket behind a change of the tables waits for a grace
     /// period of the kernel (10 ms and more).
     tracked: Option<Socket>,
+    /// For routing rules, where the tables may vanish in the flushes of others.
+    route: Option<Socket>,
 }
 
 impl Firewall {
@@ -40,6 +43,7 @@ impl Firewall {
             standing: Vec::new(),
             flags: None,
             tracked: None,
+            route: None,
         })
     }
 
@@ -56,6 +60,7 @@ impl Firewall {
         ports: &[String],
     ) -> Result<bool> {
         let endpoints: Vec<&Endpoint> = endpoints.collect();
+        let mut changed = self.prohibit()?;
         let mut batch = Batch::new();
         let mut standing = Vec::new();
         for family in [Family::Ip, Family::Ip6, Family::Bridge] {
@@ -73,7 +78,7 @@ impl Firewall {
                 batch.push("remove a table of ours", delete_table(family, NAME));
             }
         }
-        let mut changed = !batch.is_empty();
+        changed |= !batch.is_empty();
         self.socket
             .transact(batch)
             .map_err(Error::kernel("set up the firewall"))?;
@@ -95,6 +100,7 @@ impl Firewall {
     }
 
     fn add_to_tables(&mut self, bridge: &Bridge) -> Result<()> {
+        self.prohibit()?;
         let mut batch = Batch::new();
         let mut standing = self.standing.clone();
         for family in [Family::Ip, Family::Ip6, Family::Bridge] {
@@ -134,6 +140,7 @@ impl Firewall {
                 declare::remove_elements(&mut self.socket, family, &bridge.elements(family))?;
             }
         }
+        self.prohibit()?;
         self.restore_jumps()?;
         Ok(())
     }
@@ -182,6 +189,8 @@ impl Firewall {
 
     /// Removes everything of ours.
     pub(crate) fn remove(&mut self) -> Result<()> {
+        self.bridges.clear();
+        self.prohibit()?;
         for family in FAMILIES {
             forward::remove(&mut self.socket, family)?;
         }
@@ -220,9 +229,37 @@ impl Firewall {
                 elements,
                 ..apart::table(&[])
             },
-            _ => rules::table(family, elements),
+            _ => rules::table(family, elements, self.footing()?),
         };
         table.plan(&mut self.socket, port, flags, batch)
+    }
+
+    /// Routing rules that let nothing pass between networks, should the tables vanish; says whether one was missing.
+    fn prohibit(&mut self) -> Result<bool> {
+        if self.footing()? == Footing::Firm {
+            return Ok(false);
+        }
+        let socket = match &mut self.route {
+            Some(socket) => socket,
+            none => {
+                none.insert(Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?)
+            }
+        };
+        prohibit::restore(socket, &self.bridges)
+    }
+
+    fn footing(&mut self) -> Result<Footing> {
+        Ok(if self.flags()?.contains(TableFlags::PERSIST) {
+            Footing::Firm
+        } else {
+            Footing::Loose
+        })
+    }
+
+    /// As on a kernel before 6.9.
+    #[cfg(test)]
+    pub(super) fn disown(&mut self) {
+        self.flags = Some(TableFlags::empty());
     }
 
     /// Makes the jumps in the tables of iptables what they should be; says whether something had to change.

@@ -50,6 +50,8 @@ const ADDRESS: Register = Register::word(8);
 
 /// Our bit of the mark. It is gone when the packet enters the other container's namespace.
 pub(super) const MARK: u32 = 1 << 28;
+/// Our bit for packets that routing rules let pass.
+pub(super) const VOUCHED: u32 = 1 << 29;
 /// `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits of `ct state`.
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 /// `IPS_DST_NAT` of `ct status`.
@@ -101,8 +103,17 @@ const V6: Words = Words {
     third: Register::word(5),
 };
 
+/// Whether the table may vanish in others' flushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Footing {
+    /// It is owned: they skip it.
+    Firm,
+    /// It may: packets that are in order are marked for the routing rules of [`super::prohibit`].
+    Loose,
+}
+
 /// The table of IPv4 or IPv6 with these elements.
-pub(super) fn table(family: Family, elements: Elements) -> Table {
+pub(super) fn table(family: Family, elements: Elements, footing: Footing) -> Table {
     let words = if family == Family::Ip6 { V6 } else { V4 };
     let base = |kind, hook, priority| {
         Some(Base {
@@ -144,6 +155,11 @@ pub(super) fn table(family: Family, elements: Elements) -> Table {
             base(Kind::Filter, Hook::Prerouting, -300),
             guard(),
         ));
+    }
+    if footing == Footing::Loose {
+        // Behind the translation of addresses, before the route is chosen.
+        let base = base(Kind::Filter, Hook::Prerouting, -99);
+        chains.push(chain("vouch", base, words.vouch()));
     }
     Table {
         family,
@@ -266,7 +282,7 @@ impl Words {
             // Bridged packets that are in order are marked, for the table of the bridges to let them pass.
             rule(
                 "bridged, published",
-                [pair_in(APART), published(), set_mark(), accept()],
+                [pair_in(APART), published(), set_mark(MARK), accept()],
             ),
             rule("not among containers", [pair_in(APART), drop()]),
             rule("among containers", [pair_in(AMONG), accept()]),
@@ -280,6 +296,18 @@ impl Words {
             rule("routed, ping", [to(ROUTED), icmp, accept()]),
             rule("routed, published", [to(ROUTED), opened, accept()]),
             rule("nothing else comes in", [to(BRIDGES), drop()]),
+        ]
+    }
+
+    /// What is in order is marked: answers, and what was published.
+    fn vouch(self) -> Vec<Rule> {
+        let mark = || set_mark(VOUCHED);
+        vec![
+            rule(
+                "answers",
+                [conntrack(ConntrackKey::State, ESTABLISHED_RELATED), mark()],
+            ),
+            rule("published", [conntrack(ConntrackKey::Status, DNAT), mark()]),
         ]
     }
 
@@ -326,13 +354,13 @@ fn guard() -> Vec<Rule> {
 /// What belongs to a connection that was let in.
 fn answers() -> Vec<Rule> {
     vec![
-        rule("bridged answers", [pair_in(APART), set_mark()]),
+        rule("bridged answers", [pair_in(APART), set_mark(MARK)]),
         rule("all answers", [verdict(Verdict::Accept)]),
     ]
 }
 
-fn set_mark() -> Vec<Expression> {
-    let (mask, xor) = ((!MARK).to_ne_bytes().to_vec(), MARK.to_ne_bytes().to_vec());
+fn set_mark(bit: u32) -> Vec<Expression> {
+    let (mask, xor) = ((!bit).to_ne_bytes().to_vec(), bit.to_ne_bytes().to_vec());
     vec![
         Expression::Meta {
             key: MetaKey::Mark,

@@ -7,13 +7,18 @@ use std::time::Duration;
 
 use onggi_sys::netns;
 
-use super::firewall;
-use super::lab::{HOST, at, bridge, container, in_a_lab, ip, make, published, run, seen};
+use super::lab::{HOST, Lab, any, at, bridge, container, in_a_lab, ip, make, published, run, seen};
+use super::{firewall, loose_firewall};
+use crate::firewall::Firewall;
 
 #[test]
 fn flushes_open_nothing() {
-    in_a_lab(|lab| {
-        let mut firewall = firewall();
+    in_a_lab(|lab| flush(lab, firewall(), false));
+    in_a_lab(|lab| flush(lab, loose_firewall(), true));
+}
+
+fn flush(lab: &Lab, mut firewall: Firewall, loose: bool) {
+    {
         make(&mut firewall, bridge(1), 1);
         make(&mut firewall, bridge(2), 2);
         let mut web = container(&mut firewall, 1, 2);
@@ -44,7 +49,7 @@ fn flushes_open_nothing() {
                 let (over, netns) = (&over, &stranger.netns);
                 scope.spawn(move || {
                     let sender = netns::in_namespace(netns.as_fd(), || {
-                        UdpSocket::bind((super::lab::any(at(2, 2)[family]), 0)).unwrap()
+                        UdpSocket::bind((any(at(2, 2)[family]), 0)).unwrap()
                     });
                     let sender = sender.unwrap();
                     while !over.load(Ordering::Relaxed) {
@@ -56,9 +61,10 @@ fn flushes_open_nothing() {
             for _ in 0..50 {
                 run("nft", "flush ruleset");
                 // What the daemon does when it is told of the change.
-                firewall
+                let restored = firewall
                     .restore(std::iter::once(&web.endpoint), &[])
                     .unwrap();
+                assert_eq!(restored, loose, "an owned table is skipped");
             }
             over.store(true, Ordering::Relaxed);
         });
@@ -68,5 +74,5 @@ fn flushes_open_nothing() {
         for host in HOST {
             seen(&lab.outside, ip(host), 8080);
         }
-    });
+    }
 }
