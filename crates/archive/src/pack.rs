@@ -8,15 +8,17 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, lgetxattr,
-    llistxattr, major, minor, openat, readlinkat, statat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Stat, fgetxattr, flistxattr, fstat,
+    lgetxattr, llistxattr, major, minor, openat, readlinkat, seek, statat,
 };
 use rustix::io::Errno;
 
 use crate::header::{Entry, Kind, Time, Xattrs};
+use crate::reader::MAX_PIECES;
 use crate::tree::{self, join};
 use crate::{Error, TarWriter, Whiteouts, shows_the_kernel};
 
@@ -50,6 +52,8 @@ pub struct PackOptions {
     pub owner: Option<(u32, u32)>,
     /// Paths, without slashes at their ends, that are left out with all below them.
     pub without: Vec<Vec<u8>>,
+    /// Whether holes in files stay holes, in GNU's format. Without it they are zeros, which every reader understands.
+    pub holes: bool,
 }
 
 impl PackOptions {
@@ -336,7 +340,19 @@ impl<W: Write> Pack<'_, W> {
         entry.xattrs = self.xattrs(&entry.path, Source::Open(file.as_fd()))?;
         self.packed.entries += 1;
         self.packed.size += entry.size;
-        let missing = self.tar.file(&entry, &file)?;
+        // Blocks of 512 bytes: a file without holes takes as many as its size, or more.
+        let on_disk = u64::try_from(status.st_blocks).unwrap_or(0) * 512;
+        let pieces = match self.options.holes && on_disk < entry.size {
+            true => pieces(&file, entry.size).map_err(Error::file("read", &entry.path))?,
+            false => None,
+        };
+        let missing = match pieces {
+            Some(pieces) => {
+                let read = |bytes: &mut [u8], at| file.read_at(bytes, at);
+                self.tar.sparse(&entry, &pieces, read)?
+            }
+            None => self.tar.file(&entry, &file)?,
+        };
         self.packed.changed += u64::from(missing > 0);
         Ok(())
     }
@@ -420,6 +436,36 @@ impl<W: Write> Pack<'_, W> {
         found.sort_unstable();
         Ok(found)
     }
+}
+
+/// Where a file has data: offsets and lengths, unless those are more than readers take. A file that is written to
+/// meanwhile tells what was so at one moment or another.
+fn pieces(file: &File, size: u64) -> Result<Option<Vec<(u64, u64)>>, Errno> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let start = match seek(file, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            // Nothing but a hole is left.
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        if start >= size {
+            break;
+        }
+        let end = match seek(file, SeekFrom::Hole(start)) {
+            Ok(end) => end.min(size),
+            Err(Errno::NXIO) => size,
+            Err(errno) => return Err(errno),
+        };
+        pieces.push((start, end - start));
+        if pieces.len() >= MAX_PIECES {
+            seek(file, SeekFrom::Start(0))?;
+            return Ok(None);
+        }
+        at = end;
+    }
+    Ok(Some(pieces))
 }
 
 /// Where extended attributes are read.

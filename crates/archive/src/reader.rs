@@ -16,7 +16,7 @@ const MAX_EXTENSION: u64 = 1 << 20;
 /// The most headers that only speak of the entry after them; tools write three at most.
 const MAX_EXTENSIONS: usize = 64;
 /// The most pieces that a file with holes may have.
-const MAX_PIECES: usize = 1 << 20;
+pub(crate) const MAX_PIECES: usize = 1 << 20;
 /// What holes read as.
 const ZEROS: [u8; 16 << 10] = [0; 16 << 10];
 

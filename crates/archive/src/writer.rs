@@ -82,6 +82,61 @@ impl<W: Write> TarWriter<W> {
         Ok(missing)
     }
 
+    /// As [`TarWriter::file`] of a file with holes, in GNU's format 1.0, which Go, libarchive and GNU tar read: only the
+    /// `pieces`, offsets and lengths in ascending order, are asked of `read` and written.
+    ///
+    /// # Errors
+    /// [`Error::Write`]; [`Error::Read`] when `read` fails.
+    pub fn sparse(
+        &mut self,
+        entry: &Entry,
+        pieces: &[(u64, u64)],
+        mut read: impl FnMut(&mut [u8], u64) -> std::io::Result<usize>,
+    ) -> Result<u64, Error> {
+        let mut map = format!("{}\n", pieces.len() + 1);
+        for (offset, length) in pieces {
+            map.push_str(&format!("{offset}\n{length}\n"));
+        }
+        // A piece of nothing ends the file, as GNU tar writes it.
+        map.push_str(&format!("{}\n0\n", entry.size));
+        let mut map = map.into_bytes();
+        map.resize(map.len().next_multiple_of(BLOCK), 0);
+        let mut stored = entry.clone();
+        stored.path = beside(&entry.path);
+        stored.size = pieces.iter().map(|(_, length)| length).sum::<u64>() + map.len() as u64;
+        self.start_with(&stored, |records| {
+            records.record(b"GNU.sparse.major", b"1");
+            records.record(b"GNU.sparse.minor", b"0");
+            records.record(b"GNU.sparse.name", &entry.path);
+            records.record(b"GNU.sparse.realsize", entry.size.to_string().as_bytes());
+        })?;
+        self.sink.write_all(&map).map_err(Error::Write)?;
+        let mut missing = 0;
+        for &(offset, length) in pieces {
+            let mut at = 0;
+            while at < length {
+                self.buffer.resize(BUFFER, 0);
+                let want = usize::try_from(length - at).unwrap_or(BUFFER).min(BUFFER);
+                let count = match read(&mut self.buffer[..want], offset + at) {
+                    Ok(0) => {
+                        self.buffer[..want].fill(0);
+                        missing += want as u64;
+                        want
+                    }
+                    Ok(count) => count,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Err(Error::Read(error)),
+                };
+                self.sink
+                    .write_all(&self.buffer[..count])
+                    .map_err(Error::Write)?;
+                at += count as u64;
+            }
+        }
+        self.pad(stored.size)?;
+        Ok(missing)
+    }
+
     /// Writes the end of the archive and gives the sink back, not flushed.
     ///
     /// # Errors
@@ -92,6 +147,15 @@ impl<W: Write> TarWriter<W> {
     }
 
     fn start(&mut self, entry: &Entry) -> Result<(), Error> {
+        self.start_with(entry, |_| ())
+    }
+
+    /// As [`TarWriter::start`], with more to tell in PAX records.
+    fn start_with(
+        &mut self,
+        entry: &Entry,
+        more: impl FnOnce(&mut pax::Writer),
+    ) -> Result<(), Error> {
         let (bytes, unfit) = block(entry, type_flag(entry.kind));
         let mut records = pax::Writer::default();
         if unfit.path {
@@ -115,6 +179,7 @@ impl<W: Write> TarWriter<W> {
         for (name, value) in &entry.xattrs {
             records.xattr(name, value);
         }
+        more(&mut records);
         let payload = records.payload();
         if !payload.is_empty() {
             let name = [b"PaxHeaders.0/", &entry.path[..entry.path.len().min(80)]].concat();
@@ -140,6 +205,12 @@ impl<W: Write> TarWriter<W> {
                 .map_err(Error::Write),
         }
     }
+}
+
+/// Where those who do not know the format put a file with holes: `a/b` goes to `a/GNUSparseFile.0/b`.
+fn beside(path: &[u8]) -> Vec<u8> {
+    let (parent, name) = crate::tree::split(path);
+    crate::tree::join(&crate::tree::join(parent, b"GNUSparseFile.0"), name)
 }
 
 fn type_flag(kind: Kind) -> u8 {

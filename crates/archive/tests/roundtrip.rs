@@ -248,3 +248,53 @@ fn options_of_packing_do_what_they_say() {
         .unwrap();
     assert_eq!(String::from_utf8(listed.stdout).unwrap(), "base/\nbase/f\n");
 }
+
+#[test]
+fn holes_stay_holes_and_gnu_tar_reads_them() {
+    let place = tempfile::tempdir().unwrap();
+    let (from, back, gnu) = (
+        place.path().join("from"),
+        place.path().join("back"),
+        place.path().join("gnu"),
+    );
+    for path in [&from, &back, &gnu] {
+        std::fs::create_dir(path).unwrap();
+    }
+    let write = |name: &str, size: u64, pieces: &[u64]| {
+        let file = std::fs::File::create(from.join(name)).unwrap();
+        file.set_len(size).unwrap();
+        for at in pieces {
+            std::os::unix::fs::FileExt::write_all_at(&file, &[7; 5000], *at).unwrap();
+        }
+    };
+    write("nothing", 30 << 20, &[]);
+    write("first", 30 << 20, &[0]);
+    write("last", (30 << 20) + 5000, &[30 << 20]);
+    write(&"many".repeat(40), 90 << 20, &[1 << 20, 3 << 20, 60 << 20]);
+    write("none", 5000, &[0]);
+    let options = PackOptions {
+        holes: true,
+        ..PackOptions::default()
+    };
+    let mut bytes = Vec::new();
+    pack_at(&from, &mut bytes, &options).unwrap();
+    assert!(bytes.len() < 200_000, "{}", bytes.len());
+    apply_at(&bytes[..], &back, &ApplyOptions::default()).unwrap();
+    let tar = place.path().join("out.tar");
+    std::fs::write(&tar, &bytes).unwrap();
+    let mut unpack = std::process::Command::new("tar");
+    unpack.arg("-xf").arg(&tar).arg("-C").arg(&gnu);
+    assert!(unpack.status().unwrap().success());
+    for entry in std::fs::read_dir(&from).unwrap() {
+        let name = entry.unwrap().file_name();
+        let content = std::fs::read(from.join(&name)).unwrap();
+        for other in [&back, &gnu] {
+            assert!(
+                std::fs::read(other.join(&name)).unwrap() == content,
+                "{name:?}"
+            );
+        }
+        let blocks = |folder: &std::path::Path| folder.join(&name).metadata().unwrap().blocks();
+        assert!(blocks(&back) <= blocks(&from) + 16, "{name:?}");
+    }
+}

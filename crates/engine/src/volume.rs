@@ -1,5 +1,7 @@
 //! Volumes as the API speaks of them. What containers do with theirs is in `container/mounts`.
 
+mod transfer; // out, in and under another name
+
 use std::sync::Arc;
 
 use onggi_api::volume::{self as api, CreateRequest, List, PruneReport, UsageData};
@@ -22,8 +24,10 @@ impl Engine {
     /// `InvalidParameter` for names and options that cannot be; `NotFound` for a driver that is not there.
     pub async fn volume_create(&self, request: CreateRequest) -> Result<api::Volume> {
         if request.cluster_volume_spec.is_some() {
-            return Err(Error::not_implemented(
-                "cluster volumes need Swarm, which is not there: leave ClusterVolumeSpec away",
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
+                 node to swarm and try again. Leave ClusterVolumeSpec away for a volume of this machine.",
             ));
         }
         let inner = self.inner.clone();
@@ -148,17 +152,30 @@ impl Engine {
     /// # Errors
     /// What the file system says.
     pub async fn volume_usage(&self) -> Result<Vec<api::Volume>> {
-        let mut list = Vec::new();
-        for (volume, holders) in self.inner.volumes.list() {
-            let size = self.volume_size(&volume).await?;
-            let mut document = self.volume_document(&volume);
-            document.usage_data = Some(UsageData {
-                ref_count: i64::try_from(holders).unwrap_or(i64::MAX),
-                size: i64::try_from(size).unwrap_or(i64::MAX),
-            });
-            list.push(document);
-        }
-        Ok(list)
+        let mut volumes = self.inner.volumes.list();
+        // As Docker's list: a file system of others takes no room here, and may not answer.
+        volumes.retain(|(volume, _)| volume.options.is_empty());
+        let names: Vec<String> = volumes.iter().map(|(v, _)| v.name.clone()).collect();
+        let inner = self.inner.clone();
+        let measured =
+            onggi_rt::blocking("measure volumes", move || inner.volumes.usages(&names)).await?;
+        let measured = volumes.iter().zip(measured);
+        Ok(measured
+            .filter_map(|((volume, holders), size)| {
+                let mut document = self.volume_document(volume);
+                document.usage_data = Some(UsageData {
+                    ref_count: i64::try_from(*holders).unwrap_or(i64::MAX),
+                    size: match size {
+                        Ok(size) => i64::try_from(size).unwrap_or(i64::MAX),
+                        // It went meanwhile.
+                        Err(_) if self.inner.volumes.get(&volume.name).is_err() => return None,
+                        // As Docker says that it does not know.
+                        Err(_) => -1,
+                    },
+                });
+                Some(document)
+            })
+            .collect())
     }
 
     async fn volume_size(&self, volume: &Arc<Volume>) -> Result<u64> {

@@ -122,7 +122,7 @@ pub fn parse(text: &str) -> Result<VolumeSpec, VolumeSpecError> {
     let options = Options::read(mode).ok_or_else(|| VolumeSpecError::Mode(mode.to_owned()))?;
     let source = match source {
         "" => Source::Anonymous,
-        path if path.starts_with('/') => Source::Bind(path.to_owned()),
+        path if path.starts_with('/') => Source::Bind(clean_path(path)),
         name if is_volume_name(name) => Source::Volume(name.to_owned()),
         name => return Err(bad_name(name)),
     };
@@ -263,6 +263,8 @@ mod tests {
         assert_eq!(spec.relabel, Some(Relabel::Private));
         assert_eq!(spec.propagation.as_deref(), Some("rshared"));
         assert_eq!(spec.mode, "ro,Z,rshared");
+        let spec = parse("/a/../b//c/.:/d").unwrap();
+        assert_eq!(spec.source, Source::Bind("/b/c".to_owned()));
         let spec = parse("data:/var//lib/./x/../data/:nocopy").unwrap();
         assert_eq!(spec.source, Source::Volume("data".to_owned()));
         assert_eq!(spec.destination, "/var/lib/data");

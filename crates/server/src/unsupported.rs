@@ -1,6 +1,6 @@
 //! Docker's endpoints that are not there yet: each answers 501 and says so, after reading nothing.
 
-use onggi_http::{Route, delete, get, post, put};
+use onggi_http::{Route, delete, get, post};
 
 use crate::call::{Call, Reply};
 use crate::failure::Failure;
@@ -8,7 +8,6 @@ use crate::failure::Failure;
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("build", &handle),
     get("images/{name...}/attestations", &handle),
-    put("volumes/{name}", &handle),
     get("plugins/privileges", &handle),
     post("plugins/pull", &handle),
     delete("plugins/{name...}", &handle),

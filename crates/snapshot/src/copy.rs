@@ -6,13 +6,15 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fgetxattr, linkat, mkdirat,
-    mknodat, openat, readlinkat, statat, symlinkat, unlinkat, utimensat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Uid, chownat, fgetxattr,
+    ftruncate, linkat, mkdirat, mknodat, openat, readlinkat, seek, statat, symlinkat, unlinkat,
+    utimensat,
 };
 use rustix::io::Errno;
 
@@ -193,15 +195,14 @@ impl Copy<'_> {
         match kind {
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let mut source = File::from(openat(from, name, flags, Mode::empty())?);
+                let source = File::from(openat(from, name, flags, Mode::empty())?);
                 let flags = OFlags::WRONLY
                     | OFlags::CREATE
                     | OFlags::EXCL
                     | OFlags::NOFOLLOW
                     | OFlags::CLOEXEC;
-                let mut target = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
-                std::io::copy(&mut source, &mut target)
-                    .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+                let target = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
+                content(&source, &target, status)?;
                 set_owner_and_mode(target.as_fd(), status)?;
                 for (name, value) in self.extended(source.as_fd())? {
                     set_extended(target.as_fd(), &name, &value)?;
@@ -225,6 +226,31 @@ impl Copy<'_> {
         }
         utimensat(to, name, &times(status), AtFlags::SYMLINK_NOFOLLOW)
     }
+}
+
+/// Copies the bytes of a file; holes stay holes.
+fn content(mut source: &File, mut target: &File, status: &Stat) -> Result<(), Errno> {
+    let size = u64::try_from(status.st_size).unwrap_or(0);
+    let failed = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    if u64::try_from(status.st_blocks).unwrap_or(0) * 512 >= size {
+        return std::io::copy(&mut source, &mut target)
+            .map(drop)
+            .map_err(failed);
+    }
+    let mut at = 0;
+    while at < size {
+        let start = match seek(source, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            Err(Errno::NXIO) => break,
+            Err(errno) => return Err(errno),
+        };
+        let end = seek(source, SeekFrom::Hole(start))?;
+        seek(source, SeekFrom::Start(start))?;
+        seek(target, SeekFrom::Start(start))?;
+        std::io::copy(&mut source.take(end - start), &mut target).map_err(failed)?;
+        at = end;
+    }
+    ftruncate(target, size)
 }
 
 pub(crate) fn is_opaque(directory: BorrowedFd<'_>) -> Result<bool, Errno> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use onggi_model::Timestamp;
 use onggi_model::volume_spec::is_volume_name;
 
+use crate::import::{IMPORT, STAGED, WHOLE};
 use crate::volumes::{ASIDE, DATA, Entry, FILL, Stage};
 use crate::{Error, Result, Volume, Volumes, local};
 
@@ -66,9 +67,16 @@ impl Volumes {
             if !place.is_dir() {
                 defects.push(Defect::Missing(name.clone()));
             }
-            let fill = self.directory(name).join(FILL);
-            if entry.work.try_lock().is_ok() && fill.symlink_metadata().is_ok() {
-                defects.push(Defect::Stray(fill));
+            let begun = [
+                (FILL, entry.work.try_lock().is_ok()),
+                (STAGED, !entry.guests.contains(&IMPORT)),
+                (WHOLE, !entry.guests.contains(&IMPORT)),
+            ];
+            for (name_in_it, is_idle) in begun {
+                let path = self.directory(name).join(name_in_it);
+                if is_idle && path.symlink_metadata().is_ok() {
+                    defects.push(Defect::Stray(path));
+                }
             }
         }
         let stale = records.iter().filter(|name| !index.contains_key(*name));
@@ -173,6 +181,7 @@ mod tests {
         std::fs::create_dir_all(root.join("brought/_data")).unwrap();
         std::fs::create_dir_all(root.join(".removing-kept")).unwrap();
         std::fs::create_dir_all(root.join("kept/.fill")).unwrap();
+        std::fs::create_dir_all(root.join("kept/.import")).unwrap();
         std::fs::write(root.join("file"), "").unwrap();
         let mut found = volumes.check().unwrap();
         let stray = |name: &str| Defect::Stray(root.join(name));
@@ -183,6 +192,7 @@ mod tests {
             Defect::Stale("stale".to_owned()),
             stray(".removing-kept"),
             stray("kept/.fill"),
+            stray("kept/.import"),
             stray("file"),
         ];
         let order = |defect: &Defect| defect.to_string();

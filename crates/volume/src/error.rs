@@ -12,12 +12,14 @@ pub enum Error {
     /// There is none of this name.
     #[error("get {0}: no such volume")]
     NotFound(String),
-    /// Containers hold it.
-    #[error("remove {name}: volume is in use - [{}]", holders.join(", "))]
+    /// Containers hold it, or somebody copies it.
+    #[error("{what} {name}: volume is in use - [{}]", holders.join(", "))]
     InUse {
+        /// What was to be done, as a verb.
+        what: &'static str,
         /// The volume.
         name: String,
-        /// Ids of the containers.
+        /// Ids of the containers, and what else is going on with it.
         holders: Vec<String>,
     },
     /// What cannot be a name.
@@ -55,19 +57,19 @@ pub enum Error {
     )]
     Quota(String),
     /// The file system of a volume with options could not be mounted.
-    #[error("failed to mount local volume: mount {device}:{}, data: {data}: {text}", path.display())]
+    #[error("failed to mount local volume: mount {device}:{}{given}: {text}", path.display())]
     Mount {
         /// What.
         device: String,
         /// Where.
         path: PathBuf,
-        /// The options left for the file system.
-        data: String,
+        /// The flags, and the options left for the file system, where there are any.
+        given: String,
         /// What the kernel said, in small letters, as Docker has it.
         text: String,
     },
     /// The host name of a network file system is unknown.
-    #[error("failed to mount local volume: lookup {host}")]
+    #[error("error resolving passed in network volume address: lookup {host}")]
     Lookup {
         /// The name.
         host: String,
@@ -75,6 +77,27 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The new name is not free.
+    #[error("rename {name}: a volume {to} is already there")]
+    Exists {
+        /// The volume.
+        name: String,
+        /// The name that another one has.
+        to: String,
+    },
+    /// Only an empty volume takes an archive.
+    #[error(
+        "import {0}: the volume is not empty: import into one that is not there yet, or remove its files first"
+    )]
+    NotEmpty(String),
+    /// Two imports into one volume.
+    #[error("import {0}: another import into this volume is going on")]
+    Busy(String),
+    /// What is imported would be gone at once.
+    #[error(
+        "import {0}: the volume is a tmpfs, which keeps nothing while no container runs with it: start one first"
+    )]
+    Forgets(String),
     /// A path in the volume leads out of it.
     #[error("path concatenation escapes the base directory")]
     Escapes,
@@ -115,11 +138,14 @@ impl Fault for Error {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound(_) | Self::Driver { .. } => ErrorKind::NotFound,
-            Self::InUse { .. } => ErrorKind::Conflict,
+            Self::InUse { .. } | Self::Exists { .. } | Self::NotEmpty(_) | Self::Busy(_) => {
+                ErrorKind::Conflict
+            }
             Self::Name(_)
             | Self::Option { .. }
             | Self::MissingOption { .. }
             | Self::Quota(_)
+            | Self::Forgets(_)
             | Self::Escapes => ErrorKind::InvalidParameter,
             Self::Mount { .. } | Self::Lookup { .. } | Self::File { .. } => ErrorKind::Internal,
             Self::Store(error) => error.kind(),

@@ -6,8 +6,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use rustix::fs::{
-    CWD, Dir, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod, fchown, fstat, openat2,
-    renameat_with,
+    AtFlags, CWD, Dir, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, Uid,
+    XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, futimens, openat2,
+    renameat, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -44,7 +45,7 @@ pub(crate) fn fill<E: From<Error>>(
             Err(errno) => return Err(Error::file("open", data.join(subpath))(errno).into()),
         },
     };
-    if !is_empty(&target).map_err(Error::file("read", &data))? {
+    if !is_empty_but(&target, &[]).map_err(Error::file("read", &data))? {
         return Ok(());
     }
     if place == Place::Foreign {
@@ -87,25 +88,63 @@ fn put(staged: &Path, data: &Path, target: &OwnedFd, whole: bool) -> Result<()> 
             other => other.map_err(Error::file("rename", staged)),
         };
     }
-    let moved = || -> Result<(), Errno> {
-        let status = fstat(&from)?;
-        for entry in Dir::read_from(&from)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            match renameat_with(&from, name, target, name, RenameFlags::NOREPLACE) {
-                // Somebody was faster: theirs stays.
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(errno),
-            }
+    move_all(&from, target).map_err(Error::file("fill", data))
+}
+
+/// Moves everything in the directory `name` to `target`, gives that its attributes, and removes it.
+pub(crate) fn move_up(parent: &OwnedFd, name: &str, target: &OwnedFd) -> Result<(), Errno> {
+    let from = usage::open(parent.as_fd(), name)?;
+    move_all(&from, target)?;
+    drop(from);
+    match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+        // What somebody was faster with.
+        Err(Errno::NOTEMPTY) => {
+            let path = format!("/proc/self/fd/{}/{name}", parent.as_raw_fd());
+            std::fs::remove_dir_all(path).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
         }
-        let (user, group) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
-        fchown(target, Some(user), Some(group))?;
-        fchmod(target, Mode::from_raw_mode(status.st_mode & 0o7777))
+        other => other,
+    }
+}
+
+fn move_all(from: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
+    let status = fstat(from)?;
+    for entry in Dir::read_from(from)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match renameat_with(from, name, target, name, RenameFlags::NOREPLACE) {
+            // Somebody was faster: theirs stays.
+            Ok(()) | Err(Errno::EXIST) => {}
+            // A file system that does not know the flag: nobody is there whose names it could take.
+            Err(Errno::INVAL) => renameat(from, name, target, name)?,
+            Err(errno) => return Err(errno),
+        }
+    }
+    let (user, group) = (Uid::from_raw(status.st_uid), Gid::from_raw(status.st_gid));
+    fchown(target, Some(user), Some(group))?;
+    fchmod(target, Mode::from_raw_mode(status.st_mode & 0o7777))?;
+    let mut names = vec![0; 1 << 16];
+    let length = match flistxattr(from, names.as_mut_slice()) {
+        Ok(length) => length,
+        Err(Errno::NOTSUP) => 0,
+        Err(errno) => return Err(errno),
     };
-    moved().map_err(Error::file("fill", data))
+    for name in names[..length].split(|b| *b == 0).filter(|n| !n.is_empty()) {
+        let mut value = vec![0; 1 << 16];
+        let length = fgetxattr(from, name, value.as_mut_slice())?;
+        fsetxattr(target, name, &value[..length], XattrFlags::empty())?;
+    }
+    let time = |seconds, nanoseconds| Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
+    };
+    let times = Timestamps {
+        last_access: time(status.st_atime, status.st_atime_nsec),
+        last_modification: time(status.st_mtime, status.st_mtime_nsec),
+    };
+    futimens(target, &times)
 }
 
 /// A directory in the volume, whatever its users make of the path meanwhile.
@@ -122,9 +161,12 @@ fn beneath(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
     Err(Errno::AGAIN)
 }
 
-fn is_empty(directory: &OwnedFd) -> Result<bool, Errno> {
+/// Whether there is nothing in the directory, but what has one of these names.
+pub(crate) fn is_empty_but(directory: &OwnedFd, own: &[&str]) -> Result<bool, Errno> {
     for entry in Dir::read_from(directory)? {
-        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && !own.iter().any(|own| own.as_bytes() == name) {
             return Ok(false);
         }
     }

@@ -7,13 +7,16 @@
 mod check; // catalogue, memory and disk compared
 mod error; // what can go wrong, in Docker's words
 mod fill; // the first content of an empty volume
+mod import; // its files handed out and brought in as a whole
 mod local; // options of the driver: file systems of others, mounted here
 mod record; // what the catalogue keeps
 mod recover; // what an earlier daemon left
+mod rename; // another name
 mod usage; // how much a volume holds
 mod volumes; // the whole, as the engine uses it
 
 pub use check::Defect;
 pub use error::{Error, Result};
+pub use import::FOREIGN as FOREIGN_IMPORTS;
 pub use record::{ANONYMOUS_LABEL, DRIVER, NewVolume, Volume};
 pub use volumes::{Created, Doomed, Maker, Volumes};

@@ -62,7 +62,7 @@ pub(crate) fn mount(options: &BTreeMap<String, String>, path: &Path) -> Result<(
     let failed = |errno: Errno| Error::Mount {
         device: device.to_owned(),
         path: path.to_owned(),
-        data: data.clone(),
+        given: given(words.flags, &data),
         text: said(errno),
     };
     let text = CString::new(data.as_str()).map_err(|_| failed(Errno::INVAL))?;
@@ -92,6 +92,19 @@ pub(crate) fn mount(options: &BTreeMap<String, String>, path: &Path) -> Result<(
         return Err(failed(errno));
     }
     Ok(())
+}
+
+/// `, flags: 0x1, data: size=1m`
+fn given(flags: MountFlags, data: &str) -> String {
+    let mut text = String::new();
+    if !flags.is_empty() {
+        text = format!(", flags: {:#x}", flags.bits());
+    }
+    if !data.is_empty() {
+        text.push_str(", data: ");
+        text.push_str(data);
+    }
+    text
 }
 
 /// `no such file or directory`
@@ -261,6 +274,14 @@ mod tests {
         );
         assert_eq!(words.data, ["size=1m", "uid=1000"]);
         assert!(words.propagation.is_some());
+    }
+
+    #[test]
+    fn what_was_given_is_told() {
+        let flags = MountFlags::BIND | MountFlags::RDONLY;
+        assert_eq!(given(flags, ""), ", flags: 0x1001");
+        assert_eq!(given(MountFlags::empty(), "size=1m"), ", data: size=1m");
+        assert_eq!(given(MountFlags::empty(), ""), "");
     }
 
     #[test]

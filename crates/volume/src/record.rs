@@ -49,6 +49,16 @@ impl Record for Pending {
     const TABLE: &'static str = "volumes/pending";
 }
 
+/// A volume on its way to another name: until that is done it has not happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Moving {
+    pub(crate) to: String,
+}
+
+impl Record for Moving {
+    const TABLE: &'static str = "volumes/moving";
+}
+
 /// A volume to make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewVolume {

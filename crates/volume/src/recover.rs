@@ -8,7 +8,7 @@ use onggi_model::Timestamp;
 use onggi_model::volume_spec::is_volume_name;
 use onggi_store::Store;
 
-use crate::record::Pending;
+use crate::record::{Moving, Pending};
 use crate::volumes::{ASIDE, Entry, FILL, Stage, forget};
 use crate::{Error, Result, Volume, Volumes, local};
 
@@ -27,6 +27,8 @@ impl Volumes {
         };
         let (known, pending) =
             store.read(|tx| -> Result<_> { Ok((tx.list::<Volume>()?, tx.list::<Pending>()?)) })?;
+        let moving = store.read(|tx| -> Result<_> { Ok(tx.list::<Moving>()?) })?;
+        volumes.undo_moves(&moving)?;
         let mut known: BTreeMap<String, Volume> = known.into_iter().collect();
         volumes.restore_aside(&known)?;
         volumes.drop_pending(&mut known, &pending)?;
@@ -38,6 +40,7 @@ impl Volumes {
             if unfinished.exists() {
                 volumes.discard(&unfinished)?;
             }
+            volumes.finish_import(&name)?;
             index.insert(name, Entry::new(volume, Stage::Ready));
         }
         drop(index);

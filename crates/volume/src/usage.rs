@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
@@ -23,6 +24,32 @@ struct Level {
 /// Containers may be changing all of it: no name is followed.
 pub(crate) fn of(path: &Path) -> Result<u64> {
     measure(path).map_err(Error::file("measure", path))
+}
+
+/// As [`of`] each of them. Most of the time goes into waiting for the disk: a few threads share the paths.
+pub(crate) fn of_several(paths: &[PathBuf]) -> Vec<Result<u64>> {
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().clamp(2, 8));
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut measured = Vec::new();
+        while let Some(at) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < paths.len())
+        {
+            measured.push((at, of(&paths[at])));
+        }
+        measured
+    };
+    let mut all: Vec<(usize, Result<u64>)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(paths.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut all = work();
+        for other in others {
+            all.extend(other.join().unwrap_or_default());
+        }
+        all
+    });
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, measured)| measured).collect()
 }
 
 fn measure(path: &Path) -> Result<u64, Errno> {

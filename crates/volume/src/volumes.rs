@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use onggi_store::{Store, WriteTx};
 
+use crate::import::IMPORT;
 use crate::record::Pending;
 use crate::{Error, NewVolume, Result, Volume, fill, local, usage};
 
@@ -43,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) holders: BTreeSet<String>,
     /// Those of them that run.
     pub(crate) users: BTreeSet<String>,
+    /// Who else works with its files: exports, an import.
+    pub(crate) guests: Vec<&'static str>,
 }
 
 impl Entry {
@@ -53,7 +56,48 @@ impl Entry {
             work: Arc::default(),
             holders: BTreeSet::new(),
             users: BTreeSet::new(),
+            guests: Vec::new(),
         }
+    }
+
+    /// An error where anybody but this container, and so many guests, has it.
+    pub(crate) fn unused(
+        &self,
+        what: &'static str,
+        container: Option<&str>,
+        own: usize,
+    ) -> Result<()> {
+        let others = self
+            .holders
+            .iter()
+            .filter(|holder| Some(holder.as_str()) != container);
+        let mut holders: Vec<String> = others.cloned().collect();
+        if self.guests.len() > own {
+            holders.extend(self.guests.iter().map(|&guest| guest.to_owned()));
+        }
+        match holders.is_empty() {
+            true => Ok(()),
+            false => Err(Error::InUse {
+                what,
+                name: self.volume.name.clone(),
+                holders,
+            }),
+        }
+    }
+
+    /// Notes who has it made.
+    fn made_for(&mut self, maker: Maker<'_>) -> Result<()> {
+        match maker {
+            Maker::User => {}
+            Maker::Container(id) => {
+                self.holders.insert(id.to_owned());
+            }
+            Maker::Import if self.guests.contains(&IMPORT) => {
+                return Err(Error::Busy(self.volume.name.clone()));
+            }
+            Maker::Import => self.guests.push(IMPORT),
+        }
+        Ok(())
     }
 }
 
@@ -72,6 +116,8 @@ pub enum Maker<'a> {
     /// A container that is being made itself, and holds it from now on. Until [`Volumes::settle_in`] a volume that was not
     /// there before goes when the daemon does.
     Container(&'a str),
+    /// An import, its guest from now on. Until it is done a volume that was not there before goes when the daemon does.
+    Import,
 }
 
 /// What asking for a volume gave.
@@ -95,9 +141,7 @@ impl Volumes {
             let mut index = self.index();
             let Some(entry) = index.get_mut(&name) else {
                 let mut entry = Entry::new(volume, Stage::Making);
-                if let Maker::Container(id) = maker {
-                    entry.holders.insert(id.to_owned());
-                }
+                entry.made_for(maker)?;
                 let (volume, work) = (entry.volume.clone(), entry.work.clone());
                 // Nobody else knows the mutex yet: this waits for nobody.
                 let _work = lock(&work);
@@ -106,9 +150,7 @@ impl Volumes {
                 return self.make_indexed(volume, maker);
             };
             if entry.stage == Stage::Ready {
-                if let Maker::Container(id) = maker {
-                    entry.holders.insert(id.to_owned());
-                }
+                entry.made_for(maker)?;
                 return Ok(Created {
                     volume: entry.volume.clone(),
                     is_new: false,
@@ -141,11 +183,12 @@ impl Volumes {
         let name = volume.name.as_str();
         self.store.write(|tx| -> Result<()> {
             tx.put(name, volume)?;
-            if let Maker::Container(id) = maker {
-                let container = id.to_owned();
-                tx.put(name, &Pending { container })?;
-            }
-            Ok(())
+            let container = match maker {
+                Maker::User => return Ok(()),
+                Maker::Container(id) => id.to_owned(),
+                Maker::Import => IMPORT.to_owned(),
+            };
+            Ok(tx.put(name, &Pending { container })?)
         })?;
         self.make_directories(name).inspect_err(|_| {
             let forgotten = self.store.write(|tx| forget(tx, name));
@@ -210,6 +253,12 @@ impl Volumes {
         usage::of(&self.path(name))
     }
 
+    /// As [`Volumes::usage`] of several, each measured once, several at a time.
+    #[must_use]
+    pub fn usages(&self, names: &[String]) -> Vec<Result<u64>> {
+        usage::of_several(&names.iter().map(|name| self.path(name)).collect::<Vec<_>>())
+    }
+
     /// The container has the volume among its mounts. Says whether there is such a volume.
     pub fn hold(&self, name: &str, container: &str) -> bool {
         match self.index().get_mut(name) {
@@ -251,9 +300,7 @@ impl Volumes {
     pub fn mount(&self, name: &str, container: &str) -> Result<()> {
         let (volume, work) = self.work_on(name)?;
         let _work = lock(&work);
-        if local::is_mounted_kind(&volume.options) && !local::is_mounted(&self.path(name)) {
-            local::mount(&volume.options, &self.path(name))?;
-        }
+        self.mount_if_asked(&volume)?;
         if let Some(entry) = self.index().get_mut(name) {
             entry.users.insert(container.to_owned());
         }
@@ -279,7 +326,7 @@ impl Volumes {
         let unused = match self.index().get_mut(name) {
             Some(entry) => {
                 entry.users.remove(container);
-                entry.users.is_empty()
+                entry.users.is_empty() && entry.guests.is_empty()
             }
             None => false,
         };
@@ -309,9 +356,7 @@ impl Volumes {
             .get(name)
             .is_some_and(|entry| !entry.users.is_empty());
         let mount_now = mounted && !local::is_mounted(&path);
-        if mount_now {
-            local::mount(&volume.options, &path)?;
-        }
+        self.mount_if_asked(&volume)?;
         let place = match (mounted, in_use) {
             (true, _) => fill::Place::Foreign,
             (false, true) => fill::Place::Shared,
@@ -329,7 +374,7 @@ impl Volumes {
     /// # Errors
     /// [`Error::NotFound`], [`Error::InUse`], [`Error::File`], [`Error::Store`].
     pub fn remove(&self, name: &str) -> Result<()> {
-        let doomed = self.doom([name], None)?;
+        let doomed = self.doom([name], None, 0)?;
         self.store
             .write(|tx| -> Result<()> { doomed.forget_in(tx) })?;
         doomed.done();
@@ -347,13 +392,15 @@ impl Volumes {
         names: impl IntoIterator<Item = &'a str>,
         container: &str,
     ) -> Result<Doomed<'_>> {
-        self.doom(names, Some(container))
+        self.doom(names, Some(container), 0)
     }
 
-    fn doom<'a>(
+    /// `own` guests are no reason to keep it.
+    pub(crate) fn doom<'a>(
         &self,
         names: impl IntoIterator<Item = &'a str>,
         container: Option<&str>,
+        own: usize,
     ) -> Result<Doomed<'_>> {
         let mut doomed = Doomed {
             volumes: self,
@@ -368,18 +415,10 @@ impl Volumes {
                     _ if container.is_some() => continue,
                     _ => return Err(Error::NotFound(name.to_owned())),
                 };
-                let others: Vec<String> = entry
-                    .holders
-                    .iter()
-                    .filter(|holder| Some(holder.as_str()) != container)
-                    .cloned()
-                    .collect();
-                if !others.is_empty() {
-                    if container.is_some() {
-                        continue;
-                    }
-                    let (name, holders) = (name.to_owned(), others);
-                    return Err(Error::InUse { name, holders });
+                match entry.unused("remove", container, own) {
+                    Ok(()) => {}
+                    Err(_) if container.is_some() => continue,
+                    Err(error) => return Err(error),
                 }
                 entry.stage = Stage::Removing;
                 (entry.volume.clone(), entry.work.clone())
@@ -405,7 +444,7 @@ impl Volumes {
         Ok(doomed)
     }
 
-    fn sync(&self) -> Result<()> {
+    pub(crate) fn sync(&self) -> Result<()> {
         let root = std::fs::File::open(&self.root).map_err(Error::file("open", &self.root))?;
         root.sync_all().map_err(Error::file("sync", &self.root))
     }
@@ -414,7 +453,7 @@ impl Volumes {
         self.root.join(format!("{ASIDE}{name}"))
     }
 
-    fn work_on(&self, name: &str) -> Result<(Arc<Volume>, Arc<Mutex<()>>)> {
+    pub(crate) fn work_on(&self, name: &str) -> Result<(Arc<Volume>, Arc<Mutex<()>>)> {
         match self.index().get(name) {
             Some(entry) if entry.stage == Stage::Ready => {
                 Ok((entry.volume.clone(), entry.work.clone()))

@@ -1,10 +1,14 @@
 //! Commands on volumes, one file a verb.
 
 pub(crate) mod create;
+pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod inspect;
 pub(crate) mod ls;
 pub(crate) mod prune;
+pub(crate) mod rename;
 pub(crate) mod rm;
+pub(crate) mod update;
 
 use crate::command::{Command, Group};
 
@@ -15,10 +19,14 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 5] = [
+const COMMANDS: [&Command; 9] = [
     &create::COMMAND,
+    &export::COMMAND,
+    &import::COMMAND,
     &inspect::COMMAND,
     &ls::COMMAND,
     &prune::COMMAND,
+    &rename::COMMAND,
     &rm::COMMAND,
+    &update::COMMAND,
 ];

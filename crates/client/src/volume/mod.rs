@@ -4,3 +4,4 @@ mod create;
 mod list;
 mod prune;
 mod remove;
+mod transfer;

@@ -4,6 +4,7 @@
 
 mod fetched; // import of a URL
 mod trees; // images made of Debian packages, pulled and exported by us and by Docker
+mod volumes; // what new volumes get from such images
 
 use anyhow::{Context, Result};
 use onggi_testkit::{Client, Daemon, DaemonOptions, Subject};

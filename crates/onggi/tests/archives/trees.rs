@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Packages with set-user-id programs, hard links, links to everywhere, names beyond ASCII, deep folders.
-const PACKAGES: &[&str] = &[
+pub(crate) const PACKAGES: &[&str] = &[
     "passwd",
     "ca-certificates",
     "bash",
@@ -27,7 +27,7 @@ const PACKAGES: &[&str] = &[
     "util-linux",
 ];
 /// So many in the short tier.
-const FEW: usize = 2;
+pub(crate) const FEW: usize = 2;
 /// `cap_net_raw=ep`, revision 2.
 const CAPABILITY: &[u8] = &[
     1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -142,7 +142,7 @@ fn exported(daemon: &Daemon, registry: &Registry<'_>, name: &str, image: &Image)
 }
 
 /// What is installed of a package: real paths with all folders above them, without those that are not there.
-fn files_of(package: &str) -> Result<Option<BTreeSet<PathBuf>>> {
+pub(crate) fn files_of(package: &str) -> Result<Option<BTreeSet<PathBuf>>> {
     let Ok(output) = Command::new("dpkg-query").args(["-L", package]).output() else {
         return Ok(None);
     };
@@ -170,7 +170,7 @@ fn files_of(package: &str) -> Result<Option<BTreeSet<PathBuf>>> {
 }
 
 /// The files as a layer, and on top what is done to images: names removed, replaced and added.
-fn image(files: &BTreeSet<PathBuf>) -> Result<Image> {
+pub(crate) fn image(files: &BTreeSet<PathBuf>) -> Result<Image> {
     let place = tempfile::tempdir()?;
     let list = place.path().join("list");
     let names: Vec<&str> = files
@@ -283,7 +283,7 @@ fn change(files: &BTreeSet<PathBuf>, stage: &Path) -> Result<()> {
 }
 
 /// A tar of what `what` names below `root`.
-fn tar(root: &Path, what: impl FnOnce(&mut Command)) -> Result<Vec<u8>> {
+pub(crate) fn tar(root: &Path, what: impl FnOnce(&mut Command)) -> Result<Vec<u8>> {
     let mut command = Command::new("tar");
     command
         .args(["--format=pax", "--numeric-owner", "--sort=name", "--xattrs"])

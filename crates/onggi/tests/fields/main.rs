@@ -176,7 +176,7 @@ fn flags(daemon: &Daemon, command: &str) -> Result<Vec<String>> {
 }
 
 /// Commands whose flags are in docs/FLAGS.md. Others are names of these, or have flags of their own family of tests.
-const COMMANDS: [&str; 54] = [
+const COMMANDS: [&str; 62] = [
     "run",
     "create",
     "exec",
@@ -231,6 +231,14 @@ const COMMANDS: [&str; 54] = [
     "manifest push",
     "manifest rm",
     "search",
+    "volume create",
+    "volume export",
+    "volume import",
+    "volume inspect",
+    "volume ls",
+    "volume prune",
+    "volume rm",
+    "volume update",
 ];
 
 /// A page of the documents; nothing in a guest, which has the tests alone.

@@ -1,9 +1,9 @@
-//! S13 and S14: named and anonymous volumes, bind mounts.
+//! S9, S13, S14 and S20: named and anonymous volumes, bind mounts, what is pruned, data that outlives a version.
 
 use crate::as_typed;
 use crate::scene::{Scene, folder, written};
 use anyhow::{Result, ensure};
-use onggi_testkit::{Entry, Image, Layer};
+use onggi_testkit::{Entry, Image, Layer, Registry};
 use serde_json::json;
 use std::fs;
 
@@ -12,6 +12,8 @@ as_typed!(
     volumes_of_images,
     a_volume_is_saved_and_restored,
     folders_of_the_host,
+    a_new_version_keeps_the_data,
+    unused_volumes_are_pruned,
 );
 
 fn a_volume_is_shared_and_outlives_its_containers(scene: &Scene) -> Result<()> {
@@ -138,4 +140,58 @@ fn folders_of_the_host(scene: &Scene) -> Result<()> {
         125,
         "includes invalid characters for a local volume name",
     )
+}
+
+/// S20: a new version is pushed, pulled and takes over the volume of the old one.
+fn a_new_version_keeps_the_data(scene: &Scene) -> Result<()> {
+    let registry = Registry::start(scene.daemon.namespace(), 5000)?;
+    let app = format!("{}/app", registry.address());
+    scene.ok("run --name build1 busybox sh -c 'echo one > /version'")?;
+    scene.ok(&format!("commit build1 {app}:1"))?;
+    scene.ok(&format!("push -q {app}:1"))?;
+    let serve = "sh -c 'cat /version >> /data/log; exec sleep 1000'";
+    scene.ok(&format!(
+        "run -d --name app -v appdata:/data {app}:1 {serve}"
+    ))?;
+    scene.until("exec app cat /data/log", |log| log == "one")?;
+    scene.ok(&format!(
+        "run --name build2 {app}:1 sh -c 'echo two > /version'"
+    ))?;
+    scene.ok(&format!("commit build2 {app}:2"))?;
+    scene.ok(&format!("push -q {app}:2"))?;
+    scene.ok("rm build1 build2")?;
+    scene.ok(&format!("rmi {app}:2"))?;
+    scene.ok(&format!("pull -q {app}:2"))?;
+    scene.ok("stop -t 1 app")?;
+    scene.ok("rename app old")?;
+    scene.ok(&format!(
+        "run -d --name app -v appdata:/data {app}:2 {serve}"
+    ))?;
+    scene.until("exec app cat /data/log", |log| log == "one\ntwo")?;
+    scene.ok("rm old")?;
+    scene.fails("volume rm appdata", 1, "volume is in use")?;
+    scene.ok("rm -f app")?;
+    scene.says("volume rm appdata", "appdata")
+}
+
+/// S9: what removals leave and take of volumes.
+fn unused_volumes_are_pruned(scene: &Scene) -> Result<()> {
+    scene.says("volume create named", "named")?;
+    scene.ok("create --name box -v used:/u -v /anon busybox")?;
+    scene.ok("create --name gone -v /anon busybox")?;
+    scene.says("rm gone", "gone")?;
+    scene.says("volume ls -qf dangling=false -f name=used", "used")?;
+    let pruned = scene.ok("volume prune -f")?;
+    ensure!(
+        pruned.starts_with("Deleted Volumes:\n")
+            && pruned.ends_with("\n\nTotal reclaimed space: 0B"),
+        "{pruned}"
+    );
+    let pruned = scene.ok("volume prune -af")?;
+    ensure!(pruned.starts_with("Deleted Volumes:\nnamed\n"), "{pruned}");
+    scene.says("rm -v box", "box")?;
+    scene.says("volume ls -q", "used")?;
+    let pruned = scene.ok("system prune -f --volumes")?;
+    ensure!(!pruned.contains("used"), "{pruned}");
+    scene.says("volume rm used", "used")
 }

@@ -3,14 +3,22 @@
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod bad_days; // full disks, and a daemon that is killed
 mod commands; // volume create, ls, inspect, rm, prune
 mod crash; // the daemon dies
 mod events; // what listeners are told
 mod filled; // what the image gives a new volume
+mod flags; // flags that no other test shows
+mod many; // one volume of many containers
 mod mounts; // -v, --mount, --volumes-from, --tmpfs
 mod options; // volumes that are file systems of others
+mod postgres; // a live database saved and restored
+mod pruning; // who is pruned, as a table
 mod removal; // who keeps a volume, and who does not
-mod subpath; // a directory in a volume, and what its users make of it
+mod spellings; // ways to write -v, --mount, --tmpfs, --volumes-from, beside Docker
+mod subpath;
+mod swaps; // links in the place of directories
+mod transfer; // out, in and under another name // a directory in a volume, and what its users make of it
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Output, Subject};

@@ -115,3 +115,69 @@ fn a_directory_of_the_host_may_be_one() -> Result<()> {
     ensure!(!is_mounted(&daemon, "gone")?);
     daemon.clean()
 }
+
+/// What the kernel refuses, in Docker's words.
+#[test]
+fn what_cannot_be_mounted_is_told_as_docker_tells_it() -> Result<()> {
+    let onggi = daemon()?;
+    if crate::is_dockerd(&onggi, "this is a comparison") {
+        return Ok(());
+    }
+    if !std::path::Path::new("/usr/sbin/dockerd").exists() {
+        eprintln!("dockerd: skipped, it is not installed");
+        return onggi.clean();
+    }
+    let docker = Daemon::start_with(onggi_testkit::DaemonOptions {
+        subject: Some(onggi_testkit::Subject::Dockerd),
+        client: Some(onggi_testkit::Client::Onggi),
+        ..Default::default()
+    })?;
+    docker.load_busybox()?;
+    let mut differ = Vec::new();
+    for options in [
+        &["type=none", "o=bind", "device=/no/such/dir"][..],
+        &["type=none", "o=rbind,ro", "device=/no/such/dir"],
+        &["type=btrfs", "device=/no/such/device"],
+        &["type=btrfs", "device=/dev/null", "o=subvol=a,noatime"],
+        &["type=ext4", "device=/dev/null"],
+        &["type=nosuchfs", "device=none", "o=a=b"],
+        &["type=tmpfs", "device=tmpfs", "o=size=odd"],
+        &["type=tmpfs", "device=tmpfs", "o=nosuch,ro"],
+        &["type=nfs", "device=:/x", "o=addr=127.0.0.1,nolock,soft"],
+        &["type=nfs4", "device=:/x", "o=addr=127.0.0.1,rw,vers=4"],
+        &["type=nfs", "device=:/x"],
+        &["type=nfs", "device=:/x", "o=addr=no-such-host.invalid,ro"],
+    ] {
+        let mut said = Vec::new();
+        for daemon in [&onggi, &docker] {
+            let mut create = vec!["volume", "create"];
+            for option in options {
+                create.extend(["-o", option]);
+            }
+            create.push("odd");
+            cli(daemon, &create)?;
+            let output = daemon.cli(&["run", "--rm", "-v", "odd:/o:nocopy", "busybox", "true"])?;
+            ensure!(output.code != 0, "{options:?}: {output:?}");
+            let root = daemon.data_root().display().to_string();
+            let text = output.stderr.replace(&root, "ROOT");
+            // What a resolver says differs from one to the next; who is asked is told.
+            let text = text.split(" on ").next().unwrap_or_default();
+            let line = text.lines().find(|line| line.contains("mount"));
+            let line = line
+                .unwrap_or(text)
+                .split(" no-such-host")
+                .next()
+                .unwrap_or_default();
+            said.push(line.trim().trim_end_matches('.').to_owned());
+            cli(daemon, &["volume", "rm", "odd"])?;
+        }
+        if said[0] != said[1] {
+            differ.push(format!(
+                "{options:?}:\n  onggi:  {}\n  docker: {}",
+                said[0], said[1]
+            ));
+        }
+    }
+    ensure!(differ.is_empty(), "{}", differ.join("\n"));
+    onggi.clean()
+}

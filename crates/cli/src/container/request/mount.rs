@@ -26,6 +26,10 @@ fn parse(spec: &str) -> std::result::Result<Mount, String> {
         ..Mount::default()
     };
     let (mut bind, mut volume, mut image, mut tmpfs) = (None, None, None, None);
+    if spec.trim().is_empty() {
+        // What Go's reader of comma separated values says.
+        return Err("EOF".to_owned());
+    }
     for field in csv(spec.trim()) {
         let (key, value) = match field.split_once('=') {
             Some((key, value)) => (key.to_lowercase(), Some(value.to_owned())),

@@ -148,6 +148,12 @@ fn read_mount(mount: &Mount, context: &Context<'_>) -> Result<Wanted> {
         _ => Err("mount type unknown".to_owned()),
     };
     let mut what = what.map_err(invalid)?;
+    if let What::Volume(volume) = &what
+        && !volume.anonymous
+        && !volume_spec::is_volume_name(&volume.name)
+    {
+        return Err(Error::of(&volume_spec::bad_name(&volume.name)));
+    }
     if let What::Bind(bind) = &mut what {
         bind.propagation = propagation(Some(&bind.propagation), &bind.source, context)?;
     }
@@ -199,7 +205,7 @@ fn bind_mount(mount: &Mount) -> Found {
         );
     }
     Ok(What::Bind(Bind {
-        source: mount.source.clone(),
+        source: volume_spec::clean_path(&mount.source),
         propagation: asked.to_owned(),
         recursive: !options.non_recursive,
         recursively_readonly: mount.read_only && !options.read_only_non_recursive,
@@ -220,9 +226,6 @@ fn volume_mount(mount: &Mount) -> Found {
         if !is_local(&options.subpath) {
             return Err("subpath must be a relative path within the volume".to_owned());
         }
-    }
-    if !anonymous && !volume_spec::is_volume_name(&name) {
-        return Err(volume_spec::bad_name(&name).to_string());
     }
     let driver = options.driver_config.unwrap_or_default();
     Ok(What::Volume(VolumeMount {
@@ -268,15 +271,17 @@ fn image_mount(mount: &Mount, context: &Context<'_>) -> Found {
 
 /// `--tmpfs /run:size=64m`.
 fn tmpfs_field(target: &str, text: &str) -> Result<Wanted> {
-    if !target.starts_with('/') {
-        return Err(Error::invalid(format!(
-            "invalid mount config for type \"tmpfs\": invalid mount path: '{target}' mount path must be absolute"
-        )));
+    let cleaned = volume_spec::clean_path(target);
+    if cleaned == "/" {
+        return Err(Error::invalid(
+            "invalid specification: destination can't be '/'",
+        ));
     }
+    absolute(target).map_err(Error::invalid)?;
     let options = tmpfs::of_text(text)?;
     let readonly = options.iter().any(|option| option == "ro");
     Ok(Wanted {
-        target: volume_spec::clean_path(target),
+        target: cleaned,
         what: What::Tmpfs {
             options,
             listed: false,
