@@ -69,6 +69,21 @@ impl Cli {
             .map_err(|error| pipe(&error))
     }
 
+    /// The login for the registry of a reference, as the header `X-Registry-Auth` wants it; empty for none. Where it is
+    /// kept out of reach that is said, and what is public can be had all the same.
+    pub(crate) fn registry_auth(&mut self, domain: &str) -> Result<String> {
+        match self.settings.file.registry_auth(domain) {
+            Ok(auth) => Ok(auth),
+            Err(error) => {
+                self.complain(&format!(
+                    "WARNING: {}: going on without a login",
+                    error.message
+                ))?;
+                Ok(String::new())
+            }
+        }
+    }
+
     /// Runs async code; the runtime is made when the first needs it.
     pub(crate) fn block_on<F: Future>(&mut self, future: F) -> Result<F::Output> {
         if self.runtime.is_none() {

@@ -118,8 +118,13 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
         })?,
     };
     let file = settings::directory(&cli.environment, &globals).join("config.json");
-    // A file that cannot be read is told by the commands that need it.
-    let file = ConfigFile::read(&file).unwrap_or_default();
+    let file = match ConfigFile::read(&file) {
+        Ok(file) => file,
+        Err(error) => {
+            cli.complain(&format!("WARNING: {}", error.message))?;
+            ConfigFile::default()
+        }
+    };
     let mut args = args.to_vec();
     if let Some(words) = alias::replace(&file, &globals.args)? {
         args.truncate(args.len() - globals.args.len());

@@ -34,6 +34,8 @@ const SOCKET_MODE: u32 = 0o660;
 
 /// Runs until a signal says stop. Errors are texts for the person who started us.
 pub(crate) fn run(flags: Flags, config: Config) -> Result<(), String> {
+    // Whoever starts us may have another: what we make is for us to write, as dockerd has it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let set_level = logging::begin(&config.log);
     for warning in &config.warnings {
         warn!("{warning}");

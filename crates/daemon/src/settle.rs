@@ -222,9 +222,15 @@ fn engine(s: &Settings, data_root: PathBuf, exec_root: PathBuf) -> Result<onggi_
 }
 
 fn live(s: &Settings) -> Result<Live> {
+    let mut values = BTreeMap::new();
     for label in &s.labels {
-        if !label.contains('=') {
+        let Some((name, value)) = label.split_once('=') else {
             return invalid(format!("bad attribute format: {label}"));
+        };
+        if let Some(before) = values.insert(name, value).filter(|before| *before != value) {
+            return invalid(format!(
+                "conflict labels for {name}={before} and {name}={value}"
+            ));
         }
     }
     one_of(

@@ -6,6 +6,7 @@
 //! the bytes exactly as Docker's API sends them.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -62,7 +63,11 @@ pub(crate) struct Failure {
 /// it outlives the daemon; the returned child is only there to be reaped while we live.
 pub(crate) fn spawn(program: BorrowedFd<'_>, directory: &Path) -> Result<tokio::process::Child> {
     let socket = socket_in(directory);
-    std::fs::create_dir_all(directory)
+    // Who reaches the socket in it has the container.
+    let mut private = std::fs::DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    private
+        .create(directory)
         .map_err(|e| Error::io(format_args!("create {}", directory.display()), e))?;
     match std::fs::remove_file(&socket) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

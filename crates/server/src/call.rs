@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use crate::failure::Failure;
 
 /// The longest JSON body we read.
-pub(crate) const MAX_JSON: usize = 4 << 20;
+pub(crate) const MAX_JSON: usize = 64 << 20;
 
 /// A request on its way to a handler.
 pub(crate) struct Call {

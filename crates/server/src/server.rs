@@ -1,5 +1,6 @@
 //! The service: version, route, headers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +84,8 @@ impl Server {
         let Some(path) = decode_path(parts.uri.path()) else {
             return (Failure::page_not_found().response(), false);
         };
+        // As Docker cleans paths: `containers//name/json` is asked for by names as `inspect` prints them, `/name`.
+        let path = clean(&path);
         let (version, path) = split_version(&path);
         let checked = check_version(version, path);
         // A version that is refused is refused only where there is something.
@@ -172,6 +175,15 @@ fn check_version(version: Option<&str>, path: &str) -> Result<ApiVersion, Failur
 fn is_archive(path: &str) -> bool {
     let rest = path.strip_prefix("images/");
     rest.is_some_and(|rest| matches!(rest, "get" | "load") || rest.ends_with("/get"))
+}
+
+/// A path without empty segments, but for those at its ends.
+fn clean(path: &str) -> Cow<'_, str> {
+    let mut path = Cow::Borrowed(path);
+    while path.contains("//") {
+        path = path.replace("//", "/").into();
+    }
+    path
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
@@ -46,7 +46,7 @@ impl Attributes {
         write().map_err(Error::file("change", path))
     }
 
-    fn write(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
+    pub(crate) fn write(&self, directory: BorrowedFd<'_>) -> Result<(), Errno> {
         set_owner_and_mode(directory, &self.status)?;
         for (name, value) in &self.extended {
             set_extended(directory, name, value)?;
@@ -84,7 +84,7 @@ pub(crate) fn attributes(
 }
 
 /// The attributes of the topmost directory at `path`, if the layers show one there.
-fn find(roots: &[OwnedFd], path: &Path) -> Result<Option<Attributes>, Errno> {
+pub(crate) fn find(roots: &[OwnedFd], path: &Path) -> Result<Option<Attributes>, Errno> {
     for root in roots {
         match inside(root.as_fd(), path) {
             Ok(directory) => return Attributes::read(directory.as_fd()).map(Some),
@@ -175,25 +175,6 @@ pub(crate) fn set_extended(file: BorrowedFd<'_>, name: &[u8], value: &[u8]) -> R
     match fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()) {
         Err(Errno::NOTSUP) => Ok(()),
         other => other,
-    }
-}
-
-/// What tells programs that they are in a container, where no layer has it.
-const MARK: &str = ".dockerenv";
-
-/// Puts Docker's mark of a container into a new root on top of these layers.
-pub(crate) fn mark(root: &Path, layers: &[PathBuf]) -> Result<(), Error> {
-    let there = |layer: &PathBuf| layer.join(MARK).symlink_metadata().is_ok();
-    if layers.iter().any(there) {
-        return Ok(());
-    }
-    let path = root.join(MARK);
-    let mut new = std::fs::OpenOptions::new();
-    match new.write(true).create_new(true).mode(0o755).open(&path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Error::file("create", &path)(error))
-        }
-        _ => Ok(()),
     }
 }
 

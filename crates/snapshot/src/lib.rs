@@ -7,6 +7,7 @@ mod compare;
 mod copy;
 mod driver;
 mod error;
+mod furnish; // what every container has
 mod inherit;
 mod seed;
 mod snapshots;

@@ -92,7 +92,7 @@ pub(crate) fn pull(
     show: Show,
     out: &mut (dyn Write + Send),
 ) -> Result<()> {
-    let auth = cli.settings.file.registry_auth(reference.domain())?;
+    let auth = cli.registry_auth(reference.domain())?;
     let pull = Pull {
         name: reference.name(),
         tag,

@@ -59,7 +59,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     };
     cli.flush()?;
     let platform = super::platform(matches.text("platform"))?;
-    let auth = cli.settings.file.registry_auth(reference.domain())?;
+    let auth = cli.registry_auth(reference.domain())?;
     let client = cli.client()?;
     let show = match quiet {
         true => Show::Nothing,

@@ -37,7 +37,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let term = &matches.args[0];
     let filters: Filters = filters(matches);
     let limit = matches.int("limit").unwrap_or_default();
-    let auth = cli.settings.file.registry_auth(domain(term))?;
+    let auth = cli.registry_auth(domain(term))?;
     let client = cli.client()?;
     let hits = cli.block_on(client.image_search(term, limit, &filters, &auth))??;
     let options = Options {

@@ -53,7 +53,10 @@ impl ConfigFile {
             Err(error) => return Err(path_error("open", &path.display().to_string(), &error)),
         };
         serde_json::from_str(&text).map_err(|error| {
-            Error::new(format!("loading config file: {}: {error}", path.display()))
+            Error::new(format!(
+                "Error parsing config file ({}): {error}",
+                path.display()
+            ))
         })
     }
 

@@ -72,7 +72,8 @@ impl Settings {
         };
         crate::program::check_log_level(globals.text("log-level"))?;
         let directory = directory(environment, globals);
-        let file = ConfigFile::read(&directory.join("config.json"))?;
+        // What is wrong with it was told at the start.
+        let file = ConfigFile::read(&directory.join("config.json")).unwrap_or_default();
         let hosts: Vec<&str> = globals.all("host").collect();
         let wanted = globals.one("context").filter(|name| !name.is_empty());
         if wanted.is_some() && !hosts.is_empty() {

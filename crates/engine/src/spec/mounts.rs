@@ -30,9 +30,8 @@ pub(crate) fn mounts(engine: &Engine, record: &Record) -> Result<Vec<Mount>> {
             },
         });
     }
-    // By depth, and in the order given within one: a parent never hides its child.
-    user.sort_by_key(|mount| mount.destination.matches('/').count());
     list.extend(user);
+    by_depth(&mut list);
     Ok(list)
 }
 
@@ -48,12 +47,14 @@ pub(crate) fn kept(engine: &Engine, record: &Record) -> Vec<Mount> {
         What::Image(image) => image_mount(engine, one, image).ok(),
         _ => one.to_oci(&engine.inner.volumes),
     });
-    let mut user: Vec<_> = user
-        .filter(|mount| mount.kind.as_deref() != Some("tmpfs"))
-        .collect();
-    user.sort_by_key(|mount| mount.destination.matches('/').count());
-    list.extend(user);
+    list.extend(user.filter(|mount| mount.kind.as_deref() != Some("tmpfs")));
+    by_depth(&mut list);
     list
+}
+
+/// By depth, and in the order given within one: a parent never hides its child, whoever wants them.
+fn by_depth(mounts: &mut [Mount]) {
+    mounts.sort_by_key(|mount| mount.destination.matches('/').count());
 }
 
 /// The layers of an image, merged and read-only. One directory alone is no overlay, and a file neither.

@@ -8,6 +8,7 @@ mod events; // events beside Docker's
 mod exec; // further processes
 mod inspect; // the document beside Docker's
 mod lists; // lists beside Docker's
+mod root; // what every container has in its root
 mod rows; // flag -> check
 mod runtime; // other runtimes
 mod shared; // namespaces of other containers

@@ -45,6 +45,10 @@ pub(super) const CONTAINER: &[OfContainer] = &[
         run: console::container,
     },
     Step {
+        name: "making the working directory",
+        run: cwd::make,
+    },
+    Step {
         name: "hiding paths",
         run: hidden::all,
     },
@@ -63,10 +67,6 @@ pub(super) const CONTAINER: &[OfContainer] = &[
     Step {
         name: "setting kernel parameters",
         run: names::sysctls,
-    },
-    Step {
-        name: "making the working directory",
-        run: cwd::make,
     },
 ];
 

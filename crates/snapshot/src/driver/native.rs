@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::inherit::{make_directory, mark};
+use crate::furnish::furnish;
+use crate::inherit::make_directory;
 use crate::{Error, Rootfs, copy};
 
 /// The container's root.
@@ -12,11 +13,10 @@ pub(crate) const ROOT: &str = "root";
 pub(crate) fn create(container: &Path, layers: &[PathBuf]) -> Result<(), Error> {
     let root = container.join(ROOT);
     make_directory(&root, 0o755)?;
-    mark(&root, layers)?;
     for layer in layers.iter().rev() {
         copy::layer(layer, &root)?;
     }
-    Ok(())
+    furnish(&root, layers)
 }
 
 /// The directory.

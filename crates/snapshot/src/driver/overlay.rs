@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::inherit::{Attributes, make_directory, mark};
+use crate::furnish::furnish;
+use crate::inherit::{Attributes, make_directory};
 use crate::{Error, Rootfs};
 
 /// What the container writes.
@@ -31,7 +32,7 @@ pub(crate) fn create(container: &Path, layers: &[std::path::PathBuf]) -> Result<
     let attributes = layers.first().map(|top| Attributes::of(top)).transpose()?;
     let upper = container.join(UPPER);
     make_directory(&upper, 0o755)?;
-    mark(&upper, layers)?;
+    furnish(&upper, layers)?;
     if let Some(attributes) = attributes {
         attributes.apply(&upper)?;
     }

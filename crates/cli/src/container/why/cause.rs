@@ -502,8 +502,9 @@ fn asked(known: &Known, code: i64) -> Option<Verdict> {
         return Some(Verdict {
             what: "was stopped, and did not go by itself (exit code 137)".to_owned(),
             facts: vec![format!(
-                "it was sent {} and, when it still ran {waited} seconds later, SIGKILL",
-                signal_name(first)
+                "it was sent {} and, when it still ran {waited} second{} later, SIGKILL",
+                signal_name(first),
+                if waited == 1 { "" } else { "s" }
             )],
             advice: vec![
                 "a first process ignores signals it does not handle, and a shell passes none on: use --init, or begin a script's last command with exec".to_owned(),
