@@ -211,15 +211,20 @@ impl Engine {
     /// Stops all containers, each by its own timeout: what a stop without live-restore does, and the end of the
     /// machine. Gives up after `least`, or later where a container's timeout needs it.
     pub async fn stop_all(&self, least: Duration) {
+        // From here on none is started.
         self.inner.leaving.store(true, Ordering::SeqCst);
-        let mut active = self.inner.containers.all();
-        active.retain(|c| c.record().state.is_active());
-        let timeouts = active.iter().map(|c| stop_timeout(&c.record().config));
+        let all = self.inner.containers.all();
+        let active = all.iter().filter(|c| c.record().state.is_active());
+        let timeouts = active.map(|c| stop_timeout(&c.record().config));
         let limit = patience(least, timeouts);
-        let stops = active.into_iter();
-        let stops = stops.map(|container| {
+        let stops = all.into_iter().map(|container| {
             let engine = self.clone();
             async move {
+                // Those that are being started are waited for.
+                drop(container.writer.lock().await);
+                if !container.record().state.is_active() {
+                    return;
+                }
                 let stop = engine.stop_for(&container, StopCause::Daemon, None, None);
                 if let Err(fault) = stop.await {
                     tracing::warn!(container = %container.id, "{fault}");

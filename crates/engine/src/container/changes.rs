@@ -96,7 +96,30 @@ impl Layers {
                 .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
         };
         let own = OWN.iter().filter(|path| missing(path));
-        own.map(|path| path.to_vec()).collect()
+        let mut own: Vec<Vec<u8>> = own.map(|path| path.to_vec()).collect();
+        // Directories that are there for nothing else.
+        for parent in [&b"dev"[..], b"etc"] {
+            if self.holds_only(parent, &own).unwrap_or(false) {
+                own.push(parent.to_vec());
+            }
+        }
+        own
+    }
+
+    /// Whether a directory of the container has nothing but these paths in it, and is else as the image has it.
+    fn holds_only(&self, parent: &[u8], paths: &[Vec<u8>]) -> Result<bool, Errno> {
+        let upper = open(self.upper.as_fd(), parent)?;
+        let all = !is_opaque(upper.as_fd())?
+            && names(upper.as_fd())?
+                .iter()
+                .all(|name| paths.contains(&[parent, b"/", name].concat()));
+        let status = statat(&self.upper, parent, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(all
+            && match statat(self.lower(), parent, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(below) => !differs(&status, &below),
+                Err(Errno::NOENT) => true,
+                Err(errno) => return Err(errno),
+            })
     }
 }
 

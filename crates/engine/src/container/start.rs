@@ -77,6 +77,12 @@ impl Engine {
 
     /// Brings the process up and its record to `running`. The writer is held by the caller.
     pub(crate) async fn launch(&self, container: &Arc<Container>, cause: Cause) -> Result<()> {
+        if self.is_leaving() {
+            return Err(Error::new(
+                onggi_model::ErrorKind::Unavailable,
+                "the daemon is shutting down and takes its containers along: none is started",
+            ));
+        }
         let unhealthy = container.record().unhealthy && cause == Cause::Policy;
         let waiting = container.take_waiting();
         let launched = tokio::time::timeout(LONGEST_START, self.try_launch(container, waiting));

@@ -71,14 +71,18 @@ fn without_numbers(line: &str) -> String {
     };
     for (before, after) in [
         ("endpoint second (", ")"),
-        ("still ran ", " seconds later"),
+        ("still ran ", " later"),
         ("(pid ", ")"),
         ("failed ", " times in a row"),
         ("container ", ":"),
     ] {
         if let Some((head, rest)) = line.split_once(before)
             && let Some((number, tail)) = rest.split_once(after)
-            && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && number
+                .trim_end_matches(" seconds")
+                .trim_end_matches(" second")
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit())
         {
             line = format!("{head}{before}N{after}{tail}");
         }

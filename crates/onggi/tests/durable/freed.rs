@@ -36,7 +36,9 @@ fn a_removal_that_was_answered_is_finished_by_the_next_daemon() -> Result<()> {
     let file = find(&layers, "noise").context("the file of the layer")?;
     mount_bind(&file, &file)?;
     daemon.delete("/images/doomed:latest")?.ok()?;
-    ensure!(find(&layers, "noise").is_none(), "it is no layer any more");
+    wait_until("the layer to be moved away", LIMIT, || {
+        find(&layers, "noise").is_none().then_some(())
+    })?;
     daemon.kill()?;
     let trash = daemon.data_root().join("tmp/trash");
     let file = find(&trash, "noise").context("not freed yet")?;

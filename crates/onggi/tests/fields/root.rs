@@ -17,8 +17,9 @@ fn what_every_container_has() -> Result<()> {
     };
     sees(&[], "/proc/mounts\n755 0\n2\n/")?;
     // Its own files lie on what is mounted above them.
-    sees(&["-v", "settings:/etc"], "/proc/mounts\n755 0\n2\n/")?;
-    sees(&["--tmpfs", "/etc"], "755 0\n2\n/")?;
+    for above in [["-v", "settings:/etc"], ["--tmpfs", "/etc"]] {
+        sees(&above, "755 0\n2\n/")?;
+    }
     // A working directory is made before the root is sealed.
     sees(
         &["--read-only", "-w", "/made/for/it"],

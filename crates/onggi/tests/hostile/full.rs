@@ -146,8 +146,7 @@ fn a_disk_without_names_is_told_and_loses_nothing() -> Result<()> {
         ensure!(count < 3000, "there is no limit of names here");
     }
     for words in [
-        &["create", "--network", "none", "busybox", "true"][..],
-        &["commit", "one", "copy"],
+        &["commit", "one", "copy"][..],
         &["run", "--rm", "--network", "none", "busybox", "true"],
     ] {
         let said = daemon.cli(words)?;

@@ -1,7 +1,7 @@
 //! The daemon dies: what ends meanwhile obeys its policy, what was being started is taken up.
 
 use anyhow::{Result, ensure};
-use onggi_testkit::{LIMIT, wait_until};
+use onggi_testkit::{Daemon, DaemonOptions, LIMIT, wait_until};
 use serde_json::{Value, json};
 use std::fs;
 use std::thread;
@@ -106,6 +106,41 @@ fn a_start_that_the_daemon_did_not_survive_is_a_start() -> Result<()> {
         );
         let listed = daemon.cli(&["exec", &name, "cat", &format!("/control/{name}")])?;
         ensure!(listed.ok()? == "up", "{listed:?}");
+    }
+    daemon.clean()
+}
+
+#[test]
+fn none_is_started_by_a_daemon_that_takes_them_along() -> Result<()> {
+    if !ours("may leave those behind that it is just starting")? {
+        return Ok(());
+    }
+    let options = DaemonOptions {
+        arguments: vec!["--live-restore=false".to_owned()],
+        ..DaemonOptions::default()
+    };
+    let mut daemon = Daemon::start_with(options)?;
+    daemon.load_busybox()?;
+    for round in 0..3 {
+        // In the way of the stop at different moments.
+        for count in 0..6 {
+            let body = json!({"Image": "busybox", "Cmd": ["sleep", "1000"], "StopSignal": "KILL"});
+            let path = format!("/containers/create?name=c{round}-{count}");
+            daemon.post(&path, &body)?.ok()?;
+        }
+        let clients: Vec<_> = (0..6)
+            .map(|count| {
+                let (api, start) = (daemon.api(), format!("/containers/c{round}-{count}/start"));
+                thread::spawn(move || drop(api.post(&start, &Value::Null)))
+            })
+            .collect();
+        ensure!(daemon.stop()? == 0);
+        for client in clients {
+            ensure!(client.join().is_ok());
+        }
+        daemon.run()?;
+        let running = daemon.cli(&["ps", "-q"])?;
+        ensure!(running.ok()?.is_empty(), "{round}: {running:?}");
     }
     daemon.clean()
 }
