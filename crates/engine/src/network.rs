@@ -1,11 +1,12 @@
-//! Networks, as the API speaks of them: the three there are.
+//! Networks, as the API speaks of them: listed, shown, pruned.
 
 mod change; // make, join, leave, remove
+mod ipam; // the subnets of a request
 
 use std::collections::BTreeMap;
 
 use onggi_api::network::{
-    EndpointResource, Inspect, Ipam, IpamConfig, Network, PruneReport, Summary,
+    ConfigReference, EndpointResource, Inspect, Ipam, IpamConfig, Network, PruneReport, Summary,
 };
 use onggi_model::{Filters, Timestamp};
 
@@ -18,6 +19,9 @@ use crate::spec::network::Mode;
 /// The filters that `network ls` knows.
 const FILTERS: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 
+/// The networks that every host has.
+const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
+
 impl Engine {
     /// The networks that fit.
     ///
@@ -29,7 +33,7 @@ impl Engine {
             .boolean("dangling")
             .map_err(|fault| Error::of(&fault))?;
         let fits = |network: &onggi_network::Network| {
-            let custom = !["bridge", "host", "none"].contains(&network.name.as_str());
+            let custom = !BUILT_IN.contains(&network.name.as_str());
             let kind = if custom { "custom" } else { "builtin" };
             filters.pattern("name", &network.name)
                 && filters.prefix("id", &network.id)
@@ -38,7 +42,7 @@ impl Engine {
                 && filters.exact("type", kind)
                 && filters.labels("label", |key| network.labels.get(key).map(String::as_str))
                 // A built-in network is never dangling.
-                && dangling.is_none_or(|wanted| !wanted || custom)
+                && dangling.is_none_or(|wanted| wanted == (custom && !self.is_network_used(network)))
         };
         let networks = self.inner.networks.list();
         Ok(networks
@@ -50,16 +54,45 @@ impl Engine {
             .collect())
     }
 
-    /// Removes the networks of users that no container is in: there are none of users yet.
+    /// Removes the networks of users that no container is in.
     ///
     /// # Errors
     /// `InvalidParameter` for a filter that does not exist.
-    pub fn network_prune(&self, filters: &Filters) -> Result<PruneReport> {
+    pub async fn network_prune(&self, filters: &Filters) -> Result<PruneReport> {
         filters
             .check(&["label", "label!", "until"])
             .map_err(|fault| Error::of(&fault))?;
-        until(filters, Timestamp::now())?;
-        Ok(PruneReport::default())
+        let until = until(filters, Timestamp::now())?;
+        let mut deleted = Vec::new();
+        for network in self.inner.networks.list() {
+            let label = |key: &str| network.labels.get(key).map(String::as_str);
+            let fits = filters.labels("label", label)
+                && (!filters.contains("label!") || !filters.labels("label!", label))
+                && until.is_none_or(|until| network.created < until);
+            if BUILT_IN.contains(&network.name.as_str()) || !fits || self.is_network_used(&network)
+            {
+                continue;
+            }
+            match self.network_remove(&network.name).await {
+                Ok(()) => deleted.push(network.name),
+                // Somebody came into it meanwhile, or was faster.
+                Err(fault) => tracing::debug!(network = network.name, "not pruned: {fault}"),
+            }
+        }
+        let attributes = BTreeMap::from([("reclaimed".to_owned(), "0".to_owned())]);
+        self.inner
+            .events
+            .publish("network", "prune", "", attributes);
+        Ok(PruneReport {
+            networks_deleted: (!deleted.is_empty()).then_some(deleted),
+        })
+    }
+
+    /// Whether a running container is in a network, or another network is made after it.
+    fn is_network_used(&self, network: &onggi_network::Network) -> bool {
+        let networks = &self.inner.networks;
+        let follows = |other: &onggi_network::Network| other.config_from == network.name;
+        !networks.endpoints(&network.id).is_empty() || networks.list().iter().any(follows)
     }
 
     /// One network with the containers in it.
@@ -84,22 +117,40 @@ impl Engine {
         })
     }
 
-    /// Tells listeners that a container came into its network or left it. One in another's namespace does neither.
-    pub(crate) fn network_event(&self, record: &Record, action: &str) {
-        let name = match Mode::of(&record.host_config) {
-            Mode::Bridge => "bridge",
-            Mode::Host => "host",
-            Mode::None => "none",
-            Mode::Named(_) | Mode::Container(_) => return,
-        };
-        let Ok(network) = self.inner.networks.get(name) else {
-            return;
-        };
-        let attributes = BTreeMap::from([
-            ("container".to_owned(), record.id.to_string()),
+    /// Tells listeners that a container came into its networks or left them. One in another's namespace does neither.
+    pub(crate) fn network_events(&self, record: &Record, action: &str) {
+        match Mode::of(&record.host_config) {
+            Mode::Host => self.container_network_event(record, "host", action),
+            Mode::None => self.container_network_event(record, "none", action),
+            Mode::Bridge | Mode::Named(_) => {
+                for endpoint in &record.endpoints {
+                    self.container_network_event(record, &endpoint.network, action);
+                }
+            }
+            Mode::Container(_) => {}
+        }
+    }
+
+    /// Tells listeners that a container came into a network or left it.
+    pub(crate) fn container_network_event(&self, record: &Record, name: &str, action: &str) {
+        if let Ok(network) = self.inner.networks.get(name) {
+            let container = ("container".to_owned(), record.id.to_string());
+            self.network_event(&network, action, [container]);
+        }
+    }
+
+    /// Tells listeners that `action` happened to a network.
+    pub(crate) fn network_event(
+        &self,
+        network: &onggi_network::Network,
+        action: &str,
+        more: impl IntoIterator<Item = (String, String)>,
+    ) {
+        let mut attributes = BTreeMap::from([
             ("name".to_owned(), network.name.clone()),
             ("type".to_owned(), network.driver.clone()),
         ]);
+        attributes.extend(more);
         self.inner
             .events
             .publish("network", action, &network.id, attributes);
@@ -152,10 +203,16 @@ fn document(network: &onggi_network::Network) -> Network {
         enable_ipv6: network.enable_ipv6,
         ipam: Ipam {
             driver: network.ipam.driver.clone(),
-            options: None,
+            options: (!network.ipam.options.is_empty()).then(|| network.ipam.options.clone()),
             config: Some(network.ipam.config.iter().map(pool).collect()),
         },
         internal: network.internal,
+        attachable: network.attachable,
+        ingress: network.ingress,
+        config_only: network.config_only,
+        config_from: ConfigReference {
+            network: network.config_from.clone(),
+        },
         options: network.options.clone(),
         labels: BTreeMap::from_iter(network.labels.clone()),
         ..Network::default()

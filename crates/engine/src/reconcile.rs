@@ -271,6 +271,7 @@ impl Engine {
             self.commit(container, |record| record.state.status = status)
                 .await?;
         }
+        self.mend_network(container).await;
         info!(container = %container.id, "runs on");
         container::watch_exit(self.clone(), container.clone(), task, events, None);
         self.watch_health_from(container, First::AtOnce);

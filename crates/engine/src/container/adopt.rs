@@ -91,6 +91,7 @@ impl Engine {
             networking: NetworkingConfig::default(),
             image,
             endpoints: Vec::new(),
+            joined: None,
             state,
             restart_count: number(&document["RestartCount"]),
             short_runs: 0,

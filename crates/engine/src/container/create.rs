@@ -122,12 +122,15 @@ impl Engine {
             Some(name) => name.trim_start_matches('/').to_owned(),
             None => self.free_name(&id),
         };
+        let networking = networking_config.unwrap_or_default();
+        let joined = spec::network::settle(self, &config, &host_config, &networking)?;
         let record = Record {
             created: Timestamp::now(),
             mounts: Vec::new(),
             wanted: mounts::resolve(self, &config, &host_config)?,
             remove_volumes: false,
-            networking: networking_config.unwrap_or_default(),
+            networking,
+            joined: Some(joined),
             image: image.id().clone(),
             endpoints: Vec::new(),
             state: State::default(),

@@ -131,6 +131,7 @@ impl Engine {
             self.inner.networks.forget(&container.id);
         }
         container.set_task(None);
+        container.release_sockets();
         let record = container.record();
         info!(container = %container.id, code = exit.code, "exited");
         if exit.oom_killed && !before.state.oom_killed {
@@ -147,7 +148,7 @@ impl Engine {
         );
         self.inner.shipping.wake(&container.id);
         self.execs_ended(&container.id);
-        self.network_event(&before, "disconnect");
+        self.network_events(&before, "disconnect");
         self.unmount_volumes(container).await;
         let directory = self.exec_directory(&container.id);
         let _ = std::fs::remove_dir_all(&directory);

@@ -102,22 +102,55 @@ impl Engine {
 }
 
 fn hosts(record: &Record, endpoints: &[Endpoint]) -> String {
-    let mut hosts = HOSTS.to_owned();
+    HOSTS.to_owned() + &own_lines(record, endpoints)
+}
+
+/// What a container is called at its own addresses.
+fn own_lines(record: &Record, endpoints: &[Endpoint]) -> String {
+    let (name, domain) = (&record.config.hostname, &record.config.domainname);
+    // A name with dots is a domain too; programs ask for either.
+    let full = match domain.as_str() {
+        "" => name.clone(),
+        domain => format!("{name}.{domain}"),
+    };
+    let names = match full.split_once('.') {
+        Some((short, _)) => format!("{full} {short}"),
+        None => full,
+    };
+    let mut lines = String::new();
     for address in endpoints.iter().flat_map(Endpoint::addresses) {
-        let (name, domain) = (&record.config.hostname, &record.config.domainname);
-        // A name with dots is a domain too; programs ask for either.
-        let full = match domain.as_str() {
-            "" => name.clone(),
-            domain => format!("{name}.{domain}"),
-        };
-        let names = match full.split_once('.') {
-            Some((short, _)) => format!("{full} {short}"),
-            None => full,
-        };
         // Writing to a String cannot fail.
-        let _ = writeln!(hosts, "{address}\t{names}");
+        let _ = writeln!(lines, "{address}\t{names}");
     }
-    hosts
+    lines
+}
+
+impl Engine {
+    /// Adds the lines of a network that a running container came into. What else is in the file, stays.
+    pub(crate) fn add_hosts(&self, record: &Record, endpoint: &Endpoint) -> Result<()> {
+        self.change_hosts(record, |hosts| {
+            hosts.push_str(&own_lines(record, std::slice::from_ref(endpoint)));
+        })
+    }
+
+    /// Takes the lines of a network away that a running container left.
+    pub(crate) fn remove_hosts(&self, record: &Record, endpoint: &Endpoint) -> Result<()> {
+        let gone = own_lines(record, std::slice::from_ref(endpoint));
+        self.change_hosts(record, |hosts| {
+            let kept = hosts
+                .lines()
+                .filter(|line| !gone.lines().any(|own| own == *line));
+            *hosts = kept.flat_map(|line| [line, "\n"]).collect();
+        })
+    }
+
+    fn change_hosts(&self, record: &Record, change: impl FnOnce(&mut String)) -> Result<()> {
+        let path = self.container_directory(&record.id).join("hosts");
+        let mut hosts = std::fs::read_to_string(&path)
+            .map_err(|e| Error::io(format_args!("read {}", path.display()), e))?;
+        change(&mut hosts);
+        write(&path, &hosts)
+    }
 }
 
 /// `--add-host NAME:ADDRESS`; `host-gateway` is the address by which containers reach the host.

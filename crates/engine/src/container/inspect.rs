@@ -3,11 +3,13 @@
 use onggi_api::container::{self as api, Inspect, NetworkSettings, PortBinding, PortMap};
 use onggi_api::network::EndpointSettings;
 use onggi_model::{Digest, Timestamp};
+use onggi_network::Endpoint;
 use std::collections::BTreeMap;
 
 use super::{Container, Record, Status};
 use crate::Engine;
 use crate::error::Result;
+use crate::spec;
 use crate::spec::network::Mode;
 
 impl Engine {
@@ -164,45 +166,55 @@ pub(crate) fn ports(record: &Record) -> PortMap {
 }
 
 impl Engine {
-    /// The networks of a container. One that ran once keeps the id of its network, and nothing else of it.
+    /// The networks of a container. One that ran once keeps the ids of its networks, and nothing else of them.
     pub(crate) fn networks_of(&self, record: &Record) -> BTreeMap<String, EndpointSettings> {
         let mut networks = networks(record);
-        if record.state.started_at != Timestamp::ZERO {
-            for (name, endpoint) in &mut networks {
-                if let Ok(network) = self.inner.networks.get(name) {
-                    endpoint.network_id = network.id.clone();
-                }
+        let ran = record.state.started_at != Timestamp::ZERO;
+        for (name, settings) in &mut networks {
+            if ran && let Ok(network) = self.inner.networks.get(name) {
+                settings.network_id = network.id.clone();
             }
         }
         networks
     }
 }
 
-/// The one network of a container, with its address while it runs.
+/// The networks of a container, with its addresses while it runs.
 fn networks(record: &Record) -> BTreeMap<String, EndpointSettings> {
-    let name = match Mode::of(&record.host_config) {
-        Mode::Bridge => "bridge".to_owned(),
-        Mode::Host => "host".to_owned(),
-        Mode::None => "none".to_owned(),
-        Mode::Named(name) => name,
+    let alone = |name: &str| BTreeMap::from([(name.to_owned(), EndpointSettings::default())]);
+    match Mode::of(&record.host_config) {
+        Mode::Host => return alone("host"),
+        Mode::None => return alone("none"),
         Mode::Container(_) => return BTreeMap::new(),
-    };
+        Mode::Bridge | Mode::Named(_) => {}
+    }
+    let mut networks = record.joined().into_owned();
+    for (name, settings) in &mut networks {
+        let live = record.endpoints.iter().find(|live| live.network == *name);
+        if *name != "bridge" {
+            settings.dns_names = Some(spec::network::names(record, name, settings));
+        }
+        if let Some(live) = live {
+            fill(settings, live);
+        }
+    }
+    networks
+}
+
+/// What a running container has in a network.
+fn fill(settings: &mut EndpointSettings, live: &Endpoint) {
     fn text(address: Option<impl ToString>) -> String {
         address
             .map(|address| address.to_string())
             .unwrap_or_default()
     }
-    let settings = match record.endpoints.first() {
-        None => EndpointSettings::default(),
-        Some(endpoint) => EndpointSettings {
-            network_id: endpoint.network_id.to_string(),
-            endpoint_id: endpoint.endpoint_id.to_string(),
-            gateway: text(endpoint.gateway_v4),
-            ip_address: text(endpoint.address_v4()),
-            mac_address: endpoint.mac.to_string(),
-            ip_prefix_len: endpoint.ipv4.map_or(0, |net| i64::from(net.prefix_len())),
-            ..EndpointSettings::default()
-        },
-    };
-    BTreeMap::from([(name, settings)])
+    settings.network_id.clone_from(&live.network_id);
+    settings.endpoint_id.clone_from(&live.endpoint_id);
+    settings.gateway = text(live.gateway_v4);
+    settings.ip_address = text(live.address_v4());
+    settings.ip_prefix_len = live.ipv4.map_or(0, |net| i64::from(net.prefix_len()));
+    settings.ipv6_gateway = text(live.gateway_v6);
+    settings.global_ipv6_address = text(live.address_v6());
+    settings.global_ipv6_prefix_len = live.ipv6.map_or(0, |net| i64::from(net.prefix_len()));
+    settings.mac_address = live.mac.to_string();
 }

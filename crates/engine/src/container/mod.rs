@@ -41,6 +41,7 @@ mod view;
 mod wait;
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -98,6 +99,8 @@ struct Live {
     health: Option<tokio::task::AbortHandle>,
     /// Who decides what follows the end of the run.
     hold: Hold,
+    /// The sockets of host ports that came to it while it ran: the monitor has the others.
+    sockets: Vec<OwnedFd>,
 }
 
 /// Who decides what follows the end of a container's run.
@@ -200,6 +203,16 @@ impl Container {
         watch: tokio::task::AbortHandle,
     ) -> Option<tokio::task::AbortHandle> {
         self.live().health.replace(watch)
+    }
+
+    /// Keeps sockets of host ports as long as it runs.
+    pub(crate) fn hold_sockets(&self, sockets: Vec<OwnedFd>) {
+        self.live().sockets.extend(sockets);
+    }
+
+    /// Lets go of what was held for the run that ended.
+    pub(crate) fn release_sockets(&self) {
+        self.live().sockets.clear();
     }
 
     pub(crate) fn hold(&self) -> Hold {

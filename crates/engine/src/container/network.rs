@@ -3,11 +3,14 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use onggi_network::{Endpoint, Networks};
+use onggi_api::network::EndpointSettings;
+use onggi_network::{Endpoint, EndpointRequest, Networks};
+use rustix::fs::OFlags;
 use tracing::warn;
 
-use super::Container;
+use super::{Container, Record};
 use crate::error::{Error, Result};
+use crate::spec::network::Joined;
 use crate::{Engine, spec};
 
 /// Whether the kernel has let go of a network.
@@ -102,4 +105,110 @@ impl Engine {
             }
         }
     }
+
+    /// Connects a running container to one more network. The writer is held by the caller.
+    pub(crate) async fn join(
+        &self,
+        container: &Arc<Container>,
+        name: &str,
+        request: EndpointRequest,
+        settings: EndpointSettings,
+    ) -> Result<()> {
+        let networks = &self.inner.networks;
+        let netns = namespace(&container.record())?;
+        let all = networks.reserve_another(&container.id, request).await?;
+        let Some(new) = all.iter().find(|endpoint| endpoint.network == name) else {
+            return Err(Error::internal(format!("no endpoint in network {name}")));
+        };
+        let mut joined = container.record().joined().into_owned();
+        joined.insert(name.to_owned(), settings);
+        if let Err(fault) = self.record_endpoints(container, joined, &all).await {
+            networks.forget_one(&container.id, &new.network_id);
+            return Err(fault);
+        }
+        match networks.attach(std::slice::from_ref(new), netns).await {
+            Ok(held) => container.hold_sockets(held),
+            Err(fault) => {
+                if let Err(fault) = self.leave(container, name).await {
+                    warn!(container = %container.id, "{fault}");
+                }
+                return Err(Error::of(&fault).context("failed to set up container networking"));
+            }
+        }
+        self.add_hosts(&container.record(), new)
+    }
+
+    /// Takes a running container out of a network. The writer is held by the caller.
+    pub(crate) async fn leave(&self, container: &Arc<Container>, name: &str) -> Result<()> {
+        let networks = &self.inner.networks;
+        let record = container.record();
+        let mut joined = record.joined().into_owned();
+        joined.remove(name);
+        let endpoint = record.endpoints.iter().find(|e| e.network == name);
+        let Some(endpoint) = endpoint else {
+            return self
+                .commit(container, |record| record.joined = Some(joined))
+                .await;
+        };
+        // One that ends just now has no namespace any more: its links went with it.
+        let netns = namespace(&record).ok();
+        let rest = networks
+            .detach(&container.id, &endpoint.network_id, netns)
+            .await?;
+        self.record_endpoints(container, joined, &rest).await?;
+        networks.forget_one(&container.id, &endpoint.network_id);
+        self.remove_hosts(&record, endpoint)
+    }
+
+    /// Its networks and endpoints, in one transaction.
+    async fn record_endpoints(
+        &self,
+        container: &Arc<Container>,
+        joined: Joined,
+        endpoints: &[Endpoint],
+    ) -> Result<()> {
+        let (id, endpoints) = (container.id.clone(), endpoints.to_vec());
+        let on_record = endpoints.clone();
+        self.commit_with(
+            container,
+            |record| {
+                record.joined = Some(joined);
+                record.endpoints = on_record;
+            },
+            move |tx| {
+                let written = match endpoints.is_empty() {
+                    true => Networks::forget_in(tx, &id),
+                    false => Networks::record_in(tx, &id, &endpoints),
+                };
+                written.map_err(|fault| Error::of(&fault))
+            },
+        )
+        .await
+    }
+
+    /// Makes the links of a container that runs what its record says: the daemon before may have ended on the way.
+    pub(crate) async fn mend_network(&self, container: &Arc<Container>) {
+        let record = container.record();
+        if record.endpoints.is_empty() {
+            return;
+        }
+        let mended = match namespace(&record) {
+            Ok(netns) => self.inner.networks.mend(&container.id, netns).await,
+            Err(fault) => {
+                warn!(container = %container.id, "{fault}");
+                return;
+            }
+        };
+        if let Err(fault) = mended {
+            warn!(container = %container.id, "{}", onggi_model::chain(&fault));
+        }
+    }
+}
+
+/// The network namespace of a running container.
+fn namespace(record: &Record) -> Result<OwnedFd> {
+    let process = super::process(record)?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(&process, "ns/net", flags, rustix::fs::Mode::empty())
+        .map_err(|errno| Error::io("open the container's network namespace", errno))
 }

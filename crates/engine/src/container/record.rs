@@ -2,7 +2,10 @@
 //!
 //! The record is replaced, never changed in place: whoever holds one holds a consistent picture.
 
+use std::borrow::Cow;
+
 use onggi_api::container::{Config, Health, HostConfig, MountPoint, NetworkingConfig};
+use onggi_api::network::EndpointSettings;
 use onggi_model::{ContainerId, Digest, Timestamp};
 use onggi_monitor::protocol::Oom;
 use onggi_network::Endpoint;
@@ -10,6 +13,7 @@ use onggi_store::Record as Stored;
 use serde::{Deserialize, Serialize};
 
 use super::mounts::Wanted;
+use crate::spec::network::{Joined, Mode};
 
 /// A container as it was created, and where it stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,6 +29,9 @@ pub(crate) struct Record {
     pub(crate) config: Config,
     pub(crate) host_config: HostConfig,
     pub(crate) networking: NetworkingConfig,
+    /// What it asks of each of its networks, by their names; absent in records of before, which have one at most.
+    #[serde(default)]
+    pub(crate) joined: Option<Joined>,
     pub(crate) image: Digest,
     /// As `inspect` lists them.
     pub(crate) mounts: Vec<MountPoint>,
@@ -118,6 +125,18 @@ impl Status {
 }
 
 impl Record {
+    /// What it asks of each of its networks, by their names.
+    pub(crate) fn joined(&self) -> Cow<'_, Joined> {
+        match (&self.joined, Mode::of(&self.host_config)) {
+            (Some(joined), _) => Cow::Borrowed(joined),
+            (None, Mode::Bridge) => Cow::Owned(Joined::from([(
+                "bridge".to_owned(),
+                EndpointSettings::default(),
+            )])),
+            (None, _) => Cow::Owned(Joined::new()),
+        }
+    }
+
     /// Its process runs.
     pub(crate) fn started(&mut self, pid: u32, at: Timestamp, boot_id: String) {
         let state = &mut self.state;

@@ -119,7 +119,7 @@ impl Engine {
         }
         container.set_task(Some(launched.task.clone()));
         info!(container = %container.id, pid = launched.pid, "started");
-        self.network_event(&container.record(), "connect");
+        self.network_events(&container.record(), "connect");
         self.container_event(&container.record(), "start", []);
         if unhealthy {
             let reason = ("reason".to_owned(), "unhealthy".to_owned());
