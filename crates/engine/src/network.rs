@@ -6,7 +6,8 @@ mod ipam; // the subnets of a request
 use std::collections::BTreeMap;
 
 use onggi_api::network::{
-    ConfigReference, EndpointResource, Inspect, Ipam, IpamConfig, Network, PruneReport, Summary,
+    ConfigReference, EndpointResource, Inspect, Ipam, IpamConfig, IpamStatus, Network, PruneReport,
+    Status, SubnetStatus, Summary,
 };
 use onggi_model::{Filters, Timestamp};
 
@@ -113,8 +114,29 @@ impl Engine {
         Ok(Inspect {
             network: document(&network),
             containers,
+            status: self.network_status(&network)?,
             ..Inspect::default()
         })
+    }
+
+    /// How many addresses are taken; nothing where there are none.
+    fn network_status(&self, network: &onggi_network::Network) -> Result<Option<Status>> {
+        let usage = self.inner.networks.usage(&network.id)?;
+        if usage.is_empty() {
+            return Ok(None);
+        }
+        let subnet = |usage: onggi_network::SubnetUsage| {
+            let status = SubnetStatus {
+                ips_in_use: usage.in_use,
+                dynamic_ips_available: usage.available,
+            };
+            (usage.subnet.to_string(), status)
+        };
+        Ok(Some(Status {
+            ipam: IpamStatus {
+                subnets: usage.into_iter().map(subnet).collect(),
+            },
+        }))
     }
 
     /// Tells listeners that a container came into its networks or left them. One in another's namespace does neither.

@@ -90,7 +90,11 @@ impl Engine {
             driver_status: Some(machine::driver_status(&config.data_root)),
             plugins: Plugins {
                 volume: Some(vec![onggi_volume::DRIVER.to_owned()]),
-                network: Some(["bridge", "host", "null"].map(str::to_owned).to_vec()),
+                network: Some(
+                    ["bridge", "host", "macvlan", "null"]
+                        .map(str::to_owned)
+                        .to_vec(),
+                ),
                 authorization: None,
                 log: Some(
                     crate::log::options::names()

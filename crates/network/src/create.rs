@@ -207,7 +207,9 @@ impl Inner {
         let mut document = described(request, id);
         (document.enable_ipv4, document.enable_ipv6) = (v4, v6);
         let all = self.all();
-        let networks: Vec<&Network> = all.iter().map(|net| &net.document).collect();
+        let documents = all.iter().map(|net| &net.document);
+        // Configurations have no addresses of their own: those made after them have.
+        let networks: Vec<&Network> = documents.filter(|other| !other.config_only).collect();
         let seed = networks
             .iter()
             .find(|network| network.name == "host")

@@ -483,7 +483,7 @@ impl State {
     }
 
     /// The addresses of a network that are not free.
-    fn used(&self, document: &Network) -> BTreeSet<IpAddr> {
+    pub(crate) fn used(&self, document: &Network) -> BTreeSet<IpAddr> {
         let entries = self.endpoints.values().flatten();
         let mut used: BTreeSet<IpAddr> = entries
             .map(|entry| &entry.endpoint)

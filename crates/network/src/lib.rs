@@ -22,6 +22,7 @@ mod options; // what the options of networks say
 mod publish; // host ports: who has them, sockets that hold them
 mod sandbox; // the container's side: its namespace
 mod sysctl; // the few switches of /proc/sys/net
+mod usage; // how many addresses are taken
 mod watch; // others change the firewall: restore ours
 
 pub mod dns; // resolv.conf of containers
@@ -32,3 +33,4 @@ pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published};
 pub use error::{Error, PublishError, Result};
 pub use mac::Mac;
 pub use networks::Networks;
+pub use usage::SubnetUsage;

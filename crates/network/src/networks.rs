@@ -16,6 +16,7 @@ use crate::endpoint::{Endpoint, EndpointRequest, Endpoints};
 use crate::error::Result;
 use crate::inner::Inner;
 use crate::sandbox;
+use crate::usage::SubnetUsage;
 use crate::watch::Watch;
 
 /// The networks of a daemon. Dropping it changes nothing in the kernel: containers go on.
@@ -88,6 +89,15 @@ impl Networks {
     #[must_use]
     pub fn endpoints_of(&self, container: &ContainerId) -> Vec<Endpoint> {
         self.inner.endpoints_of(container)
+    }
+
+    /// How the subnets of a network do.
+    ///
+    /// # Errors
+    /// As [`Networks::get`].
+    pub fn usage(&self, name_or_id: &str) -> Result<Vec<SubnetUsage>> {
+        let net = self.inner.find(name_or_id)?;
+        Ok(self.inner.usage(&net.document))
     }
 
     /// The address by which containers reach the host.

@@ -123,7 +123,8 @@ impl Engine {
             None => self.free_name(&id),
         };
         let networking = networking_config.unwrap_or_default();
-        let joined = spec::network::settle(self, &config, &host_config, &networking)?;
+        let mut joined = spec::network::settle(self, &config, &host_config, &networking)?;
+        super::links::settle(self, &name, &mut host_config, &mut joined)?;
         let record = Record {
             created: Timestamp::now(),
             mounts: Vec::new(),
@@ -238,16 +239,10 @@ pub(super) fn check_fields(config: &onggi_api::container::Config, host: &HostCon
     crate::health::check(config)?;
     check_restart_policy(host)?;
     check_log(host)?;
-    let refused = [
-        (
-            host.links.as_ref().is_some_and(|l| !l.is_empty()),
-            "links (--link)",
-        ),
-        (
-            host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()),
-            "--storage-opt",
-        ),
-    ];
+    let refused = [(
+        host.storage_opt.as_ref().is_some_and(|o| !o.is_empty()),
+        "--storage-opt",
+    )];
     if let Some((_, what)) = refused.iter().find(|(asked, _)| *asked) {
         return Err(Error::not_implemented(format!(
             "{what}: not there yet; leave it away"

@@ -9,7 +9,7 @@ use onggi_api::container::HostConfig;
 use onggi_model::ContainerId;
 use onggi_network::{Endpoint, dns};
 
-use super::{Container, Record};
+use super::{Container, Record, links};
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::spec::network::Mode;
@@ -70,7 +70,7 @@ impl Engine {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let hosts = match mode {
             Mode::Host => read("/etc/hosts"),
-            _ => hosts(record, endpoints),
+            _ => hosts(record, endpoints) + &links::hosts(&self.links(record)?),
         };
         let hosts = hosts + &extra_hosts(host, self.inner.networks.host_gateway())?;
         let resolv_conf = match mode {

@@ -17,6 +17,7 @@ mod export;
 mod files;
 mod inspect;
 mod kill;
+pub(crate) mod links;
 mod list;
 mod log;
 mod logs;

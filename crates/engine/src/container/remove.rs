@@ -21,9 +21,7 @@ impl Engine {
     /// `NotFound`; `Conflict` where it runs and `force` is not given, or its removal is under way.
     pub async fn container_remove(&self, id: &str, options: RemoveOptions) -> Result<()> {
         if options.link {
-            return Err(Error::not_implemented(
-                "links between containers are not there yet: there is none to remove",
-            ));
+            return self.remove_link(id).await;
         }
         let container = self.inner.containers.find(id)?;
         let status = container.record().state.status;

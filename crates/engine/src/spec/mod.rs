@@ -21,7 +21,7 @@ use onggi_monitor::protocol::UserSpec;
 use onggi_oci::runtime::{Linux, Spec, VERSION};
 
 use crate::Engine;
-use crate::container::Record;
+use crate::container::{Record, links};
 use crate::error::{Error, Result};
 
 /// The document of one run.
@@ -29,9 +29,12 @@ pub(crate) fn build(engine: &Engine, record: &Record) -> Result<Spec> {
     let host = &record.host_config;
     let namespaces = namespaces::namespaces(engine, record)?;
     let readonly = host.readonly_rootfs;
+    let mut process = process::process(record)?;
+    let links = engine.links(record)?;
+    links::environment(&links, &record.name, &mut process.env);
     let mut spec = Spec {
         version: VERSION.to_owned(),
-        process: Some(process::process(record)?),
+        process: Some(process),
         root: Some(onggi_oci::runtime::Root {
             path: "rootfs".to_owned(),
             readonly,

@@ -137,7 +137,8 @@ pub(crate) fn check_settings(
     let ipam = settings.ipam_config.clone().unwrap_or_default();
     let aliases = settings.aliases.as_ref().is_some_and(|all| !all.is_empty());
     if name == "bridge" {
-        if !ipam.ipv4_address.is_empty() || !ipam.ipv6_address.is_empty() {
+        let link_local = ipam.link_local_ips.iter().flatten().count() > 0;
+        if !ipam.ipv4_address.is_empty() || !ipam.ipv6_address.is_empty() || link_local {
             wrong.push(
                 "user specified IP address is supported on user defined networks only".to_owned(),
             );

@@ -374,7 +374,11 @@ pub(crate) const ROWS: &[Row] = &[
         &["-l", "a=b"],
         Inspect("{{.Config.Labels.a}}", "b"),
     ),
-    ours("--link", &["--link", "other"], Refused("link")),
+    row(
+        "--link",
+        &["--link", "other"],
+        Refused("could not get container for other"),
+    ),
     ours(
         "--log-driver",
         &["--log-driver", "no-such"],

@@ -43,10 +43,7 @@ pub(super) const INFO: Differences = &[
         "/Plugins/Log",
         "awslogs, gcplogs, logentries and splunk are not there",
     ),
-    (
-        "/Plugins/Network",
-        "ipvlan, macvlan and overlay are not there yet",
-    ),
+    ("/Plugins/Network", "ipvlan and overlay are not there yet"),
     (
         "/RegistryConfig/AllowNondistributable",
         "the newest Docker has it no more",

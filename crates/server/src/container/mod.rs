@@ -54,7 +54,7 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("containers/{id}/pause", &pause::handle),
     post("containers/{id}/unpause", &unpause::handle),
     post("containers/prune", &prune::handle).since(1, 25),
-    delete("containers/{id}", &remove::handle),
+    delete("containers/{id...}", &remove::handle),
     head("containers/{id}/archive", &archive::stat),
     get("containers/{id}/archive", &archive::get),
     put("containers/{id}/archive", &archive::put),
