@@ -22,6 +22,10 @@ pub struct Config {
     pub ip_forward: bool,
     /// Whether containers reach the outside under the host's addresses.
     pub ip_masq: bool,
+    /// Whether there are rules of IPv4: without them nothing is published, translated or kept apart.
+    pub iptables: bool,
+    /// The same for IPv6.
+    pub ip6tables: bool,
     /// The host address of `-p` without one.
     pub default_publish_address: Ipv4Addr,
     /// The part of the bridge's subnet that containers get addresses of; all of it if absent.
@@ -74,6 +78,8 @@ impl Default for Config {
             icc: true,
             ip_forward: true,
             ip_masq: true,
+            iptables: true,
+            ip6tables: true,
             default_publish_address: Ipv4Addr::UNSPECIFIED,
             fixed_cidr: None,
             pools: Vec::new(),
@@ -86,8 +92,15 @@ impl Config {
     /// Checks what can be checked without the kernel.
     ///
     /// # Errors
-    /// An address of the bridge that is none, or a range of containers outside its subnet.
+    /// An address of the bridge that is none, a range of containers outside its subnet, containers that are to be kept
+    /// apart without rules.
     pub fn check(&self) -> Result<(), Error> {
+        if !self.iptables && !self.icc {
+            return Err(Error::Invalid(
+                "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set --icc or --iptables to true"
+                    .to_owned(),
+            ));
+        }
         let Some(bip) = self.bip else {
             return Ok(());
         };

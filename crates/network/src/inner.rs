@@ -187,7 +187,7 @@ impl Inner {
             }
             kernel = Some(Kernel {
                 route,
-                firewall: Firewall::open(rules)?,
+                firewall: Firewall::open(rules, &config)?,
             });
         } else {
             for document in documents {
@@ -388,7 +388,7 @@ impl Inner {
     ) -> Result<&'a mut Kernel> {
         if kernel.is_none() {
             let route = Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?;
-            let firewall = Firewall::open(Vec::new())?;
+            let firewall = Firewall::open(Vec::new(), &self.config)?;
             **kernel = Some(Kernel { route, firewall });
         }
         kernel

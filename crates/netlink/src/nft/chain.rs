@@ -73,6 +73,48 @@ pub struct Chain {
     pub policy: Option<Policy>,
 }
 
+/// A chain with a hook, of anybody's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hooked {
+    /// The family of its table: "ip", "ip6", "inet", ...
+    pub family: &'static str,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The chains of all tables that drop what passes through unless a rule lets it.
+///
+/// # Errors
+/// As [`Socket::dump`].
+pub fn dropping_forward(socket: &mut Socket) -> Result<Vec<Hooked>> {
+    const FORWARD: u32 = 2;
+    let mut message = Message::new(SUBSYSTEM | GET, 0);
+    message.raw(&[0; FIXED]);
+    let replies = socket.dump("list chains", message)?;
+    let all = replies.iter().filter(|reply| reply.kind == SUBSYSTEM | NEW);
+    Ok(all
+        .filter_map(|reply| {
+            let attributes = reply.attributes(FIXED);
+            let hook = attributes.inside(HOOK).be32(HOOK_NUMBER)?;
+            let family = match *reply.body.first()? {
+                1 => "inet",
+                2 => "ip",
+                10 => "ip6",
+                _ => return None,
+            };
+            (hook == FORWARD && attributes.be32(POLICY) == Some(0)).then(|| {
+                Some(Hooked {
+                    family,
+                    table: attributes.text(TABLE)?.to_owned(),
+                    name: attributes.text(NAME)?.to_owned(),
+                })
+            })?
+        })
+        .collect())
+}
+
 /// The message that makes a chain; nothing happens if it is there with the same hook.
 #[must_use]
 pub fn add_chain(family: Family, table: &str, name: &str, base: Option<Base>) -> Message {

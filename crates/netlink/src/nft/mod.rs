@@ -7,7 +7,9 @@ mod rule; // rules
 mod set; // sets, maps, verdict maps and their elements
 mod table; // tables
 
-pub use chain::{Base, Chain, Hook, Kind, Policy, add_chain, chains, delete_chain};
+pub use chain::{
+    Base, Chain, Hook, Hooked, Kind, Policy, add_chain, chains, delete_chain, dropping_forward,
+};
 pub use expression::{
     Base as PayloadBase, Comparison, ConntrackKey, Expression, FibResult, Inverted, MetaKey,
     NatKind, Register, Verdict,

@@ -9,7 +9,6 @@ use super::rules::{AMONG, APART, BRIDGES, INSIDE, INTERNAL, MASQUERADE, OPEN, RO
 
 /// How a network of a family is reached from elsewhere (`com.docker.network.bridge.gateway_mode_ipv4`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[allow(dead_code, reason = "for networks that users make")]
 pub(crate) enum GatewayMode {
     /// By published ports of the host; containers leave under the host's addresses.
     #[default]

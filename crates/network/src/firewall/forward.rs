@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// The table of iptables and ip6tables.
 pub(crate) const TABLE: &str = "filter";
-const FORWARD: &str = "FORWARD";
+pub(super) const FORWARD: &str = "FORWARD";
 const USER: &str = "DOCKER-USER";
 const OURS: &str = "ONGGI-FORWARD";
 const TAG: &str = "onggi";

@@ -1,6 +1,7 @@
 //! The firewall as a whole: the tables of IPv4 and IPv6, the bridges' table where containers may not talk to each other,
 //! and the jumps. The socket that made the tables owns them while it is open, where the kernel knows that.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use onggi_netlink::nft::{self, Family, TableFlags, add_table, delete_table};
@@ -11,6 +12,7 @@ use super::bridge::Bridge;
 use super::declare::{self, Elements, NAME, Table};
 use super::rules::Footing;
 use super::{apart, forward, prohibit, published, rules};
+use crate::config::Config;
 use crate::endpoint::{Endpoint, Published};
 use crate::error::{Error, Result};
 use crate::publish::protocol_number;
@@ -22,6 +24,10 @@ const FAMILIES: [Family; 2] = [Family::Ip, Family::Ip6];
 pub(crate) struct Firewall {
     socket: Socket,
     bridges: Vec<Bridge>,
+    /// The families that are switched off.
+    off: Vec<Family>,
+    /// The chains of others that were warned of.
+    warned: BTreeSet<nft::Hooked>,
     /// The tables that stand.
     standing: Vec<Family>,
     /// The flags of new tables, once the kernel was asked what it knows.
@@ -34,12 +40,22 @@ pub(crate) struct Firewall {
 }
 
 impl Firewall {
-    /// Opens the firewall for these bridges; the kernel is not touched before [`Firewall::restore`].
-    pub(crate) fn open(bridges: Vec<Bridge>) -> Result<Self> {
+    /// Opens the firewall for these bridges; the kernel is not touched before [`Firewall::restore`]. Of the families that
+    /// the configuration switches off, nothing is made.
+    pub(crate) fn open(bridges: Vec<Bridge>, config: &Config) -> Result<Self> {
         let socket = Socket::open(Protocol::Nftables).map_err(Error::kernel("open nftables"))?;
         Ok(Self {
             socket,
             bridges,
+            off: [
+                (config.iptables, Family::Ip),
+                (config.ip6tables, Family::Ip6),
+            ]
+            .into_iter()
+            .filter(|(on, _)| !on)
+            .map(|(_, family)| family)
+            .collect(),
+            warned: BTreeSet::new(),
             standing: Vec::new(),
             flags: None,
             tracked: None,
@@ -84,11 +100,11 @@ impl Firewall {
             .map_err(Error::kernel("set up the firewall"))?;
         self.standing = standing;
         changed |= self.restore_jumps()?;
+        self.warn_of_others();
         Ok(changed)
     }
 
     /// Closes a bridge, and opens it as far as it says, before any link of it is up: one transaction.
-    #[allow(dead_code, reason = "for networks that users make")]
     pub(crate) fn add_bridge(&mut self, bridge: Bridge) -> Result<()> {
         self.bridges.retain(|known| known.name != bridge.name);
         self.bridges.push(bridge.clone());
@@ -129,7 +145,6 @@ impl Firewall {
     }
 
     /// Forgets a bridge that is gone.
-    #[allow(dead_code, reason = "for networks that users make")]
     pub(crate) fn remove_bridge(&mut self, name: &str) -> Result<()> {
         let Some(index) = self.bridges.iter().position(|bridge| bridge.name == name) else {
             return Ok(());
@@ -156,12 +171,21 @@ impl Firewall {
     }
 
     /// Publishes the ports of one endpoint.
+    ///
+    /// # Errors
+    /// What the kernel refused, and ports of a family that is switched off.
     pub(crate) fn publish(&mut self, endpoint: &Endpoint) -> Result<()> {
-        for family in FAMILIES {
+        for (family, switch) in FAMILIES.into_iter().zip(["iptables", "ip6tables"]) {
             let elements = published::elements(endpoint, family);
-            if !elements.is_empty() {
-                self.add(family, &elements, "publish ports")?;
+            if elements.is_empty() {
+                continue;
             }
+            if self.off.contains(&family) {
+                return Err(Error::Invalid(format!(
+                    "ports cannot be published without rules of the firewall, and the daemon runs with --{switch}=false"
+                )));
+            }
+            self.add(family, &elements, "publish ports")?;
         }
         self.forget_udp(endpoint)
     }
@@ -209,6 +233,9 @@ impl Firewall {
     /// Whether a table of this family is needed. The one of IPv4 always stands; that of IPv6 would make the kernel track
     /// the host's connections, and waits for a network of IPv6.
     fn wants(&self, family: Family) -> bool {
+        if self.off.contains(&family) {
+            return false;
+        }
         match family {
             Family::Bridge => self.bridges.iter().any(|bridge| !bridge.icc),
             Family::Ip6 => self.bridges.iter().any(|bridge| bridge.has(Family::Ip6)),
@@ -245,7 +272,7 @@ impl Firewall {
                 none.insert(Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?)
             }
         };
-        prohibit::restore(socket, &self.bridges)
+        prohibit::restore(socket, &self.bridges, &self.off)
     }
 
     fn footing(&mut self) -> Result<Footing> {
@@ -272,6 +299,46 @@ impl Firewall {
             changed |= forward::restore(&mut self.socket, family, &names)?;
         }
         Ok(changed)
+    }
+
+    /// A verdict of ours cannot undo a drop of others: they are named, with the line to add.
+    fn warn_of_others(&mut self) {
+        let Some(bridge) = self.bridges.iter().find(|bridge| !bridge.internal) else {
+            return;
+        };
+        let chains = match nft::dropping_forward(&mut self.socket) {
+            Ok(chains) => chains,
+            Err(error) => {
+                warn!(error = %onggi_model::chain(&error), "cannot look at the chains of others");
+                return;
+            }
+        };
+        for chain in chains {
+            // Where iptables drops, we have our jump.
+            let ours = chain.family != "inet"
+                && chain.table == forward::TABLE
+                && chain.name == forward::FORWARD;
+            if ours || !self.warned.insert(chain.clone()) {
+                continue;
+            }
+            let nft::Hooked {
+                family,
+                table,
+                name,
+            } = chain;
+            let rule = |direction: &str| {
+                format!(
+                    "insert rule {family} {table} {name} {direction} \"{}\" accept",
+                    bridge.name
+                )
+            };
+            warn!(
+                "chain {name} of the nftables table {family} {table} drops packets of containers; what is not published is \
+                 dropped by our own rules, so let it accept them, for each bridge: nft '{}; {}'",
+                rule("iifname"),
+                rule("oifname"),
+            );
+        }
     }
 
     /// UDP flows keep the way they were first tracked on; those that a change of published ports concerns begin anew.

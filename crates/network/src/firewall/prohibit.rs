@@ -34,11 +34,18 @@ const RULES: [Rule; 3] = [
     },
 ];
 
-/// Makes the routing rules what they should be for these bridges; none are there without any. Says whether something had
-/// to change.
-pub(super) fn restore(socket: &mut Socket, bridges: &[Bridge]) -> Result<bool> {
+/// Makes the routing rules what they should be for these bridges, but for the families that are `off`; none are there
+/// without any. Says whether something had to change.
+pub(super) fn restore(socket: &mut Socket, bridges: &[Bridge], off: &[Family]) -> Result<bool> {
     let look = || Error::kernel("look at the routing rules");
-    let wanted: BTreeSet<IpNet> = bridges.iter().flat_map(closed).collect();
+    let is_on = |net: &IpNet| {
+        !off.contains(if net.addr().is_ipv4() {
+            &Family::Ip
+        } else {
+            &Family::Ip6
+        })
+    };
+    let wanted: BTreeSet<IpNet> = bridges.iter().flat_map(closed).filter(is_on).collect();
     let found = route::prohibited(socket, TABLE).map_err(look())?;
     let mut batch = Batch::new();
     for net in wanted.iter().filter(|net| !found.contains(net)) {

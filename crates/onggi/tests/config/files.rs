@@ -59,9 +59,9 @@ fn what_cannot_be_had_is_refused_by_name_with_the_reason() -> Result<()> {
         ),
         (json!({"selinux-enabled": true}), &[], &["selinux-enabled"]),
         (
-            json!({"iptables": false}),
+            json!({"iptables": false, "icc": false}),
             &[],
-            &["iptables", "table of its own"],
+            &["--iptables=false with --icc=false"],
         ),
         (json!({"ipv6": true}), &[], &["ipv6", "not there yet"]),
         (

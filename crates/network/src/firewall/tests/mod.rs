@@ -8,17 +8,18 @@ use lab::{
     seen_by_udp,
 };
 
+use crate::config::Config;
 use crate::firewall::{Bridge, Firewall, GatewayMode};
 
 fn firewall() -> Firewall {
-    let mut firewall = Firewall::open(Vec::new()).unwrap();
+    let mut firewall = Firewall::open(Vec::new(), &Config::default()).unwrap();
     firewall.restore(std::iter::empty(), &[]).unwrap();
     firewall
 }
 
 /// As on a kernel that lets others flush our tables.
 fn loose_firewall() -> Firewall {
-    let mut firewall = Firewall::open(Vec::new()).unwrap();
+    let mut firewall = Firewall::open(Vec::new(), &Config::default()).unwrap();
     firewall.disown();
     firewall.restore(std::iter::empty(), &[]).unwrap();
     firewall
@@ -331,5 +332,30 @@ fn jumps_where_others_drop() {
         firewall.remove().unwrap();
         let all = run("nft", "list ruleset");
         assert!(!all.to_lowercase().contains("onggi"), "{all}");
+    });
+}
+
+#[test]
+fn switched_off_nothing_is_made() {
+    in_a_lab(|lab| {
+        let config = Config {
+            iptables: false,
+            ..Config::default()
+        };
+        let mut firewall = Firewall::open(Vec::new(), &config).unwrap();
+        firewall.restore(std::iter::empty(), &[]).unwrap();
+        make(&mut firewall, bridge(1), 1);
+        let mut web = container(&mut firewall, 1, 2);
+        assert!(!run("nft", "list tables").contains("table ip onggi"));
+        // Without rules the host routes as it is told to.
+        seen(&lab.outside, at(1, 2)[0], 80);
+        assert!(closed(&lab.outside, at(1, 2)[1], 80));
+        web.endpoint.ports = vec![published("80/tcp", "::", 8080, 1)];
+        firewall.publish(&web.endpoint).unwrap();
+        seen(&lab.outside, ip(HOST[1]), 8080);
+        firewall.unpublish(&web.endpoint).unwrap();
+        web.endpoint.ports = vec![published("80/tcp", "0.0.0.0", 8080, 1)];
+        let error = firewall.publish(&web.endpoint).unwrap_err().to_string();
+        assert!(error.contains("--iptables=false"), "{error}");
     });
 }
