@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::container::HostConfig;
+use crate::container::{HostConfig, PortSet};
 use crate::go::{Empty, document};
 use crate::network::EndpointSettings;
-
-/// Ports by `80/tcp`: Go's set.
-pub type PortSet = BTreeMap<String, Empty>;
 
 document! {
     /// The portable part of a container's configuration.

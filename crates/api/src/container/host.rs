@@ -6,11 +6,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
-use crate::container::{Mount, Resources};
+use crate::container::{Mount, PortMap, Resources};
 use crate::go::{self, document};
-
-/// Where ports are published, by `80/tcp`.
-pub type PortMap = BTreeMap<String, Option<Vec<PortBinding>>>;
 
 crate::go::never_zero!([u32; 2], RestartPolicyMode);
 

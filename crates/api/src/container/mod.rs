@@ -7,13 +7,14 @@ mod inspect; // one container in full
 mod mount; // what is mounted
 mod options; // query parameters
 mod path; // files: what is at a path, what changed
+mod ports; // which are exposed, and where they are published
 mod resources; // limits
 mod stats; // what it uses
 mod summary; // a container in a list
 
-pub use config::{Config, CreateRequest, CreateResponse, HealthConfig, NetworkingConfig, PortSet};
+pub use config::{Config, CreateRequest, CreateResponse, HealthConfig, NetworkingConfig};
 pub use host::{
-    HostConfig, LogConfig, PortBinding, PortMap, RestartPolicy, RestartPolicyMode, UpdateRequest,
+    HostConfig, LogConfig, PortBinding, RestartPolicy, RestartPolicyMode, UpdateRequest,
     UpdateResponse,
 };
 pub use inspect::{
@@ -27,6 +28,7 @@ pub use options::{
     AttachOptions, ListOptions, LogsOptions, RemoveOptions, WaitCondition, WaitError, WaitResponse,
 };
 pub use path::{CommitResponse, FilesystemChange, PATH_STAT_HEADER, PathStat, file_mode};
+pub use ports::{PortMap, PortSet};
 pub use resources::{
     DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::container::{DriverData, HealthConfig, PortSet};
+use crate::container::{DriverData, HealthConfig};
 use crate::go::{Empty, document};
 
 document! {
@@ -72,7 +72,7 @@ document! {
     /// What an image says about its containers.
     pub struct Config {
         pub user: String => "User" @omitempty;
-        pub exposed_ports: Option<PortSet> => "ExposedPorts" @omitempty;
+        pub exposed_ports: Option<BTreeMap<String, Empty>> => "ExposedPorts" @omitempty;
         pub env: Option<Vec<String>> => "Env" @omitempty;
         pub entrypoint: Option<Vec<String>> => "Entrypoint" via StrSlice @omitempty;
         pub cmd: Option<Vec<String>> => "Cmd" via StrSlice @omitempty;

@@ -30,10 +30,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         let protocol = if protocol.is_empty() { "tcp" } else { protocol };
         parse_uint(number, 16)
             .map_err(|error| Error::new(format!("Error: invalid port ({number}): {error}")))?;
-        let bindings = ports
-            .get(&format!("{number}/{protocol}"))
-            .cloned()
-            .flatten();
+        let bindings = ports.get(&format!("{number}/{protocol}")).flatten();
         let bindings = bindings
             .filter(|bindings| !bindings.is_empty())
             .ok_or_else(|| {

@@ -226,7 +226,10 @@ fn image_config(config: &Config) -> ContainerConfig {
     };
     ContainerConfig {
         user: config.user.clone(),
-        exposed_ports: keys(&config.exposed_ports),
+        exposed_ports: {
+            let ports = config.exposed_ports.iter().flatten();
+            ports.map(|(port, _)| (port, Empty {})).collect()
+        },
         env: config.env.clone().unwrap_or_default(),
         entrypoint: config.entrypoint.clone(),
         cmd: config.cmd.clone(),

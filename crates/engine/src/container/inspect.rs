@@ -141,12 +141,12 @@ fn state(record: &Record) -> api::State {
 
 /// Exposed ports, and where those are published that are: while it runs.
 pub(crate) fn ports(record: &Record) -> PortMap {
-    let mut ports = PortMap::new();
     if record.endpoints.is_empty() {
-        return ports;
+        return PortMap::default();
     }
+    let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> = BTreeMap::new();
     for (port, _) in record.config.exposed_ports.iter().flatten() {
-        ports.insert(port.clone(), None);
+        ports.insert(port, None);
     }
     let runs = record.endpoints.iter().flat_map(|endpoint| &endpoint.ports);
     // What is reached at the container's own address is exposed, and bound nowhere.
@@ -162,7 +162,7 @@ pub(crate) fn ports(record: &Record) -> PortMap {
             .get_or_insert_default()
             .push(binding);
     }
-    ports
+    ports.into_iter().collect()
 }
 
 impl Engine {

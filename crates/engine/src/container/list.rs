@@ -331,7 +331,7 @@ fn status(record: &Record, now: Timestamp) -> String {
 
 fn port_list(record: &Record) -> Vec<PortSummary> {
     let mut list = Vec::new();
-    for (port, bindings) in ports(record) {
+    for (port, bindings) in &ports(record) {
         let Ok(port) = onggi_model::Port::parse(&port) else {
             continue;
         };

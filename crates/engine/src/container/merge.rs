@@ -11,7 +11,9 @@ pub(crate) fn merge(config: &mut Config, image: &ContainerConfig) {
         config.user = image.user.clone();
     }
     let exposed = image.exposed_ports.keys().cloned();
-    fill(&mut config.exposed_ports, exposed);
+    if !image.exposed_ports.is_empty() {
+        config.exposed_ports.get_or_insert_default().extend(exposed);
+    }
     fill(&mut config.volumes, image.volumes.keys().cloned());
     merge_environment(config, &image.env);
     let labels = config.labels.get_or_insert_default();

@@ -1,6 +1,6 @@
 //! The network of a container: its mode, and what it asks of the network part.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 
 use onggi_api::container::{Config, HostConfig, NetworkingConfig};
@@ -283,18 +283,18 @@ fn ports(record: &Record) -> Result<Vec<PublishRequest>> {
     let host = &record.host_config;
     let mut ports = Vec::new();
     for (port, bindings) in host.port_bindings.iter().flatten() {
-        let port = parse(port)?;
-        let anywhere = Vec::new();
-        let bindings = bindings.as_ref().unwrap_or(&anywhere);
+        let port = parse(&port)?;
+        let bindings = bindings.unwrap_or_default();
         if bindings.is_empty() {
             ports.push(PublishRequest::new(port, "", "").map_err(|fault| Error::of(&fault))?);
         }
-        for binding in bindings {
+        for binding in &bindings {
             let request = PublishRequest::new(port, &binding.host_ip, &binding.host_port);
             ports.push(request.map_err(|fault| Error::of(&fault))?);
         }
     }
     if host.publish_all_ports {
+        let bound: HashSet<Port> = ports.iter().map(|request| request.port).collect();
         for port in record
             .config
             .exposed_ports
@@ -302,8 +302,8 @@ fn ports(record: &Record) -> Result<Vec<PublishRequest>> {
             .flatten()
             .map(|(port, _)| port)
         {
-            let port = parse(port)?;
-            if !ports.iter().any(|request| request.port == port) {
+            let port = parse(&port)?;
+            if !bound.contains(&port) {
                 ports.push(PublishRequest::new(port, "", "").map_err(|fault| Error::of(&fault))?);
             }
         }

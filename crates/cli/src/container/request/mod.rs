@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use onggi_api::container::{
     Config, CreateRequest, HealthConfig, HostConfig, LogConfig, NetworkingConfig, PortBinding,
-    RestartPolicy, RestartPolicyMode,
+    PortSet, RestartPolicy, RestartPolicyMode,
 };
 use onggi_api::go::Empty;
 use onggi_client::Version;
@@ -73,6 +73,7 @@ pub(crate) fn create_request(
     config.stdin_once = config.open_stdin && config.attach_stdin;
 
     let (exposed, bindings) = ports(matches)?;
+    let exposed: PortSet = exposed.into_iter().collect();
     config.exposed_ports = Some(exposed).filter(|ports| !ports.is_empty());
 
     let (add, drop) = security::capabilities(matches);
@@ -101,7 +102,7 @@ pub(crate) fn create_request(
         container_id_file: matches.text("cidfile").to_owned(),
         log_config: log_config(matches)?,
         network_mode: networks.mode.clone(),
-        port_bindings: Some(bindings),
+        port_bindings: Some(bindings.into_iter().collect()),
         restart_policy: restart_policy(matches.one("restart").unwrap_or("no"))?,
         auto_remove: matches.on("rm"),
         volume_driver: matches.text("volume-driver").to_owned(),
