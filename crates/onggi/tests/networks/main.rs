@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod core; // containers in networks: addresses, names, routes, what survives
+mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Subject};
