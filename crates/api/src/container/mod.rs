@@ -28,7 +28,7 @@ pub use options::{
     AttachOptions, ListOptions, LogsOptions, RemoveOptions, WaitCondition, WaitError, WaitResponse,
 };
 pub use path::{CommitResponse, FilesystemChange, PATH_STAT_HEADER, PathStat, file_mode};
-pub use ports::{PortMap, PortSet};
+pub use ports::{PortMap, PortSet, as_runs};
 pub use resources::{
     DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice,
 };

@@ -1,6 +1,7 @@
 //! Ports of containers, by `80/tcp`: Go's maps on the wire, runs of neighbours in memory. 40,000 published ports are one
 //! run, and a few of one document's texts.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -9,6 +10,23 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::container::PortBinding;
 use crate::go::{Empty, Zero};
+
+thread_local! {
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Writes and reads documents as they are kept, not as clients see them: a run of ports is one entry, by
+/// `8000-8010/tcp`, with what its first port has.
+pub fn as_runs<T>(work: impl FnOnce() -> T) -> T {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            RUNS.set(self.0);
+        }
+    }
+    let _before = Before(RUNS.replace(true));
+    work()
+}
 
 /// Where ports are published, by `80/tcp`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -184,6 +202,40 @@ impl<V: Step> Runs<V> {
 }
 
 impl<V: Step> Run<V> {
+    /// The key of a run as it is kept.
+    fn text(&self) -> String {
+        match &self.first {
+            Key::Port { protocol, number } if self.length > 1 => {
+                let last = number.saturating_add(self.length - 1);
+                format!("{number}-{last}/{protocol}")
+            }
+            first => first.text(0),
+        }
+    }
+
+    /// A run as it is kept.
+    fn kept(text: String, value: V) -> Self {
+        let range = || {
+            let (range, protocol) = text.split_once('/')?;
+            let (first, last) = range.split_once('-')?;
+            let (first, last) = (number(first)?, number(last)?);
+            let length = last.checked_sub(first)?.checked_add(1)?;
+            Some((first, length, protocol.to_owned()))
+        };
+        match range() {
+            Some((number, length, protocol)) => Self {
+                first: Key::Port { protocol, number },
+                value,
+                length,
+            },
+            None => Self {
+                first: Key::of(text),
+                value,
+                length: 1,
+            },
+        }
+    }
+
     fn at(&self, by: u16) -> Option<V> {
         if by == 0 {
             return Some(self.value.clone());
@@ -249,6 +301,13 @@ impl IntoIterator for &PortSet {
 
 impl<V: Step + Serialize> Serialize for Runs<V> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if RUNS.get() {
+            let mut map = to.serialize_map(Some(self.0.len()))?;
+            for run in &self.0 {
+                map.serialize_entry(&run.text(), &run.value)?;
+            }
+            return map.end();
+        }
         let all = self.map();
         let mut map = to.serialize_map(Some(all.len()))?;
         for (port, value) in &all {
@@ -271,6 +330,12 @@ impl<'de, V: Step + Deserialize<'de>> Deserialize<'de> for Runs<V> {
                 while let Some(entry) = map.next_entry::<String, V>()? {
                     entries.push(entry);
                 }
+                if RUNS.get() {
+                    let runs = entries
+                        .into_iter()
+                        .map(|(text, value)| Run::kept(text, value));
+                    return Ok(Runs(runs.collect()));
+                }
                 Ok(entries.into_iter().collect())
             }
         }
@@ -278,7 +343,7 @@ impl<'de, V: Step + Deserialize<'de>> Deserialize<'de> for Runs<V> {
     }
 }
 
-macro_rules! as_runs {
+macro_rules! wire {
     ($($name:ident),*) => {
         $(
             impl Serialize for $name {
@@ -302,7 +367,7 @@ macro_rules! as_runs {
         )*
     };
 }
-as_runs!(PortMap, PortSet);
+wire!(PortMap, PortSet);
 
 #[cfg(test)]
 mod tests {
@@ -331,6 +396,24 @@ mod tests {
         assert_eq!(ports.get("20000/udp"), Some(bound("", "20005").1));
         assert_eq!(ports.get("20000/tcp"), None);
         assert_eq!(ports.get("50000/udp"), None);
+    }
+
+    #[test]
+    fn what_is_kept_has_an_entry_a_run() {
+        let all = (1..=65_535_u16).map(|port| bound(&format!("{port}/tcp"), &port.to_string()));
+        let mut ports: PortMap = all.collect();
+        let kept = as_runs(|| serde_json::to_string(&ports)).unwrap();
+        assert_eq!(kept, r#"{"1-65535/tcp":[{"HostIp":"","HostPort":"1"}]}"#);
+        ports = ports
+            .iter()
+            .chain([bound("80", ""), bound("9/udp", "1-5")])
+            .collect();
+        let kept = as_runs(|| serde_json::to_string(&ports)).unwrap();
+        let read: PortMap = as_runs(|| serde_json::from_str(&kept)).unwrap();
+        assert_eq!(read, ports);
+        // Clients have no such keys.
+        let strange: PortMap = serde_json::from_str(r#"{"8-9/tcp":null}"#).unwrap();
+        assert_eq!(strange.iter().next().unwrap().0, "8-9/tcp");
     }
 
     #[test]

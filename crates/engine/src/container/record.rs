@@ -26,7 +26,9 @@ pub(crate) struct Record {
     pub(crate) path: String,
     pub(crate) args: Vec<String>,
     /// Merged with the image's configuration.
+    #[serde(with = "runs")]
     pub(crate) config: Config,
+    #[serde(with = "runs")]
     pub(crate) host_config: HostConfig,
     pub(crate) networking: NetworkingConfig,
     /// What it asks of each of its networks, by their names; absent in records of before, which have one at most.
@@ -61,6 +63,25 @@ pub(crate) struct Record {
     pub(crate) remove_volumes: bool,
     /// The kernel's boot it last ran in: a pid of another boot says nothing.
     pub(crate) boot_id: String,
+}
+
+/// Neighbouring ports are kept as runs: 40,000 of them are a few bytes of a record that is written at each change.
+mod runs {
+    use onggi_api::container::as_runs;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        part: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        as_runs(|| part.serialize(to))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        as_runs(|| T::deserialize(from))
+    }
 }
 
 /// Records written when there was one network have one endpoint or none.
