@@ -58,6 +58,16 @@ fn docker_py_moves_files_and_images() -> Result<()> {
 }
 
 #[test]
+fn docker_py_joins_networks() -> Result<()> {
+    run(&DOCKER_PY, "docker_py/networks.py", 6)
+}
+
+#[test]
+fn dockerode_joins_networks() -> Result<()> {
+    run(&DOCKERODE, "dockerode/networks.js", 5)
+}
+
+#[test]
 fn dockerode_does_all_of_it() -> Result<()> {
     run(&DOCKERODE, "dockerode/containers.js", 14)
 }

@@ -4,7 +4,9 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod core; // containers in networks: addresses, names, routes, what survives
+mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
+mod matrix; // kinds of networks, families of addresses, ways
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Subject};

@@ -1,7 +1,7 @@
 //! What users write down in their own notes about Docker, row by row (S1, S2, ...), each typed with our command line
 //! and with Docker's, on our daemon. `ONGGI_SUBJECT=dockerd` plays the same scenes on Docker's daemon.
 //!
-//! Left out until they are there: user networks and `--link` (S15, S16), `save` and `push` (S10, S11), `build` (S17,
+//! Left out until they are there: `save` and `push` (S10, S11), `build` (S17,
 //! S18), Compose (S19, S20), clusters (S21).
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
@@ -14,6 +14,7 @@ mod install; // S1: version, info, help, who may
 mod isolation; // S22: what isolates
 mod life; // S7: stop, start, logs, top and their kin
 mod lists; // S5: images, ps, volume ls, network ls
+mod networks; // S9, S15, S16: networks and links
 mod same_bytes; // both command lines print the same
 mod scene; // the harness
 mod services; // S6: published ports
