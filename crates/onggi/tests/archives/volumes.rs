@@ -84,13 +84,10 @@ fn volumes_get_the_files_that_docker_gives_them() -> Result<()> {
         let differ: Vec<String> = names
             .into_iter()
             .filter(|path| {
+                let (mine, other) = (ours.seen.get(*path), theirs.seen.get(*path));
                 // 20.10 leaves pipes out.
-                let pipe = ours
-                    .seen
-                    .get(*path)
-                    .is_some_and(|seen| seen.mode & 0o170_000 == 0o010_000);
-                ours.seen.get(*path) != theirs.seen.get(*path)
-                    && !(pipe && !theirs.seen.contains_key(*path))
+                let pipe = mine.is_some_and(|seen| seen.mode & 0o170_000 == 0o010_000);
+                mine != other && (other.is_some() || !pipe)
             })
             .map(|path| {
                 format!(
