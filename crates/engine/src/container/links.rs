@@ -177,7 +177,7 @@ impl Link {
     fn ports(&self) -> Vec<Port> {
         let exposed = self.child.config.exposed_ports.iter().flatten();
         let mut ports: Vec<Port> = exposed
-            .filter_map(|(port, _)| Port::parse(port).ok())
+            .filter_map(|(port, _)| Port::parse(&port).ok())
             .collect();
         ports.sort_by_key(|port| (port.number, port.protocol.as_str()));
         ports
