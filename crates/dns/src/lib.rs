@@ -10,6 +10,6 @@ mod wire; // the few shapes that messages are made of
 
 pub use answer::Answer;
 pub use query::{Kind, LARGEST, Query, Rcode, Record, Refusal};
-pub use resolv_conf::{HOST_FILE, ResolvConf, Server};
+pub use resolv_conf::{BEHIND_STUB, HOST_FILE, ResolvConf, Server};
 pub use row::Row;
 pub use view::{Link, Names, Namespace, Network, Said, Upstream, View};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 /// The host's.
 pub const HOST_FILE: &str = "/etc/resolv.conf";
 /// Where systemd-resolved keeps the servers behind its stub.
-const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
+pub const BEHIND_STUB: &str = "/run/systemd/resolve/resolv.conf";
 /// The stub.
 const STUB: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 53));
 

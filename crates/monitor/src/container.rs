@@ -22,6 +22,7 @@ use crate::log::Log;
 use crate::monitor::GRACE;
 use crate::oom;
 use crate::protocol::{Exit, Launch, Oom, StdinMode};
+use crate::resolver::Resolver;
 use crate::runtime::{self, Failure};
 use crate::streams::{self, EndsWith, Pace, Scratch, Streams};
 
@@ -67,6 +68,8 @@ pub(crate) struct Container {
     console_size: Option<(u16, u16)>,
     /// Sockets that keep published ports.
     held: Vec<OwnedFd>,
+    /// Where it is in a network with names. Like `held` it keeps the network namespace, and must not outlive the process.
+    pub(crate) resolver: Option<Resolver>,
     /// The runtime that has it, where that is not ours.
     foreign: Option<Foreign>,
     /// Processes of others whose namespaces it has; they must live until it begins.
@@ -267,6 +270,7 @@ impl Container {
             }
             Err(failure) => {
                 self.foreign = None;
+                self.resolver = None;
                 self.streams.process_ended();
                 self.stage = Stage::Failed(failure.clone());
                 Err(failure)
@@ -294,6 +298,7 @@ impl Container {
     /// Nobody will start it.
     pub(crate) fn destroy(&mut self) {
         self.stage = Stage::New; // dropped is destroyed
+        self.resolver = None;
         self.foreign = None;
     }
 
@@ -357,6 +362,7 @@ impl Container {
         let group = Box::new(running.group);
         // With a pid namespace of its own all others are dead already.
         let _ = group.kill();
+        self.resolver = None;
         self.streams.process_ended();
         self.stage = Stage::Draining {
             group,

@@ -29,6 +29,16 @@ pub(crate) enum Token {
     Output(Owner, usize),
     Input(Owner),
     Client(Owner, usize),
+    Resolver(Resolving),
+}
+
+/// A part of the container's resolver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolving {
+    Udp,
+    Tcp,
+    Relay(usize),
+    Stream(usize),
 }
 
 /// The list.

@@ -15,6 +15,7 @@ mod log; // the log, and what to do when it cannot be written
 mod monitor; // the loop: what to wait for, who is told
 mod oom; // who fell to the memory killer
 pub mod protocol; // what daemon and monitor say to each other
+mod resolver; // names for the container while no daemon answers
 mod runtime; // the words of the runtime library and ours
 mod streams; // one process' stdin, stdout, stderr and who is attached to them
 

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use onggi_cgroup::MemoryAlarm;
+use onggi_dns::View;
 use rustix::event::PollFlags;
 
 use crate::connection::{Connection, Said};
@@ -13,6 +14,7 @@ use crate::events::{Interests, Owner, Token};
 use crate::exec::{Exec, Request};
 use crate::exit::Keep;
 use crate::protocol::{ExecState, FromMonitor, Oom, Phase, ToMonitor, VERSION, encode};
+use crate::resolver::Resolver;
 use crate::runtime::Failure;
 use crate::streams::{Client, Pace, Scratch};
 
@@ -38,6 +40,8 @@ pub(crate) struct Monitor {
     deaf_until: Option<Instant>,
     pending: Vec<Option<Connection>>,
     pub(crate) control: Option<Connection>,
+    /// The daemon answers the container's questions for names.
+    daemon_resolves: bool,
     pub(crate) container: Container,
     pub(crate) execs: Vec<Option<Exec>>,
     /// Execs whose end no daemon was told.
@@ -60,6 +64,7 @@ impl Monitor {
             deaf_until: None,
             pending: Vec::new(),
             control: None,
+            daemon_resolves: false,
             container: Container::default(),
             execs: Vec::new(),
             untold: Vec::new(),
@@ -147,6 +152,9 @@ impl Monitor {
         if let Some(deadline) = self.container.deadline() {
             list.until(deadline);
         }
+        if let Some(resolver) = &self.container.resolver {
+            resolver.interests(!self.daemon_resolves, &mut list);
+        }
         if matches!(self.container.stage, Stage::New) && self.control.is_none() {
             list.until(self.born + PATIENCE);
         }
@@ -185,6 +193,11 @@ impl Monitor {
                     exec.streams.input.flush();
                 }
             }
+            Token::Resolver(what) => {
+                if let Some(resolver) = &mut self.container.resolver {
+                    resolver.handle(what);
+                }
+            }
             Token::Client(Owner::Container, index) => self.container.streams.serve(index, flags),
             Token::Client(Owner::Exec(exec), index) => {
                 if let Some(Some(exec)) = self.execs.get_mut(exec) {
@@ -215,6 +228,9 @@ impl Monitor {
                 Some(_) => self.tell(&FromMonitor::OomKilled(oom), Vec::new()),
                 None => self.untold_kill = Some(oom),
             }
+        }
+        if let Some(resolver) = &mut self.container.resolver {
+            resolver.advance();
         }
         self.container.streams.leave_behind();
         let told = self.control.as_ref().is_none_or(Connection::is_flushed);
@@ -368,7 +384,10 @@ impl Monitor {
             failure,
             execs,
         };
-        if connection.say(&state, Vec::new()) {
+        let resolver = self.container.resolver.as_ref();
+        let descriptors = resolver.map(Resolver::duplicates).unwrap_or_default();
+        self.daemon_resolves = false;
+        if connection.say(&state, descriptors) {
             self.control = Some(connection);
             for message in std::mem::take(&mut self.warnings) {
                 self.tell(&FromMonitor::Warning { message }, Vec::new());
@@ -405,6 +424,7 @@ impl Monitor {
     /// No daemon: fine, unless the container does not run yet. Nobody would start it.
     pub(crate) fn lose_control(&mut self) {
         self.control = None;
+        self.daemon_resolves = false;
         if matches!(
             self.container.stage,
             Stage::New | Stage::Created(_) | Stage::Made(_)
@@ -445,6 +465,7 @@ impl Monitor {
                     exec.streams.resize(rows, cols);
                 }
             }
+            ToMonitor::Resolve { view } => self.resolve(*view, descriptors),
             ToMonitor::Acknowledge => {
                 self.acknowledged =
                     matches!(self.container.stage, Stage::Exited | Stage::Failed(_));
@@ -452,6 +473,20 @@ impl Monitor {
             ToMonitor::Control { .. } | ToMonitor::Attach { .. } | ToMonitor::Exec { .. } => {
                 self.lose_control(); // a role is said once
             }
+        }
+    }
+
+    /// The daemon answers from now on; what it tells is for when it is gone.
+    fn resolve(&mut self, view: View, descriptors: Vec<OwnedFd>) {
+        if matches!(
+            self.container.stage,
+            Stage::Created(_) | Stage::Made(_) | Stage::Running(_)
+        ) {
+            match &mut self.container.resolver {
+                Some(resolver) if descriptors.is_empty() => resolver.set_view(view),
+                resolver => *resolver = Resolver::new(view, descriptors),
+            }
+            self.daemon_resolves = true;
         }
     }
 

@@ -58,6 +58,8 @@ const SAID: &[&str] = &[
     r#"{"Resize":{"rows":24,"cols":80}}"#,
     r#""CloseStdin""#,
     r#""Acknowledge""#,
+    r#"{"Resolve":{"view":{"networks":[{"name":"net","id":"1f","table":"/run/names/1f","links":[]}],"servers":["10.0.0.1"],
+        "ipv6":false,"forwards":true,"keeps_single":false}}}"#,
     r#"{"State":{"version":1,"phase":"Running","pid":7,"started_at":"2026-01-02T03:04:05Z","exit":null,"failure":null,
         "execs":[]}}"#,
     r#"{"Created":{"pid":7}}"#,

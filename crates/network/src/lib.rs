@@ -20,6 +20,7 @@ mod macvlan; // links of the host that containers share
 mod networks; // the whole, as the engine uses it
 mod options; // what the options of networks say
 mod publish; // host ports: who has them, sockets that hold them
+mod resolver; // the embedded DNS: names of containers, questions for others
 mod sandbox; // the container's side: its namespace
 mod sysctl; // the few switches of /proc/sys/net
 mod usage; // how many addresses are taken
@@ -33,4 +34,5 @@ pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published};
 pub use error::{Error, PublishError, Result};
 pub use mac::Mac;
 pub use networks::Networks;
+pub use resolver::{Names, Place, Settings, Sockets};
 pub use usage::SubnetUsage;

@@ -15,6 +15,7 @@ mod hostile; // a registry that misbehaves on purpose
 mod http; // HTTP/1.1 over any stream, enough for tests
 mod image; // images made here
 mod metered; // a registry that counts what it sends
+mod name_server; // a DNS server that says what it is told to
 mod namespace; // a network namespace of one's own
 mod outside; // a namespace with a way to the world
 mod own_registry; // onggi-registry on loopback
@@ -33,6 +34,7 @@ pub use hostile::{Behaviour, Hostile};
 pub use http::{Request, Response};
 pub use image::{Distribution, Entry, Image, Layer, digest, digest_512};
 pub use metered::Metered;
+pub use name_server::NameServer;
 pub use namespace::Namespace;
 pub use outside::Outside;
 pub use own_registry::OnggiRegistry;

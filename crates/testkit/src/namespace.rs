@@ -11,6 +11,12 @@ pub struct Namespace {
     fd: OwnedFd,
 }
 
+impl From<OwnedFd> for Namespace {
+    fn from(fd: OwnedFd) -> Self {
+        Self { fd }
+    }
+}
+
 impl Namespace {
     /// A new one.
     ///

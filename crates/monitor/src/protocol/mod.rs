@@ -13,6 +13,7 @@ mod frame; // frames, descriptors
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use onggi_dns::View;
 use onggi_logs::LogSpec;
 use onggi_oci::runtime::{Process, Spec};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,9 @@ use serde::{Deserialize, Serialize};
 pub use frame::{Decoder, Error, MAX_PAYLOAD, Message, Outgoing, encode, receive};
 
 /// What [`ToMonitor::Control`] says today.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// The first version that knows [`ToMonitor::Resolve`].
+pub const RESOLVES: u32 = 2;
 
 /// From the daemon.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,6 +104,13 @@ pub enum ToMonitor {
         /// Characters a line.
         cols: u16,
     },
+    /// From [`RESOLVES`] on. This daemon answers the container's questions for names, until this connection ends; then the
+    /// monitor does, as `view` says. Descriptors, the first time: the UDP socket, the TCP listener and the container's
+    /// network namespace. No answer.
+    Resolve {
+        /// What the container sees.
+        view: Box<View>,
+    },
     /// The exit status (or the failure) is safe with the daemon: the monitor may go.
     Acknowledge,
 }
@@ -108,7 +118,8 @@ pub enum ToMonitor {
 /// To the daemon.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromMonitor {
-    /// Answer to `Control`: all there is to know.
+    /// Answer to `Control`: all there is to know. Descriptors: those of `Resolve`, where it has been said; whoever takes
+    /// them answers, and says `Resolve`, until when the monitor does.
     State {
         /// [`VERSION`] of the monitor.
         version: u32,

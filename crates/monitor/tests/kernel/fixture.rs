@@ -223,11 +223,20 @@ impl Peer {
         self.try_hear().expect("the monitor has hung up")
     }
 
+    /// With what came with it.
+    pub(crate) fn hear_all(&mut self) -> (FromMonitor, Vec<OwnedFd>) {
+        self.try_hear_all().expect("the monitor has hung up")
+    }
+
     /// `None`: the monitor has hung up.
     pub(crate) fn try_hear(&mut self) -> Option<FromMonitor> {
+        self.try_hear_all().map(|(message, _)| message)
+    }
+
+    fn try_hear_all(&mut self) -> Option<(FromMonitor, Vec<OwnedFd>)> {
         loop {
-            if let Some((message, _)) = self.decoder.next().unwrap() {
-                return Some(message);
+            if let Some(found) = self.decoder.next().unwrap() {
+                return Some(found);
             }
             match receive(&self.socket, &mut self.decoder) {
                 Ok(0) => return None,

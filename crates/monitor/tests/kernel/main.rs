@@ -8,6 +8,7 @@ mod fixture; // a monitor and those who speak to it
 mod life; // from create to the exit file
 mod log; // the log on disk
 mod measure; // numbers for people
+mod resolver; // names while no daemon answers
 mod stdio; // streams and clients
 
 use std::io::Write;
@@ -16,7 +17,13 @@ use std::process::ExitCode;
 
 type Test = (&'static str, fn());
 
-const TESTS: &[&[Test]] = &[life::TESTS, stdio::TESTS, exec::TESTS, log::TESTS];
+const TESTS: &[&[Test]] = &[
+    life::TESTS,
+    stdio::TESTS,
+    exec::TESTS,
+    log::TESTS,
+    resolver::TESTS,
+];
 
 fn main() -> ExitCode {
     if std::env::var_os("ONGGI_TEST_MONITOR").is_some() {
