@@ -1,7 +1,15 @@
-//! resolv.conf of containers of the default bridge: the host's, without what a container cannot reach.
+//! resolv.conf of containers: in the default bridge the host's, without what a container cannot reach; in networks with
+//! names the embedded DNS, which asks the others.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+
+use onggi_dns::{Namespace, ResolvConf, View};
+
+/// Where the embedded DNS is.
+const EMBEDDED: &str = "127.0.0.11";
+/// Names without a dot are asked as they are, before any domain is tried.
+const NDOTS: &str = "ndots:0";
 
 /// What the user asked for; empty lists mean "as the host".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,89 +26,149 @@ pub struct Options {
 /// the servers behind the stub. Empty if there is none.
 #[must_use]
 pub fn host_resolv_conf() -> String {
-    let own = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let parsed = Parsed::read(&own);
-    if parsed.servers == ["127.0.0.53"]
-        && let Ok(behind) = std::fs::read_to_string("/run/systemd/resolve/resolv.conf")
-    {
-        return behind;
-    }
-    own
+    let (path, _) = host();
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 /// The resolv.conf of a container, made from the host's. Servers on loopback addresses are left out, as are those of
 /// IPv6, which containers do not have; if none is left, public ones take their place, as Docker does.
 #[must_use]
 pub fn container_resolv_conf(host: &str, options: &Options) -> String {
-    let mut parsed = Parsed::read(host);
-    if options.servers.is_empty() {
-        parsed.servers.retain(|server| is_reachable(server));
-        if parsed.servers.is_empty() {
-            parsed.servers = vec!["8.8.8.8".to_owned(), "8.8.4.4".to_owned()];
+    let conf = ResolvConf::read(host);
+    let mut servers: Vec<String> = options.servers.clone();
+    if servers.is_empty() {
+        let reachable = conf.servers.iter().filter(|server| match server.address {
+            IpAddr::V4(address) => !address.is_loopback() && !address.is_unspecified(),
+            IpAddr::V6(_) => false,
+        });
+        servers = reachable.map(ToString::to_string).collect();
+        if servers.is_empty() {
+            servers = vec!["8.8.8.8".to_owned(), "8.8.4.4".to_owned()];
         }
-    } else {
-        parsed.servers.clone_from(&options.servers);
     }
-    if !options.search.is_empty() {
-        parsed.search.clone_from(&options.search);
-    }
-    if parsed.search == ["."] {
-        parsed.search.clear();
-    }
-    if !options.options.is_empty() {
-        parsed.options.clone_from(&options.options);
-    }
-    parsed.write()
+    let options_of = |own: &[String], host: Vec<String>| match own.is_empty() {
+        true => host,
+        false => own.to_vec(),
+    };
+    let search = search(options, conf.search);
+    write(
+        &servers,
+        &search,
+        &options_of(&options.options, conf.options),
+    )
 }
 
-#[derive(Default)]
-struct Parsed {
-    servers: Vec<String>,
-    search: Vec<String>,
-    options: Vec<String>,
+/// The resolv.conf of a container in a network with names, and whether names without a dot are looked for in its domains
+/// (`ndots`, by the user or the host). `ipv6`: it reaches IPv6.
+#[must_use]
+pub fn embedded_resolv_conf(options: &Options, ipv6: bool) -> (String, bool) {
+    let (path, conf) = host();
+    embedded(path, &conf, options, ipv6)
 }
 
-impl Parsed {
-    /// As resolv.conf(5): the last `search` or `domain` counts, `options` add up.
-    fn read(text: &str) -> Self {
-        let mut parsed = Self::default();
-        for line in text.lines() {
-            let line = line.split(['#', ';']).next().unwrap_or_default();
-            let mut words = line.split_ascii_whitespace().map(str::to_owned);
-            match words.next().as_deref() {
-                Some("nameserver") => parsed.servers.extend(words.next()),
-                Some("search" | "domain") => parsed.search = words.collect(),
-                Some("options") => parsed.options.extend(words),
-                _ => {}
-            }
-        }
-        parsed
+fn embedded(path: &str, host: &ResolvConf, own: &Options, ipv6: bool) -> (String, bool) {
+    let overridden = |list: &[String]| !list.is_empty();
+    let mut conf = host.clone();
+    if overridden(&own.options) {
+        conf.options.clone_from(&own.options);
     }
+    let is_number = |option: &String| match option.strip_prefix("ndots:") {
+        Some(value) => value.parse::<u32>().is_ok(),
+        None => option != "ndots",
+    };
+    conf.options.retain(is_number);
+    let has_ndots = conf.option("ndots").is_some();
+    if !has_ndots {
+        conf.options.push(NDOTS.to_owned());
+    }
+    let search = search(own, std::mem::take(&mut conf.search));
 
-    fn write(&self) -> String {
-        let mut text = String::new();
-        for server in &self.servers {
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "nameserver {server}");
+    let servers = own
+        .servers
+        .iter()
+        .filter_map(|server| server.parse().ok())
+        .collect();
+    let view = View {
+        servers: Some(servers).filter(|_| overridden(&own.servers)),
+        ipv6,
+        ..View::default()
+    };
+    let upstreams = view.upstreams(host).into_iter().map(|upstream| {
+        let scope = upstream
+            .scope
+            .map(|scope| format!("%{scope}"))
+            .unwrap_or_default();
+        match upstream.from {
+            Namespace::Container => upstream.address.to_string(),
+            Namespace::Host => format!("host({}{scope})", upstream.address),
         }
-        for (name, words) in [("search", &self.search), ("options", &self.options)] {
-            if !words.is_empty() {
-                let _ = writeln!(text, "{name} {}", words.join(" "));
-            }
-        }
-        text
+    });
+    let upstreams: Vec<String> = upstreams.collect();
+    let overrides: Vec<&str> = [
+        (&own.servers, "nameservers"),
+        (&own.search, "search"),
+        (&own.options, "options"),
+    ]
+    .into_iter()
+    .filter_map(|(list, name)| overridden(list).then_some(name))
+    .collect();
+    let ndots_from = match (has_ndots, overridden(&own.options)) {
+        (false, _) => "internal",
+        (true, true) => "override",
+        (true, false) => "host",
+    };
+
+    let mut text = "# Generated by onggi.\n# This file can be edited; what has been modified is not written again.\n\n".to_owned();
+    text += &write(&[EMBEDDED.to_owned()], &search, &conf.options);
+    for line in &host.other {
+        text += line;
+        text.push('\n');
     }
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "\n# Based on host file: '{path}' (internal resolver)");
+    if !overridden(&own.servers) && host.servers.is_empty() {
+        text += "# Used default nameservers.\n";
+    }
+    let _ = writeln!(text, "# ExtServers: [{}]", upstreams.join(" "));
+    if !host.invalid.is_empty() {
+        let _ = writeln!(text, "# Invalid nameservers: [{}]", host.invalid.join(" "));
+    }
+    let _ = writeln!(text, "# Overrides: [{}]", overrides.join(" "));
+    let _ = writeln!(text, "# Option ndots from: {ndots_from}");
+    (text, has_ndots)
 }
 
-fn is_reachable(server: &str) -> bool {
-    match server.parse() {
-        Ok(IpAddr::V4(address)) => !address.is_loopback() && !address.is_unspecified(),
-        Ok(IpAddr::V6(_)) | Err(_) => false,
+fn host() -> (&'static str, ResolvConf) {
+    ResolvConf::of_host(|path| std::fs::read_to_string(path).ok())
+}
+
+fn search(options: &Options, host: Vec<String>) -> Vec<String> {
+    let mut search = match options.search.is_empty() {
+        true => host,
+        false => options.search.clone(),
+    };
+    search.retain(|domain| domain != ".");
+    search
+}
+
+fn write(servers: &[String], search: &[String], options: &[String]) -> String {
+    let mut text = String::new();
+    for server in servers {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "nameserver {server}");
     }
+    for (name, words) in [("search", search), ("options", options)] {
+        if !words.is_empty() {
+            let _ = writeln!(text, "{name} {}", words.join(" "));
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use onggi_dns::HOST_FILE;
+
     use super::*;
 
     fn made(host: &str) -> String {
@@ -132,5 +200,32 @@ mod tests {
             container_resolv_conf(host, &own),
             "nameserver 127.0.0.1\nnameserver fd00::53\noptions ndots:5\n"
         );
+        let (text, has_ndots) = embedded(HOST_FILE, &ResolvConf::read(host), &own, false);
+        let expected = "nameserver 127.0.0.11\noptions ndots:5\n\n\
+            # Based on host file: '/etc/resolv.conf' (internal resolver)\n# ExtServers: [127.0.0.1 fd00::53]\n\
+            # Overrides: [nameservers search options]\n# Option ndots from: override\n";
+        assert!(text.ends_with(expected) && has_ndots, "{text}");
+    }
+
+    #[test]
+    fn the_embedded_one_takes_the_place_of_servers() {
+        let made = |host: &str| {
+            embedded(
+                "/etc/resolv.conf",
+                &ResolvConf::read(host),
+                &Options::default(),
+                false,
+            )
+        };
+        let (text, has_ndots) = made(
+            "nameserver 127.0.0.1\nnameserver 10.0.0.2\nsearch a.example\noptions ndots:x edns0\nnameserver no\n",
+        );
+        let expected = "\n\nnameserver 127.0.0.11\nsearch a.example\noptions edns0 ndots:0\n\n\
+            # Based on host file: '/etc/resolv.conf' (internal resolver)\n# ExtServers: [host(127.0.0.1) 10.0.0.2]\n\
+            # Invalid nameservers: [no]\n# Overrides: []\n# Option ndots from: internal\n";
+        assert!(text.ends_with(expected) && !has_ndots, "{text}");
+        let (text, has_ndots) = made("options ndots:1\n");
+        let expected = "# Used default nameservers.\n# ExtServers: [8.8.8.8 8.8.4.4]\n# Overrides: []\n# Option ndots from: host\n";
+        assert!(text.ends_with(expected) && has_ndots, "{text}");
     }
 }
