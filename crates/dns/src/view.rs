@@ -116,7 +116,8 @@ impl View {
         }
         let single = query.name().is_some_and(|name| !name.contains('.'));
         match (self.forwards, query.kind()) {
-            (false, _) => Said::Reply(query.bare(Rcode::ServFail)),
+            // Libraries believe that at once; anything else they ask again until time is up.
+            (false, _) => Said::Reply(query.bare(Rcode::NxDomain)),
             (true, Kind::A | Kind::Aaaa) if self.keeps_single && single => {
                 Said::Reply(query.bare(Rcode::NoError))
             }

@@ -164,7 +164,7 @@ fn who_is_shut_in_hears_of_own_names_alone() {
         ..view()
     };
     assert_eq!(said(&shut, "db", 1, 0), "0 172.18.0.3");
-    assert_eq!(said(&shut, "example.com", 1, 0), "2");
+    assert_eq!(said(&shut, "example.com", 1, 0), "3");
     let single = View {
         keeps_single: true,
         ..view()

@@ -11,7 +11,7 @@ use onggi_cgroup::{Cgroups, Features, Layout};
 use onggi_image::Images;
 use onggi_model::ContainerId;
 use onggi_monitor::protocol::Exit;
-use onggi_network::Networks;
+use onggi_network::{Names, Networks};
 use onggi_snapshot::Snapshots;
 use onggi_store::{Store, WriteTx};
 use onggi_volume::Volumes;
@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) snapshots: Snapshots,
     pub(crate) images: Images,
     pub(crate) networks: Arc<Networks>,
+    /// Names of containers in their networks.
+    pub(crate) names: Names,
     pub(crate) volumes: Volumes,
     pub(crate) cgroups: Cgroups,
     /// What the kernel can limit, once somebody asked.

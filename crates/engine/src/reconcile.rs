@@ -4,6 +4,7 @@
 //! monitor left on disk; one whose monitor is gone is killed. One whose start was not on record yet, because the
 //! daemon died too soon, is adopted. Then come `--rm`, restart policies and the addresses that nobody holds any more.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +13,12 @@ use futures_util::StreamExt as _;
 use onggi_api::container::RemoveOptions;
 use onggi_model::Timestamp;
 use onggi_monitor::protocol::{Exit, FromMonitor, Phase, ToMonitor};
+use onggi_network::Names;
 use tracing::{info, warn};
 
 use crate::Engine;
 use crate::config::{Config, Live};
-use crate::container::{self, Container, Record, Status, StopCause};
+use crate::container::{self, Container, Record, Status, StopCause, has_names};
 use crate::engine::{Inner, Programs};
 use crate::error::{Error, Result};
 use crate::events::Bus;
@@ -52,11 +54,13 @@ struct Heard {
     pid: Option<u32>,
     started_at: Option<jiff::Timestamp>,
     exit: Option<Exit>,
+    /// The sockets of its resolver.
+    descriptors: Vec<OwnedFd>,
 }
 
 /// What became of a container while no daemon was there.
 enum Found {
-    Running(Arc<Task>, TaskEvents),
+    Running(Arc<Task>, TaskEvents, Vec<OwnedFd>),
     Ended(Exit),
     /// It ended, and its monitor waits to hear that we know.
     Reported(Exit, Arc<Task>),
@@ -87,6 +91,7 @@ impl Engine {
             .map_err(|e| Error::io("read boot_id", e))?;
         let records = store.read(|tx| tx.list::<Record>())?;
         let id = installation(&config.data_root)?;
+        let names = Names::new(config.exec_root.join("names"));
         let inner = Inner {
             boot_id: boot_id.trim().to_owned(),
             features: Default::default(),
@@ -106,6 +111,7 @@ impl Engine {
             snapshots,
             images,
             networks,
+            names,
             volumes,
             cgroups,
             id,
@@ -119,6 +125,9 @@ impl Engine {
                 .containers
                 .reserve(&record.name.clone(), &record.id.clone())?;
             engine.volumes_found(&record);
+            if record.endpoints.iter().any(has_names) {
+                engine.know_names(&record, &record.endpoints);
+            }
             engine.inner.containers.insert(Container::new(record));
         }
         engine.reconcile().await?;
@@ -218,7 +227,10 @@ impl Engine {
             info!(container = %container.id, pid, "was being started, and runs");
             match state.exit {
                 Some(exit) => self.end_reported(container, &exit, &task).await?,
-                None => self.follow(container, task, events).await?,
+                None => {
+                    let descriptors = state.descriptors;
+                    self.follow(container, task, events, descriptors).await?;
+                }
             }
             return Ok(true);
         }
@@ -245,7 +257,9 @@ impl Engine {
 
     async fn take_up_running(&self, container: &Arc<Container>, record: &Record) -> Result<()> {
         match self.observe(container, record).await {
-            Found::Running(task, events) => self.follow(container, task, events).await?,
+            Found::Running(task, events, descriptors) => {
+                self.follow(container, task, events, descriptors).await?;
+            }
             Found::Ended(exit) => self.end_and_follow(container, &exit).await?,
             Found::Reported(exit, task) => self.end_reported(container, &exit, &task).await?,
         }
@@ -258,9 +272,11 @@ impl Engine {
         container: &Arc<Container>,
         task: Arc<Task>,
         events: TaskEvents,
+        descriptors: Vec<OwnedFd>,
     ) -> Result<()> {
         container.set_task(Some(task.clone()));
         let record = container.record();
+        self.take_up_resolver(&record, &task, descriptors).await;
         self.thaw_forgotten(&record).await;
         // The kernel knows best whether it is paused.
         let status = match self.is_frozen(&record).await {
@@ -330,10 +346,10 @@ impl Engine {
             && let Some((task, events, state)) = self.ask_monitor(container).await
         {
             match (state.phase, state.exit) {
-                (Phase::Running, _) => return Found::Running(task, events),
+                (Phase::Running, _) => return Found::Running(task, events, state.descriptors),
                 (_, Some(exit)) => return Found::Reported(exit, task),
                 // It ended and drains: the report comes as an event.
-                (Phase::Exited, None) => return Found::Running(task, events),
+                (Phase::Exited, None) => return Found::Running(task, events, state.descriptors),
                 (phase, None) => {
                     warn!(container = %container.id, ?phase, "is on record as running")
                 }
@@ -384,6 +400,7 @@ impl Engine {
             pid,
             started_at,
             exit,
+            descriptors: event.descriptors,
         };
         Some((task, events, heard))
     }

@@ -10,6 +10,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use onggi_monitor::protocol::{self, Decoder, FailureKind, FromMonitor, Outgoing, ToMonitor};
@@ -29,6 +30,8 @@ pub(crate) struct Task {
     control: UnixStream,
     /// One frame at a time.
     sending: Mutex<()>,
+    /// The version that the monitor speaks.
+    version: AtomicU32,
 }
 
 /// A connection that says nothing and ends with the monitor.
@@ -138,6 +141,7 @@ impl Task {
             socket,
             control,
             sending: Mutex::default(),
+            version: AtomicU32::new(0),
         });
         task.send(
             &ToMonitor::Control {
@@ -163,6 +167,11 @@ impl Task {
             Ok(sent) => sent.map_err(|e| Error::io("send to the monitor", e)),
             Err(_) => Err(silent(TAKE)),
         }
+    }
+
+    /// Whether the monitor answers questions for names while there is no daemon.
+    pub(crate) fn resolves(&self) -> bool {
+        self.version.load(Ordering::Relaxed) >= protocol::RESOLVES
     }
 
     /// Sends `signal` to the container's process.
@@ -288,6 +297,9 @@ impl TaskEvents {
         let frame = receive(&self.task.control, &mut self.decoder)
             .await
             .map_err(|e| Error::io("read from the monitor", e))?;
+        if let Some((FromMonitor::State { version, .. }, _)) = &frame {
+            self.task.version.store(*version, Ordering::Relaxed);
+        }
         Ok(frame.map(|(message, descriptors)| Event {
             message,
             descriptors,

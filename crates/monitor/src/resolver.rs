@@ -197,6 +197,10 @@ fn connect(upstream: &Upstream, netns: &OwnedFd, kind: SocketType) -> std::io::R
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(family, kind, flags, None)?;
+        if kind == SocketType::DGRAM {
+            // Who cannot be reached is passed over at once.
+            onggi_sys::socket::report_errors(socket.as_fd(), upstream.address.is_ipv6())?;
+        }
         let address = match (upstream.address, &upstream.scope) {
             (IpAddr::V6(address), Some(scope)) => {
                 let index = match scope.parse() {

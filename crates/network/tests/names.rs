@@ -8,17 +8,17 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
-use onggi_dns::{Kind, Query, Rcode, Record};
+use onggi_dns::Query;
 use onggi_model::ContainerId;
 use onggi_network::{Names, Place, Settings};
-use onggi_testkit::{LIMIT, NameServer, Namespace, wait_until};
+use onggi_testkit::{LIMIT, NameAnswer, NameServer, Namespace, wait_until};
 
 const RESOLVER: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 0, 0, 11), 53);
 /// Addresses of upstreams.
 const UPSTREAM: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 53);
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 54);
 /// What an upstream says.
-const FAR: Record = Record::A(Ipv4Addr::new(192, 0, 2, 1));
+const FAR: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// A host, a container that is in a network, and another one's name there.
 struct Scene {
@@ -144,17 +144,13 @@ impl Scene {
         self.inside.run(look).unwrap()
     }
 
-    fn server(&self, inside: bool, address: Ipv4Addr, record: Record) -> NameServer {
+    fn server(&self, inside: bool, address: Ipv4Addr, far: Ipv4Addr) -> NameServer {
         let namespace = if inside { &self.inside } else { &self.host };
-        NameServer::start(namespace, address, move |query| {
-            let found = match query.name() {
-                Some("gone.example") => (Rcode::NxDomain, Vec::new()),
-                Some("broken.example") => (Rcode::ServFail, Vec::new()),
-                Some("big.example") => (Rcode::NoError, vec![record.clone(); 100]),
-                _ if query.kind() == Kind::A => (Rcode::NoError, vec![record.clone()]),
-                _ => (Rcode::NoError, Vec::new()),
-            };
-            Some(found)
+        NameServer::start(namespace, address, move |name| match name {
+            "gone.example" => NameAnswer::Unknown,
+            "broken.example" => NameAnswer::Failure,
+            "big.example" => NameAnswer::Addresses(vec![far.into(); 100]),
+            _ => NameAnswer::one(far),
         })
         .unwrap()
     }
@@ -237,7 +233,7 @@ fn a_container_hears_the_names_of_its_network() {
 fn an_image_may_have_port_53_itself() {
     on_a_host(&[], async |scene| {
         let own = NameServer::start(&scene.inside, Ipv4Addr::UNSPECIFIED, |_| {
-            Some((Rcode::NoError, vec![FAR]))
+            NameAnswer::one(FAR)
         });
         let _own = own.unwrap();
         assert!(scene.ask("db", A).has([172, 18, 0, 3]));
@@ -247,10 +243,8 @@ fn an_image_may_have_port_53_itself() {
 #[test]
 fn names_come_and_go_while_it_runs() {
     on_a_host(&[UPSTREAM], async |scene| {
-        let _upstream = NameServer::start(&scene.inside, UPSTREAM, |_| {
-            Some((Rcode::NxDomain, Vec::new()))
-        })
-        .unwrap();
+        let _upstream =
+            NameServer::start(&scene.inside, UPSTREAM, |_| NameAnswer::Unknown).unwrap();
         let other = ContainerId::random().unwrap();
         assert_eq!(scene.ask("new", A).code, 3);
         scene.names.attach(&other, place(9, "new"));
@@ -287,7 +281,7 @@ fn other_names_are_asked_of_upstreams() {
 #[test]
 fn a_dead_upstream_is_passed_over() {
     on_a_host(&[OTHER, UPSTREAM], async |scene| {
-        let silent = NameServer::start(&scene.inside, OTHER, |_| None).unwrap();
+        let silent = NameServer::start(&scene.inside, OTHER, |_| NameAnswer::Silence).unwrap();
         let _upstream = scene.server(true, UPSTREAM, FAR);
         for name in ["a.example", "b.example"] {
             assert!(scene.ask(name, A).has([192, 0, 2, 1]));
@@ -316,7 +310,7 @@ fn nobody_answers() {
 fn loopback_servers_of_the_host_are_asked_from_the_host() {
     on_a_host(&[], async |scene| {
         let _first = scene.server(false, UPSTREAM, FAR);
-        let _second = scene.server(false, OTHER, Record::A(Ipv4Addr::new(192, 0, 2, 2)));
+        let _second = scene.server(false, OTHER, Ipv4Addr::new(192, 0, 2, 2));
         let etc = scene.folder.path().join("etc");
         std::fs::create_dir(&etc).unwrap();
         for (server, answer) in [(UPSTREAM, 1), (OTHER, 2)] {
@@ -338,7 +332,7 @@ fn internal_networks_hear_of_own_names_alone() {
         };
         scene.names.attach(&scene.container, inner);
         assert!(scene.ask("db", A).has([172, 18, 0, 3]));
-        assert_eq!(scene.ask("www.example", A).code, 2);
+        assert_eq!(scene.ask("www.example", A).code, 3);
         assert_eq!(upstream.asked(), Vec::<String>::new());
     });
 }
@@ -346,7 +340,7 @@ fn internal_networks_hear_of_own_names_alone() {
 #[test]
 fn nonsense_and_floods_are_outlived() {
     on_a_host(&[OTHER], async |scene| {
-        let _silent = NameServer::start(&scene.inside, OTHER, |_| None).unwrap();
+        let _silent = NameServer::start(&scene.inside, OTHER, |_| NameAnswer::Silence).unwrap();
         let flood = || {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
             for length in 0..100_usize {

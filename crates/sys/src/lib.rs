@@ -19,4 +19,4 @@ pub mod pty; // pseudo terminals
 pub mod scm; // descriptors over unix sockets
 pub mod seccomp; // filter loading
 pub mod signal; // reset, block, wait, send
-pub mod socket; // what the peer has not read
+pub mod socket; // what the peer has not read, what the network reports

@@ -34,7 +34,7 @@ pub use hostile::{Behaviour, Hostile};
 pub use http::{Request, Response};
 pub use image::{Distribution, Entry, Image, Layer, digest, digest_512};
 pub use metered::Metered;
-pub use name_server::NameServer;
+pub use name_server::{NameAnswer, NameServer};
 pub use namespace::Namespace;
 pub use outside::Outside;
 pub use own_registry::OnggiRegistry;

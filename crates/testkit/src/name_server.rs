@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use onggi_dns::{LARGEST, Query, Rcode, Record};
+use onggi_dns::{Kind, LARGEST, Query, Rcode, Record};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::Namespace;
@@ -20,6 +20,26 @@ const LOOK: Timespec = Timespec {
     tv_nsec: 50_000_000,
 };
 
+/// What it says about a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameAnswer {
+    /// Not a word.
+    Silence,
+    /// It has failed.
+    Failure,
+    /// There is no such name.
+    Unknown,
+    /// These, of the family that is asked for.
+    Addresses(Vec<IpAddr>),
+}
+
+impl NameAnswer {
+    /// One address.
+    pub fn one(address: impl Into<IpAddr>) -> Self {
+        Self::Addresses(vec![address.into()])
+    }
+}
+
 /// Answers on port 53 of one address, by UDP and TCP, until it is dropped.
 #[derive(Debug)]
 pub struct NameServer {
@@ -29,15 +49,15 @@ pub struct NameServer {
 }
 
 impl NameServer {
-    /// `answer` gets each question; what it gives is the reply, `None` is silence. A reply that is too long for UDP
-    /// is cut, and whole by TCP.
+    /// `answer` gets the name that is asked for, in small letters. A reply that is too long for UDP is cut, and whole by
+    /// TCP.
     ///
     /// # Errors
     /// When the address is not to be had there.
     pub fn start(
         namespace: &Namespace,
         address: impl Into<IpAddr>,
-        answer: impl Fn(&Query) -> Option<(Rcode, Vec<Record>)> + Send + 'static,
+        answer: impl Fn(&str) -> NameAnswer + Send + 'static,
     ) -> Result<Self> {
         let address = SocketAddr::new(address.into(), 53);
         let (udp, tcp) = namespace
@@ -61,7 +81,21 @@ impl NameServer {
                     .lock()
                     .unwrap_or_else(PoisonError::into_inner)
                     .push(name);
-                let (rcode, records) = answer(&query)?;
+                let (rcode, addresses) = match answer(query.name().unwrap_or("?")) {
+                    NameAnswer::Silence => return None,
+                    NameAnswer::Failure => (Rcode::ServFail, Vec::new()),
+                    NameAnswer::Unknown => (Rcode::NxDomain, Vec::new()),
+                    NameAnswer::Addresses(addresses) => (Rcode::NoError, addresses),
+                };
+                let records =
+                    addresses
+                        .into_iter()
+                        .filter_map(|address| match (query.kind(), address) {
+                            (Kind::A, IpAddr::V4(address)) => Some(Record::A(address)),
+                            (Kind::Aaaa, IpAddr::V6(address)) => Some(Record::Aaaa(address)),
+                            _ => None,
+                        });
+                let records: Vec<Record> = records.collect();
                 let limit = if udp { query.limit() } else { LARGEST };
                 Some(query.reply(rcode, &records, limit))
             };

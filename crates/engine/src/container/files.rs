@@ -9,7 +9,7 @@ use onggi_api::container::HostConfig;
 use onggi_model::ContainerId;
 use onggi_network::{Endpoint, dns};
 
-use super::{Container, Record, links};
+use super::{Container, Record, has_names, links};
 use crate::Engine;
 use crate::error::{Error, Result};
 use crate::spec::network::Mode;
@@ -21,6 +21,9 @@ const HOSTS: &str = "127.0.0.1\tlocalhost\n\
     ff00::\tip6-mcastprefix\n\
     ff02::1\tip6-allnodes\n\
     ff02::2\tip6-allrouters\n";
+
+/// What its resolv.conf was when we wrote it.
+const MADE: &str = "resolv.conf.made";
 
 impl Engine {
     /// The container whose network this one is in, through any number of `container:`; itself, but for those.
@@ -75,6 +78,7 @@ impl Engine {
         let hosts = hosts + &extra_hosts(host, self.inner.networks.host_gateway())?;
         let resolv_conf = match mode {
             Mode::Host if host.dns.is_none() => read("/etc/resolv.conf"),
+            _ if endpoints.iter().any(has_names) => self.embedded_resolv_conf(record, endpoints),
             _ => dns::container_resolv_conf(&dns::host_resolv_conf(), &self.resolver(host)),
         };
         make_directory(&directory)?;
@@ -83,11 +87,30 @@ impl Engine {
             &directory.join("hostname"),
             &format!("{}\n", record.config.hostname),
         )?;
+        write(&directory.join(MADE), &resolv_conf)?;
         write(&directory.join("resolv.conf"), &resolv_conf)
     }
 
+    /// Writes the resolv.conf of a container that came into a network with names while it runs. One that somebody has
+    /// changed stays.
+    pub(crate) fn renew_resolv_conf(&self, record: &Record) -> Result<()> {
+        let directory = self.container_directory(&record.id);
+        let (made, file) = (directory.join(MADE), directory.join("resolv.conf"));
+        if std::fs::read(&made).ok() != std::fs::read(&file).ok() {
+            return Ok(());
+        }
+        let text = self.embedded_resolv_conf(record, &record.endpoints);
+        write(&made, &text)?;
+        write(&file, &text)
+    }
+
+    fn embedded_resolv_conf(&self, record: &Record, endpoints: &[Endpoint]) -> String {
+        let ipv6 = endpoints.iter().any(|endpoint| endpoint.ipv6.is_some());
+        dns::embedded_resolv_conf(&self.resolver(&record.host_config), ipv6).0
+    }
+
     /// The container's resolver settings, else the daemon's.
-    fn resolver(&self, host: &HostConfig) -> dns::Options {
+    pub(super) fn resolver(&self, host: &HostConfig) -> dns::Options {
         let config = &self.inner.config;
         let or = |own: &Option<Vec<String>>, daemon: &[String]| match own {
             Some(own) if !own.is_empty() => own.clone(),

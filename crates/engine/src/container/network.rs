@@ -96,6 +96,7 @@ impl Engine {
 
     /// Takes what the kernel has of its network; address and record are still its own.
     pub(crate) async fn withdraw_network(&self, container: &Arc<Container>) -> Withdrawn {
+        self.inner.names.remove(&container.id).await;
         match self.inner.networks.withdraw(&container.id).await {
             Ok(false) => Withdrawn::Nothing,
             Ok(true) => Withdrawn::Yes,
@@ -126,14 +127,18 @@ impl Engine {
             networks.forget_one(&container.id, &new.network_id);
             return Err(fault);
         }
-        match networks.attach(std::slice::from_ref(new), netns).await {
-            Ok(held) => container.hold_sockets(held),
-            Err(fault) => {
-                if let Err(fault) = self.leave(container, name).await {
-                    warn!(container = %container.id, "{fault}");
-                }
-                return Err(Error::of(&fault).context("failed to set up container networking"));
+        let attached = match networks.attach(std::slice::from_ref(new), netns).await {
+            Ok(held) => {
+                container.hold_sockets(held);
+                self.renew_names(container).await
             }
+            Err(fault) => Err(Error::of(&fault)),
+        };
+        if let Err(fault) = attached {
+            if let Err(fault) = self.leave(container, name).await {
+                warn!(container = %container.id, "{fault}");
+            }
+            return Err(fault.context("failed to set up container networking"));
         }
         self.add_hosts(&container.record(), new)
     }
@@ -150,6 +155,7 @@ impl Engine {
                 .commit(container, |record| record.joined = Some(joined))
                 .await;
         };
+        self.forget_names(container, &endpoint.network_id).await;
         // One that ends just now has no namespace any more: its links went with it.
         let netns = namespace(&record).ok();
         let rest = networks
@@ -206,7 +212,7 @@ impl Engine {
 }
 
 /// The network namespace of a running container.
-fn namespace(record: &Record) -> Result<OwnedFd> {
+pub(super) fn namespace(record: &Record) -> Result<OwnedFd> {
     let process = super::process(record)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     rustix::fs::openat(&process, "ns/net", flags, rustix::fs::Mode::empty())

@@ -2,6 +2,7 @@
 
 use onggi_model::check_container_name;
 
+use super::has_names;
 use crate::Engine;
 use crate::error::{Error, Result};
 
@@ -37,7 +38,11 @@ impl Engine {
         }
         self.inner.containers.release(&old);
         let attributes = [("oldName".to_owned(), format!("/{old}"))];
-        self.container_event(&container.record(), "rename", attributes);
+        let record = container.record();
+        if record.state.is_running() && record.endpoints.iter().any(has_names) {
+            self.know_names(&record, &record.endpoints);
+        }
+        self.container_event(&record, "rename", attributes);
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use onggi_snapshot::Rootfs;
 use tokio::process::Child;
 use tracing::{info, warn};
 
+use super::has_names;
 use super::record::{Record, Status};
 use super::{Changed, Container, Waiting};
 use crate::error::{Error, Result};
@@ -152,10 +153,17 @@ impl Engine {
         );
         let (task, mut events, child, netns) = made?;
         recorded.map_err(general)?;
+        let own = netns.as_ref().map(OwnedFd::try_clone).transpose();
+        let own = own.map_err(|e| general(Error::io("share the network namespace", e)))?;
         let held = self
             .attach_network(&endpoints, netns)
             .await
             .map_err(general)?;
+        if let Some(netns) = own.filter(|_| endpoints.iter().any(has_names)) {
+            self.know_names(&container.record(), &endpoints);
+            let opened = self.open_resolver(&container.id, &task, netns).await;
+            opened.map_err(general)?;
+        }
         for Waiting { options, stream } in waiting {
             let AttachOptions {
                 stdin,

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use onggi_dns::{Network, Rcode, Record, View};
+use onggi_dns::{Network, View};
 use onggi_monitor::protocol::{FromMonitor, Outgoing, ToMonitor, VERSION};
 use onggi_sys::netns;
-use onggi_testkit::{NameServer, Namespace};
+use onggi_testkit::{NameAnswer, NameServer, Namespace};
 
 use crate::fixture::{Monitor, wait_for};
 
@@ -95,9 +95,9 @@ fn names_without_a_daemon() {
     tcp.set_nonblocking(true).unwrap();
     let (udp_address, tcp_address) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
     let inside = Namespace::from(netns.try_clone().unwrap());
-    let upstream = NameServer::start(&inside, UPSTREAM, |query| match query.name() {
-        Some("gone.example") => Some((Rcode::NxDomain, Vec::new())),
-        _ => Some((Rcode::NoError, vec![Record::A(Ipv4Addr::new(192, 0, 2, 1))])),
+    let upstream = NameServer::start(&inside, UPSTREAM, |name| match name {
+        "gone.example" => NameAnswer::Unknown,
+        _ => NameAnswer::one(Ipv4Addr::new(192, 0, 2, 1)),
     })
     .unwrap();
 
@@ -181,7 +181,7 @@ fn names_without_a_daemon() {
     });
     drop(control);
     wait_for("the new view counts", || {
-        ask(&netns, udp_address, "www.example").0 == 2
+        ask(&netns, udp_address, "www.example").0 == 3
     });
 
     let (mut control, _) = monitor.control();

@@ -252,3 +252,55 @@ impl Rest<'_> {
         let _ = timeout(LINGER, watch).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use onggi_dns::Namespace;
+
+    use super::*;
+
+    fn upstream(host: u8) -> Upstream {
+        Upstream {
+            address: IpAddr::from([10, 0, 0, host]),
+            scope: None,
+            from: Namespace::Host,
+        }
+    }
+
+    fn order(state: &mut State, now: Instant) -> (Vec<Upstream>, Vec<Upstream>) {
+        state.order((1..=3).map(upstream).collect(), now)
+    }
+
+    #[tokio::test]
+    async fn who_was_overtaken_comes_last_until_it_answers() {
+        let (mut state, now) = (State::default(), Instant::now());
+        let [one, two, three] = [1, 2, 3].map(upstream);
+        assert_eq!(
+            order(&mut state, now).0,
+            [one.clone(), two.clone(), three.clone()]
+        );
+        state.won(&two, std::slice::from_ref(&one));
+        let (list, probes) = order(&mut state, now);
+        assert_eq!(
+            (list, probes),
+            (vec![two.clone(), three.clone(), one.clone()], vec![])
+        );
+        // After a while it is tried beside the first one, once.
+        let (list, probes) = order(&mut state, now + 2 * PROBE);
+        assert_eq!(
+            (list, probes),
+            (vec![two.clone(), three.clone()], vec![one.clone()])
+        );
+        assert_eq!(order(&mut state, now + 2 * PROBE).0.len(), 3);
+        state.won(&one, &[]);
+        assert_eq!(order(&mut state, now).0[0], one);
+        // With none that is well, all are asked in their order.
+        for slow in [&one, &two, &three] {
+            state.lost(slow.clone());
+        }
+        let (list, probes) = order(&mut state, now + 2 * PROBE);
+        assert_eq!((list, probes), (vec![one, two, three], vec![]));
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
 use onggi_dns::{Namespace, Upstream};
@@ -90,6 +90,10 @@ impl Stock {
 fn make(domain: Domain, kind: Type) -> io::Result<Socket> {
     let socket = Socket::new(domain, kind, None)?;
     socket.set_nonblocking(true)?;
+    if kind == Type::DGRAM {
+        // Who cannot be reached is passed over at once.
+        onggi_sys::socket::report_errors(socket.as_fd(), domain == Domain::IPV6)?;
+    }
     Ok(socket)
 }
 

@@ -7,6 +7,7 @@ mod core; // containers in networks: addresses, names, routes, what survives
 mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
 mod matrix; // kinds of networks, families of addresses, ways
+mod names; // containers call each other by name
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Subject};
