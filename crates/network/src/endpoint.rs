@@ -280,15 +280,10 @@ mod tests {
         assert_eq!(endpoint.ipv4.unwrap().to_string(), "172.17.0.2/16");
         assert_eq!(endpoint.gateway_v4, Some(Ipv4Addr::new(172, 17, 0, 1)));
         assert_eq!(endpoint.interface, "eth0");
-        assert_eq!(
-            serde_json::from_str::<Endpoints>(&old).unwrap().0,
-            [endpoint.clone()]
-        );
-        let again = serde_json::to_string(&[endpoint.clone()]).unwrap();
-        assert_eq!(
-            serde_json::from_str::<Endpoints>(&again).unwrap().0,
-            [endpoint.clone()]
-        );
+        let one = std::slice::from_ref(&endpoint);
+        assert_eq!(serde_json::from_str::<Endpoints>(&old).unwrap().0, one);
+        let again = serde_json::to_string(one).unwrap();
+        assert_eq!(serde_json::from_str::<Endpoints>(&again).unwrap().0, one);
         let again = serde_json::to_string(&endpoint).unwrap();
         assert_eq!(serde_json::from_str::<Endpoint>(&again).unwrap(), endpoint);
     }
