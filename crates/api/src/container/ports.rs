@@ -191,6 +191,22 @@ impl<V: Step> Runs<V> {
         })
     }
 
+    /// Adds an entry: to the last run, if that goes on with it.
+    fn push(&mut self, key: Key, value: V) {
+        if let Some(run) = self.0.last_mut()
+            && run.first.is_before(&key, run.length)
+            && run.at(run.length).as_ref() == Some(&value)
+        {
+            run.length += 1;
+            return;
+        }
+        self.0.push(Run {
+            first: key,
+            value,
+            length: 1,
+        });
+    }
+
     fn map(&self) -> BTreeMap<String, V> {
         let each = |run: &Run<V>| -> Vec<(String, V)> {
             let all = 0..run.length;
@@ -251,26 +267,14 @@ impl<V: Step> FromIterator<(String, V)> for Runs<V> {
             .into_iter()
             .map(|(text, value)| (Key::of(text), value))
             .collect();
-        let mut runs: Vec<Run<V>> = Vec::new();
+        let mut runs = Self(Vec::new());
         for (key, value) in entries {
-            if let Some(run) = runs.last_mut()
-                && run.first.is_before(&key, run.length)
-                && run.at(run.length).as_ref() == Some(&value)
-            {
-                run.length += 1;
-                continue;
-            }
-            runs.push(Run {
-                first: key,
-                value,
-                length: 1,
-            });
+            runs.push(key, value);
         }
-        runs.shrink_to_fit();
-        Self(runs)
+        runs.0.shrink_to_fit();
+        runs
     }
 }
-
 impl FromIterator<(String, Option<Vec<PortBinding>>)> for PortMap {
     fn from_iter<I: IntoIterator<Item = (String, Option<Vec<PortBinding>>)>>(entries: I) -> Self {
         Self(entries.into_iter().collect())
@@ -326,17 +330,20 @@ impl<'de, V: Step + Deserialize<'de>> Deserialize<'de> for Runs<V> {
                 to.write_str("a map of ports")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Runs<V>, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry::<String, V>()? {
-                    entries.push(entry);
+                let mut runs = Runs(Vec::new());
+                while let Some((text, value)) = map.next_entry::<String, V>()? {
+                    if RUNS.get() {
+                        runs.0.push(Run::kept(text, value));
+                    } else {
+                        runs.push(Key::of(text), value);
+                    }
                 }
-                if RUNS.get() {
-                    let runs = entries
-                        .into_iter()
-                        .map(|(text, value)| Run::kept(text, value));
-                    return Ok(Runs(runs.collect()));
+                // Clients send them in order, most often; else they are put in order.
+                if RUNS.get() || runs.0.len() < 2 {
+                    runs.0.shrink_to_fit();
+                    return Ok(runs);
                 }
-                Ok(entries.into_iter().collect())
+                Ok(runs.map().into_iter().collect())
             }
         }
         from.deserialize_map(Entries(std::marker::PhantomData))
