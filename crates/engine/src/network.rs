@@ -33,6 +33,10 @@ impl Engine {
         let dangling = filters
             .boolean("dangling")
             .map_err(|fault| Error::of(&fault))?;
+        let mut types = filters.values("type");
+        if let Some(other) = types.find(|kind| !["custom", "builtin"].contains(kind)) {
+            return Err(Error::invalid(format!("invalid filter: 'type'='{other}'")));
+        }
         let fits = |network: &onggi_network::Network| {
             let custom = !BUILT_IN.contains(&network.name.as_str());
             let kind = if custom { "custom" } else { "builtin" };

@@ -70,6 +70,16 @@ fn finish(daemon: &Daemon) -> Result<()> {
     daemon.clean()
 }
 
+/// Whether containers in a network of users ask a resolver that knows the names there.
+fn names_resolve(daemon: &Daemon, network: &str) -> Result<bool> {
+    let line = format!("run --rm --network {network} busybox cat /etc/resolv.conf");
+    let is = ok(daemon, &line)?.contains("nameserver 127.0.0.11");
+    if !is {
+        eprintln!("not asked: names, for want of a resolver at 127.0.0.11");
+    }
+    Ok(is)
+}
+
 /// Whether the test is about what only onggi does, or does as newer engines than the oracle.
 fn is_dockerd(daemon: &Daemon, why: &str) -> bool {
     let is = daemon.subject() == Subject::Dockerd;

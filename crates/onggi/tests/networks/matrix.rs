@@ -1,7 +1,7 @@
 //! Who reaches whom: kinds of networks x families of addresses x ways, each cell asserted on real packets. The daemon's
 //! machine is a namespace with one link to another, the world outside; both ends have addresses of both families.
 
-use crate::{ok, shows};
+use crate::{names_resolve, ok, shows};
 use anyhow::{Context, Result, bail, ensure};
 use onggi_testkit::{Daemon, DaemonOptions, LIMIT, Namespace, Subject, wait_until};
 use std::io::{Read as _, Write as _};
@@ -120,6 +120,8 @@ struct Stage {
     world: Namespace,
     kind: Kind,
     family: Family,
+    /// Whether names resolve in networks of users.
+    names: bool,
 }
 
 /// The host's and the world's addresses on the link between them.
@@ -186,6 +188,7 @@ impl Stage {
             world,
             kind,
             family: Family::V4,
+            names: true,
         })
     }
 
@@ -193,6 +196,9 @@ impl Stage {
     fn cell(&self, way: Way) -> Cell {
         let old = match self.daemon.subject() {
             Subject::Dockerd => old(self.kind, self.family, way),
+            Subject::Onggi if way == Way::Name && !self.names => {
+                Some(Missing("a resolver at 127.0.0.11"))
+            }
             Subject::Onggi => new(self.kind, self.family),
         };
         match cell(self.kind, self.family, way) {
@@ -410,6 +416,9 @@ fn ip(namespace: &Namespace, arguments: &str) -> Result<()> {
 /// All cells of a kind of network.
 fn row(kind: Kind) -> Result<()> {
     let mut stage = Stage::open(kind)?;
+    ok(&stage.daemon, "network create --internal names")?;
+    stage.names = names_resolve(&stage.daemon, "names")?;
+    ok(&stage.daemon, "network rm names")?;
     let mut wrong = Vec::new();
     for family in [Family::V4, Family::V6, Family::Dual] {
         stage.family = family;
