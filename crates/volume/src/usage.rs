@@ -20,7 +20,7 @@ struct Level {
     rest: Vec<CString>,
 }
 
-/// Bytes of the regular files below `path`; one with several names counts once. What vanishes meanwhile counts nothing.
+/// Bytes of the files and links below `path`; one with several names counts once. What vanishes meanwhile counts nothing.
 /// Containers may be changing all of it: no name is followed.
 pub(crate) fn of(path: &Path) -> Result<u64> {
     measure(path).map_err(Error::file("measure", path))
@@ -93,10 +93,8 @@ impl Sum {
             };
             match FileType::from_raw_mode(status.st_mode) {
                 FileType::Directory => rest.push(name.to_owned()),
-                FileType::RegularFile
-                    if status.st_nlink < 2
-                        || self.linked.insert((status.st_dev, status.st_ino)) =>
-                {
+                // Links, too, as Docker counts.
+                _ if status.st_nlink < 2 || self.linked.insert((status.st_dev, status.st_ino)) => {
                     let size = u64::try_from(status.st_size).unwrap_or(0);
                     self.bytes = self.bytes.saturating_add(size);
                 }

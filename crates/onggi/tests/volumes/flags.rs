@@ -1,9 +1,11 @@
 //! Flags of `volume` that no other test shows. `docs/FLAGS.md` has all.
 
 use crate::{cli, daemon, is_dockerd, refuses};
-use anyhow::{Result, ensure};
-use onggi_testkit::Request;
+use anyhow::{Context, Result, ensure};
+use onggi_testkit::{Client, Daemon, DaemonOptions, Request, Subject};
 use serde_json::json;
+use std::fs;
+use std::path::Path;
 
 /// Each of them, and each endpoint, says that there is no swarm.
 #[test]
@@ -99,4 +101,65 @@ fn filters_of_the_list() -> Result<()> {
         ensure!(listed == expected, "{filters:?}: {listed:?}");
     }
     daemon.clean()
+}
+
+/// Which volumes `system df` lists, what they hold and who has them, beside Docker.
+#[test]
+fn usage_is_as_docker_counts_it() -> Result<()> {
+    let onggi = daemon()?;
+    if is_dockerd(&onggi, "this is a comparison") {
+        return Ok(());
+    }
+    if !Path::new("/usr/sbin/dockerd").exists() {
+        eprintln!("dockerd: skipped, it is not installed");
+        return onggi.clean();
+    }
+    let docker = Daemon::start_with(DaemonOptions {
+        subject: Some(Subject::Dockerd),
+        client: Some(Client::Onggi),
+        ..DaemonOptions::default()
+    })?;
+    docker.load_busybox()?;
+    let mut seen = Vec::new();
+    for daemon in [&onggi, &docker] {
+        cli(daemon, &["volume", "create", "free"])?;
+        let options = ["-o", "type=tmpfs", "-o", "device=tmpfs"];
+        cli(
+            daemon,
+            &[&["volume", "create"], &options[..], &["mounted"]].concat(),
+        )?;
+        for name in ["one", "two"] {
+            cli(
+                daemon,
+                &[
+                    "create",
+                    "--name",
+                    name,
+                    "-v",
+                    "used:/u",
+                    "-v",
+                    "mounted:/m",
+                    "busybox",
+                ],
+            )?;
+        }
+        let place = daemon.data_root().join("volumes/used/_data");
+        fs::create_dir_all(place.join("sub/deep"))?;
+        fs::write(place.join("file"), [7; 1000])?;
+        fs::hard_link(place.join("file"), place.join("sub/again"))?;
+        fs::write(place.join("sub/deep/other"), [7; 30])?;
+        std::os::unix::fs::symlink("0123456789", place.join("link"))?;
+        fs::File::create(place.join("sparse"))?.set_len(1 << 20)?;
+        let usage = daemon.get("/v1.41/system/df")?.ok()?.json()?;
+        let mut volumes: Vec<String> = usage["Volumes"]
+            .as_array()
+            .context("Volumes")?
+            .iter()
+            .map(|volume| format!("{} {}", volume["Name"], volume["UsageData"]))
+            .collect();
+        volumes.sort();
+        seen.push(volumes);
+    }
+    ensure!(seen[0] == seen[1], "{:?}, Docker: {:?}", seen[0], seen[1]);
+    onggi.clean()
 }
