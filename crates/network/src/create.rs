@@ -143,8 +143,8 @@ impl Inner {
         };
         let source = &net.document;
         if !source.config_only {
-            return Err(Error::Forbidden(format!(
-                "{from} is not a configuration network"
+            return Err(Error::Absent(format!(
+                "configuration network \"{from}\" does not exist"
             )));
         }
         if request.config_only {

@@ -69,8 +69,8 @@ impl Engine {
     /// `NotFound`; `Forbidden`: it is there already; `InvalidParameter`: it has the host's network or another
     /// container's, or the network cannot fulfil what it asks.
     pub async fn network_connect(&self, name: &str, request: ConnectRequest) -> Result<()> {
-        let network = self.inner.networks.get(name)?;
         let container = self.inner.containers.find(&request.container)?;
+        let network = self.inner.networks.get(name)?;
         let settings = request.endpoint_config.unwrap_or_default();
         let _writer = container.writer.lock().await;
         let record = container.record();

@@ -54,6 +54,9 @@ fn links(daemon: &Daemon) -> Result<String> {
 #[test]
 fn a_network_gives_what_is_asked_of_it() -> Result<()> {
     let daemon = daemon()?;
+    if is_dockerd(&daemon, "a hardware address for each network came with 25") {
+        return Ok(());
+    }
     ok(
         &daemon,
         "network create --subnet 10.77.0.0/24 --ip-range 10.77.0.128/25 --gateway 10.77.0.1 \
@@ -79,7 +82,7 @@ fn a_network_gives_what_is_asked_of_it() -> Result<()> {
             && one["Aliases"] == json!(["www"]),
         "{all}"
     );
-    if !is_dockerd(&daemon, "the names came later") {
+    {
         let id = shows(&daemon, "container", "web", "{{.Id}}")?;
         let names = json!(["web", "www", &id[..12], "shop"]);
         ensure!(one["DNSNames"] == names, "{all}");
@@ -148,6 +151,9 @@ fn a_network_gives_what_is_asked_of_it() -> Result<()> {
 #[test]
 fn containers_come_and_go_while_they_run() -> Result<()> {
     let daemon = daemon()?;
+    if is_dockerd(&daemon, "it took all lines of the container from its hosts") {
+        return Ok(());
+    }
     ok(&daemon, "network create --subnet 10.71.0.0/24 a")?;
     ok(&daemon, "network create --subnet 10.72.0.0/24 b")?;
     sleeper(&daemon, "--name left --network a")?;
@@ -320,6 +326,9 @@ fn both_families_and_one_alone() -> Result<()> {
 #[test]
 fn internal_networks_lead_nowhere() -> Result<()> {
     let daemon = daemon()?;
+    if is_dockerd(&daemon, "there was a default route to nowhere") {
+        return Ok(());
+    }
     ok(
         &daemon,
         "network create --internal --subnet 10.71.0.0/24 inner",
@@ -362,7 +371,7 @@ fn configurations_of_networks() -> Result<()> {
     refuses(
         &daemon,
         "network create --config-from bridge x",
-        "bridge is not a configuration network",
+        "configuration network \"bridge\" does not exist",
     )?;
     ok(&daemon, "run --rm --network real busybox true")?;
     ok(&daemon, "network rm real plan")?;
@@ -424,6 +433,9 @@ fn a_shared_link_of_the_host() -> Result<()> {
 #[test]
 fn networks_outlive_the_daemon() -> Result<()> {
     let mut daemon = daemon()?;
+    if is_dockerd(&daemon, "its containers do not outlive it") {
+        return Ok(());
+    }
     ok(&daemon, "network create --subnet 10.71.0.0/24 a")?;
     ok(&daemon, "network create --subnet 10.72.0.0/24 b")?;
     let id = shows(&daemon, "network", "b", "{{.Id}}")?;
@@ -446,7 +458,7 @@ fn networks_outlive_the_daemon() -> Result<()> {
         run(&["link", "delete", &bridge])
     })??;
     daemon.run()?;
-    if !is_dockerd(&daemon, "its links have no note") {
+    {
         let links = links(&daemon)?;
         ensure!(links.contains(&bridge), "{links}");
         ensure!(
@@ -547,7 +559,7 @@ fn what_is_not_there_is_refused_by_name() -> Result<()> {
             "network create --subnet 10.0.0.1/24 x",
             "invalid subnet 10.0.0.1/24: it should be 10.0.0.0/24",
         ),
-        ("network connect nosuch nosuch", "network nosuch not found"),
+        ("network connect nosuch nosuch", "No such container: nosuch"),
     ] {
         if text.contains("it should be") && is_dockerd(&daemon, "the check came with 25") {
             continue;
