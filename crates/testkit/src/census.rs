@@ -49,11 +49,13 @@ impl Leftovers {
         *self == Self::default()
     }
 
-    /// Without what belongs to the daemon as such: its bridge, its tables, and its helpers in the case of dockerd.
+    /// Without what belongs to the daemon as such: its bridges, its tables, and its helpers in the case of dockerd.
     #[must_use]
     pub fn of_containers(mut self) -> Self {
         const OWN: &[&str] = &["docker0", "onggi0"];
-        self.links.retain(|link| !OWN.contains(&link.as_str()));
+        // Networks of users stay until they are removed.
+        self.links
+            .retain(|link| !OWN.contains(&link.as_str()) && !link.starts_with("br-"));
         self.tables.clear();
         // dockerd binds its data root to itself, and keeps the namespace of the host there.
         self.mounts
