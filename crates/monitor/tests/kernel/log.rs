@@ -104,7 +104,7 @@ fn disk_full() {
         "{warnings:?}"
     );
     assert!(
-        warnings[0].contains("No space left on device"),
+        warnings[0].contains("no space left on device"),
         "{warnings:?}"
     );
     let kept = Reader::open(&spec, Options::default()).unwrap().count();
