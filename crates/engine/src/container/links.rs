@@ -44,11 +44,14 @@ pub(crate) fn settle(
     match Mode::of(host) {
         Mode::Bridge => {}
         Mode::Named(network) => {
+            // Clients send them in both places.
             if let Some(settings) = joined.get_mut(&network) {
-                settings
-                    .links
-                    .get_or_insert_default()
-                    .append(&mut host.links.take().unwrap_or_default());
+                let links = settings.links.get_or_insert_default();
+                for link in host.links.take().unwrap_or_default() {
+                    if !links.contains(&link) {
+                        links.push(link);
+                    }
+                }
             }
             return Ok(());
         }
