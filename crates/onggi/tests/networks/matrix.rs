@@ -107,9 +107,12 @@ fn old(kind: Kind, family: Family, way: Way) -> Option<Cell> {
 }
 
 /// What is not there yet.
-fn new(kind: Kind, family: Family) -> Option<Cell> {
-    match (kind, family) {
-        (Kind::Default, Family::Dual) => Some(Missing("IPv6 on the default bridge")),
+fn new(kind: Kind, family: Family, way: Way) -> Option<Cell> {
+    match (kind, family, way) {
+        (Kind::Default, Family::Dual, _) => Some(Missing("IPv6 on the default bridge")),
+        (Kind::User | Kind::Shared, Family::V6 | Family::Dual, Way::FromHost) => {
+            Some(Missing("published ports on [::1]"))
+        }
         _ => None,
     }
 }
@@ -199,7 +202,7 @@ impl Stage {
             Subject::Onggi if way == Way::Name && !self.names => {
                 Some(Missing("a resolver at 127.0.0.11"))
             }
-            Subject::Onggi => new(self.kind, self.family),
+            Subject::Onggi => new(self.kind, self.family, way),
         };
         match cell(self.kind, self.family, way) {
             Empty(why) => Empty(why),

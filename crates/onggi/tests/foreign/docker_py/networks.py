@@ -69,7 +69,7 @@ def a_container_is_made_with_its_place():
     made = client.networks.create("placed")
     config = NetworkingConfig({"placed": EndpointConfig("1.44", aliases=["a", "b"])})
     try:
-        with container(name="c", network="placed", networking_config=config.get("EndpointsConfig", config)) as c:
+        with container(name="placed-one", network="placed", networking_config=config.get("EndpointsConfig", config)) as c:
             c.reload()
             aliases = c.attrs["NetworkSettings"]["Networks"]["placed"]["Aliases"]
             assert "a" in aliases and "b" in aliases, aliases
