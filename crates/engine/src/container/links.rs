@@ -115,6 +115,20 @@ impl Engine {
 }
 
 impl Engine {
+    /// The names that links of the default bridge give to containers, `/PARENT/ALIAS`, by the container's own, `/NAME`.
+    pub(crate) fn linked_names(&self) -> BTreeMap<String, Vec<String>> {
+        let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for parent in self.inner.containers.all() {
+            for link in parent.record().host_config.links.iter().flatten() {
+                if let Some((child, name)) = link.split_once(':') {
+                    let given = names.entry(child.to_owned()).or_default();
+                    given.push(name.to_owned());
+                }
+            }
+        }
+        names
+    }
+
     /// Removes the link `PARENT/ALIAS`; what a running container knows of it, it keeps until it starts again.
     pub(crate) async fn remove_link(&self, link: &str) -> Result<()> {
         let Some((parent, alias)) = link.trim_start_matches('/').split_once('/') else {

@@ -47,14 +47,20 @@ impl Engine {
         let everything = options.all || options.limit.is_some() || filters.contains("status");
         let mut list = Vec::new();
         let mut images = Images::default();
+        let linked = self.linked_names();
         for container in self.inner.containers.all() {
             if options.limit.is_some_and(|limit| list.len() >= limit) {
                 break;
             }
             let record = container.record();
             if (everything || record.state.is_active()) && chosen.fits(self, &record) {
+                let own = format!("/{}", record.name);
+                let mut names = linked.get(&own).cloned().unwrap_or_default();
+                names.push(own);
+                names.sort();
                 let image = images.of(self, &record);
-                list.push(self.summary(&record, image, options.size).await?);
+                let summary = self.summary(&record, names, image, options.size);
+                list.push(summary.await?);
             }
         }
         Ok(list)
@@ -63,6 +69,7 @@ impl Engine {
     async fn summary(
         &self,
         record: &Record,
+        names: Vec<String>,
         (image, image_manifest_descriptor): (String, Option<Descriptor>),
         size: bool,
     ) -> Result<Summary> {
@@ -73,7 +80,7 @@ impl Engine {
         };
         Ok(Summary {
             id: record.id.to_string(),
-            names: vec![format!("/{}", record.name)],
+            names,
             image,
             image_id: record.image.to_string(),
             image_manifest_descriptor,
