@@ -7,6 +7,7 @@ use anyhow::Result;
 /// What has targets: package, and where in it.
 const TARGETS: &[(&str, &[&str])] = &[
     ("onggi-model", FOLDER),
+    ("onggi-dns", FOLDER),
     ("onggi-gotmpl", FOLDER),
     ("onggi-api", FOLDER),
     ("onggi-archive", FOLDER),
