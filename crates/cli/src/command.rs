@@ -5,7 +5,7 @@ use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, Positionals};
 use crate::error::{Error, Result};
 use crate::{
-    completion, container, context, help, image, manifest, network, registry, system, volume,
+    completion, container, context, debug, help, image, manifest, network, registry, system, volume,
 };
 
 /// What a command does: the exit code it ends with, or an error.
@@ -45,6 +45,13 @@ pub(crate) struct Group {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) commands: &'static [&'static Command],
+}
+
+impl Group {
+    /// In no help: none of its commands is.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.commands.iter().all(|command| command.hidden)
+    }
 }
 
 /// An entry of the top level.
@@ -166,6 +173,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Group(&completion::GROUP),
     Node::Group(&container::GROUP),
     Node::Group(&context::GROUP),
+    Node::Group(&debug::GROUP),
     Node::Group(&image::GROUP),
     Node::Group(&manifest::GROUP),
     Node::Group(&network::GROUP),
@@ -221,8 +229,8 @@ pub(crate) fn find(args: &[String]) -> Found<'_> {
 pub(crate) fn top_level() -> impl Iterator<Item = (&'static str, &'static str)> {
     TABLE.iter().filter_map(|node| match node {
         Node::Command(command) if !command.hidden => Some((command.name(), command.about)),
-        Node::Command(_) => None,
-        Node::Group(group) => Some((group.name, group.about)),
+        Node::Group(group) if !group.is_hidden() => Some((group.name, group.about)),
+        Node::Command(_) | Node::Group(_) => None,
     })
 }
 

@@ -10,6 +10,7 @@ mod confirm; // asking before something is lost
 mod container; // commands on containers
 mod context; // commands on contexts
 mod daemon; // starting onggid on demand
+mod debug; // what onggi makes of files; in no help
 mod error; // failures and exit codes
 mod format; // --format: tables, JSON, templates
 #[cfg(test)]
@@ -25,7 +26,7 @@ mod registry; // the registry beside this program
 mod settings; // environment, config.json, the endpoint
 mod stream; // terminals, streams, signals, progress
 mod system; // commands on the system, and inspect
-mod text; // Go's quoting, ids, times for people
+mod text; // ids and times for people
 mod times; // times on the command line
 mod volume; // commands on volumes
 
@@ -33,7 +34,7 @@ pub use program::main;
 pub use settings::Environment;
 
 pub(crate) use cli::Cli;
-pub(crate) use text::quote;
+pub(crate) use onggi_model::quote;
 
 /// The version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

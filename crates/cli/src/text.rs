@@ -1,32 +1,4 @@
-//! Go's quoting, for the texts that quote as Go does.
-
-/// Go's `%q`: double quotes, with escapes for what does not print.
-pub(crate) fn quote(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => {
-                out.push_str(&format!("\\x{:02x}", c as u32));
-            }
-            c if (0x80..0xa0).contains(&(c as u32)) => {
-                out.push_str(&format!("\\u{:04x}", c as u32));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
-}
+//! Short ids, ellipses and ages: texts for people.
 
 /// The first twelve digits of an id, without its algorithm.
 pub(crate) fn short_id(id: &str) -> &str {
@@ -126,14 +98,6 @@ fn zone() -> jiff::tz::TimeZone {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn texts_are_quoted_as_in_go() {
-        assert_eq!(
-            quote("sh -c 'a\"b\\c\u{2026}\u{1}\n'"),
-            "\"sh -c 'a\\\"b\\\\c\u{2026}\\x01\\n'\""
-        );
-    }
 
     #[test]
     fn texts_are_shortened() {

@@ -8,6 +8,7 @@ use anyhow::Result;
 const TARGETS: &[(&str, &[&str])] = &[
     ("onggi-model", FOLDER),
     ("onggi-dns", FOLDER),
+    ("onggi-dockerfile", FOLDER),
     ("onggi-gotmpl", FOLDER),
     ("onggi-api", FOLDER),
     ("onggi-archive", FOLDER),

@@ -81,8 +81,8 @@ pub(crate) fn root(
     let mut groups: Vec<(&str, &str)> = nodes
         .iter()
         .filter_map(|node| match node {
-            Node::Group(group) => Some((group.name, group.about)),
-            Node::Command(_) => None,
+            Node::Group(group) if !group.is_hidden() => Some((group.name, group.about)),
+            Node::Command(_) | Node::Group(_) => None,
         })
         .collect();
     groups.extend(

@@ -16,8 +16,7 @@ pub(crate) fn pages(program: &str, nodes: &[Node], globals: &[Flag]) -> Vec<Page
             Node::Command(command) if !command.hidden => {
                 pages.push(page(program, command.name(), command));
             }
-            Node::Command(_) => {}
-            Node::Group(group) => {
+            Node::Group(group) if !group.is_hidden() => {
                 let file = format!("{program}-{}.1", group.name);
                 pages.push((file, of_group(program, group)));
                 for command in group.commands.iter().filter(|command| !command.hidden) {
@@ -25,6 +24,7 @@ pub(crate) fn pages(program: &str, nodes: &[Node], globals: &[Flag]) -> Vec<Page
                     pages.push(page(program, &path, command));
                 }
             }
+            Node::Command(_) | Node::Group(_) => {}
         }
     }
     pages
@@ -94,8 +94,8 @@ fn root(program: &str, nodes: &[Node], globals: &[Flag]) -> String {
             Node::Command(command) if !command.hidden => {
                 entry(&mut out, command.name(), command.about);
             }
-            Node::Command(_) => {}
-            Node::Group(group) => entry(&mut out, group.name, group.about),
+            Node::Group(group) if !group.is_hidden() => entry(&mut out, group.name, group.about),
+            Node::Command(_) | Node::Group(_) => {}
         }
     }
     out.push_str(".SH ENVIRONMENT\n");

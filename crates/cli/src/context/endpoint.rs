@@ -14,7 +14,7 @@ pub(super) struct Endpoint {
 
 /// Is this a value of `--docker`?
 pub(super) fn check(text: &str) -> std::result::Result<(), String> {
-    for field in crate::container::request::csv(text) {
+    for field in onggi_model::csv(text) {
         if !field.contains('=') {
             return Err(format!("{field} must be formatted as key=value"));
         }
@@ -43,7 +43,7 @@ fn read_given(matches: &Matches, store: &Store) -> Result<Endpoint> {
     };
     let mut from = None;
     for text in matches.all("docker") {
-        for field in crate::container::request::csv(text) {
+        for field in onggi_model::csv(text) {
             let (key, value) = field.split_once('=').unwrap_or((&field, ""));
             let pem = match key {
                 "host" => {

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 use crate::args::Matches;
 use crate::command::{Command, Group};
-use crate::container::request::csv;
 use crate::error::{Error, Result};
+use onggi_model::csv;
 
 /// `network`.
 pub(crate) const GROUP: Group = Group {

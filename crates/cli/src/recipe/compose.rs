@@ -192,7 +192,7 @@ fn networks(list: &[String]) -> Value {
 /// A mount in the long form of Compose.
 fn mount(spec: &str) -> Value {
     let mut map = Map::new();
-    for field in crate::container::request::csv(spec) {
+    for field in onggi_model::csv(spec) {
         let (key, value) = field.split_once('=').unwrap_or((&field, "true"));
         let (group, key, value): (&str, &str, Value) = match key {
             "readonly" => ("", "read_only", true.into()),

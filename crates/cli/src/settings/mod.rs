@@ -209,7 +209,7 @@ fn headers(file: &ConfigFile, variable: Option<&str>) -> Result<Vec<(String, Str
             "invalid DOCKER_CUSTOM_HEADERS environment variable: {reason}"
         ))
     };
-    crate::container::request::csv(text)
+    onggi_model::csv(text)
         .into_iter()
         .map(|field| {
             let (name, value) = field

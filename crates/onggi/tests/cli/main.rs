@@ -4,6 +4,7 @@
 
 mod connection; // TLS, ssh, contexts
 mod deaths; // why
+mod debug; // files as they are read
 mod output; // formats and settings of config.json
 mod plugins; // programs that bring commands
 mod recipes; // inspect --as

@@ -90,7 +90,7 @@ fn gpus(spec: &str) -> std::result::Result<DeviceRequest, String> {
     let mut capabilities: Vec<String> = Vec::new();
     let (mut counted, mut named) = (false, false);
     let mut seen = Vec::new();
-    for field in super::mount::csv(spec) {
+    for field in onggi_model::csv(spec) {
         let (key, value) = match field.split_once('=') {
             Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
             None => ("count".to_owned(), None),
@@ -117,7 +117,7 @@ fn gpus(spec: &str) -> std::result::Result<DeviceRequest, String> {
                 capabilities.push("gpu".to_owned());
             }
             ("options", Some(value)) => {
-                let options = super::mount::csv(&value)
+                let options = onggi_model::csv(&value)
                     .iter()
                     .map(|option| option.split_once('=').unwrap_or((option, "")))
                     .map(|(key, value)| (key.to_owned(), value.to_owned()))

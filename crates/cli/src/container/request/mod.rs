@@ -23,7 +23,7 @@ use crate::settings::Environment;
 
 pub(crate) use device::check_gpus;
 pub(crate) use env::{environment_of, read_pairs};
-pub(crate) use mount::{check as check_mount, csv};
+pub(crate) use mount::check as check_mount;
 pub(crate) use network::check as check_network;
 pub(crate) use resource::check_ulimit;
 

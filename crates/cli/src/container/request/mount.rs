@@ -30,7 +30,7 @@ fn parse(spec: &str) -> std::result::Result<Mount, String> {
         // What Go's reader of comma separated values says.
         return Err("EOF".to_owned());
     }
-    for field in csv(spec.trim()) {
+    for field in onggi_model::csv(spec.trim()) {
         let (key, value) = match field.split_once('=') {
             Some((key, value)) => (key.to_lowercase(), Some(value.to_owned())),
             None => (field.to_lowercase(), None),
@@ -170,43 +170,4 @@ fn parse(spec: &str) -> std::result::Result<Mount, String> {
 fn insert(map: &mut BTreeMap<String, String>, pair: &str) {
     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
     map.insert(key.to_owned(), value.to_owned());
-}
-
-/// The fields of one line of CSV: separated by commas, quoted where they contain one.
-pub(crate) fn csv(line: &str) -> Vec<String> {
-    let mut fields = Vec::new();
-    let mut field = String::new();
-    let mut letters = line.chars().peekable();
-    let mut quoted = false;
-    while let Some(c) = letters.next() {
-        match c {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                field.push('"');
-            }
-            '"' if quoted => quoted = false,
-            '"' if field.is_empty() => quoted = true,
-            ',' if !quoted => fields.push(std::mem::take(&mut field)),
-            c => field.push(c),
-        }
-    }
-    fields.push(field);
-    fields
-}
-
-#[cfg(test)]
-mod tests {
-    use super::csv;
-
-    #[test]
-    fn fields_may_be_quoted() {
-        assert_eq!(
-            csv(r#"type=bind,"src=/a,b",x"#),
-            ["type=bind", "src=/a,b", "x"]
-        );
-        assert_eq!(
-            csv(r#""capabilities=""compute,utility""""#),
-            [r#"capabilities="compute,utility""#]
-        );
-    }
 }

@@ -44,7 +44,7 @@ fn parse(spec: &str) -> std::result::Result<Attachment, String> {
         attachment.target = spec.to_owned();
         return Ok(attachment);
     }
-    for field in super::mount::csv(spec) {
+    for field in onggi_model::csv(spec) {
         let (key, value) = field
             .split_once('=')
             .filter(|(key, _)| !key.is_empty())

@@ -1,0 +1,44 @@
+//! `ARG <name>[=<default>] ...`
+
+use serde::Serialize;
+
+use super::{at_least_one, blank_name};
+use crate::flags::Flags;
+use crate::{Error, Statement};
+
+/// Variables that whoever builds may set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Arg {
+    /// One after the other.
+    pub arguments: Vec<Declared>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// What it is unless somebody sets it; without one it may stay unset.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+}
+
+pub(super) fn parse(statement: &Statement) -> Result<Arg, Error> {
+    Flags::of(statement, &[])?;
+    let declared = at_least_one(statement, "ARG")?
+        .iter()
+        .map(|word| match word.split_once('=') {
+            Some(("", _)) => Err(blank_name("ARG")),
+            Some((name, value)) => Ok(Declared {
+                name: name.to_owned(),
+                default: Some(value.to_owned()),
+            }),
+            None => Ok(Declared {
+                name: word.clone(),
+                default: None,
+            }),
+        });
+    Ok(Arg {
+        arguments: declared.collect::<Result<_, _>>()?,
+    })
+}
