@@ -15,6 +15,7 @@ mod flags; // --from=build and the like, of one instruction
 mod heredoc; // <<EOF
 pub mod ignore; // .dockerignore
 pub mod instruction; // what each statement means
+pub mod lint; // what is probably not meant
 mod pattern; // ${name#pattern}
 mod stage; // what belongs together
 mod suggest; // did you mean ...?
@@ -25,4 +26,4 @@ pub use dockerfile::{Dockerfile, EmptyContinuation, Form, Statement};
 pub use error::{Error, Lines};
 pub use heredoc::Heredoc;
 pub use instruction::Instruction;
-pub use stage::{Stage, Stages};
+pub use stage::{Stage, Stages, Step};

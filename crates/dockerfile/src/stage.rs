@@ -68,13 +68,25 @@ impl Stages {
         Ok(Self { arguments, stages })
     }
 
+    /// The number of the stage that the stage `number` is built on; `None` if it is built on an image.
+    pub fn below(&self, number: usize) -> Option<usize> {
+        let base = self.stages.get(number)?.from.instruction.base.as_str();
+        // The last earlier one of this name: later ones are not there yet.
+        self.stages[..number]
+            .iter()
+            .rposition(|stage| stage.is_named(base))
+    }
+
     /// The number of the stage of this name, in any case; the last of several.
     pub fn find(&self, name: &str) -> Option<usize> {
-        let has_name = |stage: &Stage| {
-            let own = stage.from.instruction.name.as_deref();
-            own.is_some_and(|own| own.eq_ignore_ascii_case(name))
-        };
-        self.stages.iter().rposition(has_name)
+        self.stages.iter().rposition(|stage| stage.is_named(name))
+    }
+}
+
+impl Stage {
+    fn is_named(&self, name: &str) -> bool {
+        let own = self.from.instruction.name.as_deref();
+        own.is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 }
 
