@@ -49,7 +49,8 @@ impl Stages {
         let mut arguments = Vec::new();
         let mut stages: Vec<Stage> = Vec::new();
         for statement in &file.statements {
-            let instruction = Instruction::parse(statement)?;
+            let instruction = Instruction::parse(statement)
+                .map_err(|error| error.of_instruction(statement.lines))?;
             match (instruction, stages.last_mut()) {
                 (Instruction::From(from), _) => stages.push(Stage {
                     from: step(statement, from),

@@ -156,14 +156,12 @@ pub enum Error {
     /// An instruction that `--change` does not take.
     #[error("{0} is not a valid change command")]
     ChangeCommand(String),
-    /// An instruction with wrong arguments.
-    #[error("{command}: {why}")]
-    Change {
-        /// The instruction.
-        command: String,
-        /// What is wrong.
-        why: String,
-    },
+    /// Instructions that cannot be read.
+    #[error(transparent)]
+    Dockerfile(#[from] onggi_dockerfile::Error),
+    /// An instruction with a port or a signal that is none.
+    #[error("{0}")]
+    Change(String),
     /// A time that is none.
     #[error("invalid filter '{key}={value}'")]
     Filter {
@@ -225,7 +223,8 @@ impl Fault for Error {
             | Error::Load(_)
             | Error::PushDigest
             | Error::ChangeCommand(_)
-            | Error::Change { .. }
+            | Error::Change(_)
+            | Error::Dockerfile(_)
             | Error::Filter { .. } => ErrorKind::InvalidParameter,
             Error::Runtime(_)
             | Error::Write(_)

@@ -157,7 +157,7 @@ impl Instruction {
             Some(kind) => (kind.parse)(statement),
             None => Err(unknown(&statement.keyword)),
         };
-        parsed.map_err(|error| error.of_instruction(statement.lines))
+        parsed.map_err(|error| error.at(statement.lines))
     }
 }
 
