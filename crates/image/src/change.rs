@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use onggi_dockerfile::expand::{Lexer, Variables};
 use onggi_dockerfile::instruction::{Command, Probe};
-use onggi_dockerfile::{Dockerfile, Escape, Form, Instruction};
+use onggi_dockerfile::{Dockerfile, Form, Instruction};
 use onggi_model::Signal;
 use onggi_model::ports::parse_publish;
 use onggi_oci::image::{ContainerConfig, Empty, Healthcheck};
@@ -49,12 +49,18 @@ pub fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), Err
             return Err(Error::ChangeCommand(keyword.to_lowercase()));
         }
     }
+    let lexer = Lexer::new(file.directives.escape);
+    let mut has_cmd = false;
     let instructions = file.statements.iter().map(Instruction::parse);
     for instruction in instructions.collect::<Result<Vec<_>, _>>()? {
         let env = config.env.clone();
-        change(config, &instruction, file.directives.escape, &|name| {
-            value(&env, name)
-        })?;
+        configure(config, &instruction, lexer, &|name| value(&env, name))?;
+        match instruction {
+            Instruction::Cmd(_) => has_cmd = true,
+            // A command that was there is for the entrypoint that was there.
+            Instruction::Entrypoint(_) if !has_cmd => config.cmd = None,
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -63,13 +69,12 @@ pub fn apply(config: &mut ContainerConfig, changes: &[String]) -> Result<(), Err
 ///
 /// # Errors
 /// InvalidParameter: variables, ports or signals that are wrong.
-fn change(
+pub fn configure(
     config: &mut ContainerConfig,
     instruction: &Instruction,
-    escape: Escape,
+    lexer: Lexer,
     variables: &Variables<'_>,
 ) -> Result<(), Error> {
-    let lexer = Lexer::new(escape);
     let word = |text: &str| lexer.expand(text, variables).map(|expanded| expanded.text);
     match instruction {
         Instruction::Cmd(cmd) => {
@@ -77,7 +82,9 @@ fn change(
             config.args_escaped = false;
         }
         Instruction::Entrypoint(entrypoint) => {
-            config.entrypoint = Some(command(&entrypoint.command, config.shell.as_deref()));
+            let given = !entrypoint.command.command.is_empty();
+            config.entrypoint =
+                given.then(|| command(&entrypoint.command, config.shell.as_deref()));
         }
         Instruction::Env(env) => {
             for pair in &env.variables {
@@ -141,10 +148,9 @@ fn command(command: &Command, shell: Option<&[String]>) -> Vec<String> {
                 Some(shell) => shell.to_vec(),
                 None => SHELL.map(str::to_owned).to_vec(),
             };
-            shell
-                .into_iter()
-                .chain([command.command.join(" ")])
-                .collect()
+            // Without words the shell stands alone.
+            let text = Some(command.command.join(" ")).filter(|text| !text.is_empty());
+            shell.into_iter().chain(text).collect()
         }
     }
 }
@@ -267,6 +273,20 @@ mod tests {
         );
         assert_eq!((check.interval, check.retries), (5_000_000_000, 2));
         assert_eq!(config.on_build, ["RUN echo hi"]);
+    }
+
+    #[test]
+    fn an_entrypoint_takes_no_command_that_was_there() {
+        let mut config = ContainerConfig {
+            cmd: Some(vec!["old".to_owned()]),
+            ..ContainerConfig::default()
+        };
+        apply(&mut config, &["ENTRYPOINT [\"a\"]".to_owned()]).unwrap();
+        assert_eq!(config.cmd, None);
+        let config = changed(&["CMD b", "ENTRYPOINT a"]).unwrap();
+        assert_eq!(config.cmd.unwrap(), ["/bin/sh", "-c", "b"]);
+        let config = changed(&["CMD", "ENTRYPOINT"]).unwrap();
+        assert_eq!((config.cmd.unwrap().len(), config.entrypoint), (2, None));
     }
 
     #[test]

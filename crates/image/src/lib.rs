@@ -31,7 +31,7 @@ mod slots; // how many transfers at a time
 mod unpack; // one pass: keep, hash, inflate, hash, apply
 
 pub use adopt::{Adopted, Foreign, Tar, id_of};
-pub use change::apply as change;
+pub use change::{apply as change, configure};
 pub use check::{BrokenLayer, LayerRepair, LayerReport};
 pub use commit::Commit;
 pub use error::Error;
