@@ -1,0 +1,200 @@
+//! The steps of a build: what each does, on which files, with which files of others; and the image that comes out.
+
+use std::collections::BTreeMap;
+
+use onggi_dockerfile::Lines;
+use onggi_dockerfile::instruction::{Network, Security};
+use onggi_model::Platform;
+use onggi_oci::image::{ContainerConfig, History};
+use serde::Serialize;
+
+/// Steps, each behind those it needs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// What is done.
+    pub steps: Vec<Step>,
+    /// What comes out.
+    pub image: Built,
+    /// `--build-arg` that nobody declared.
+    pub unused_arguments: Vec<String>,
+}
+
+/// What an image is, but for its layers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Built {
+    /// The step whose files it has; `None` for none.
+    pub files: Option<usize>,
+    /// What containers of it run with.
+    pub config: ContainerConfig,
+    /// How it came to be; entries of the base first.
+    pub history: Vec<History>,
+    /// MAINTAINER.
+    pub author: Option<String>,
+    /// What it is for, if its base says so.
+    pub platform: Option<Platform>,
+    /// What builds on top of it begin with, as its base has it: used up by this build.
+    pub triggers: Vec<String>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// `[build 2/5] RUN make`
+    pub name: String,
+    /// Where it stands.
+    pub lines: Lines,
+    /// The step whose files it changes; `None` for none.
+    pub below: Option<usize>,
+    /// What it does.
+    pub op: Op,
+}
+
+/// What a step does. Together with what it works on it says what comes out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+pub enum Op {
+    /// The files of an image.
+    Image(ImageFiles),
+    /// A command.
+    Run(Exec),
+    /// Files from elsewhere.
+    Copy(CopyFiles),
+    /// A directory, if it is not there.
+    Directory(Directory),
+}
+
+/// The files of an image.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ImageFiles {
+    /// Its name.
+    pub name: String,
+    /// For which platform.
+    pub platform: Option<String>,
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Exec {
+    /// Program and arguments.
+    pub arguments: Vec<String>,
+    /// Its environment.
+    pub environment: Vec<String>,
+    /// Arguments of the build that say where proxies are: in its environment, and no reason to do it again.
+    #[serde(skip)]
+    pub proxies: Vec<String>,
+    /// Where.
+    pub directory: String,
+    /// As whom.
+    pub user: String,
+    /// Which network.
+    pub network: Network,
+    /// Which walls.
+    pub security: Security,
+    /// What it sees besides.
+    pub mounts: Vec<MountFrom>,
+    /// Files it is given, by name: here-documents that are programs.
+    pub scripts: BTreeMap<String, String>,
+}
+
+/// A mount and where its files come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MountFrom {
+    /// It.
+    pub mount: onggi_dockerfile::instruction::Mount,
+    /// From where, of binds and caches.
+    pub input: Option<Input>,
+}
+
+/// Files from elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CopyFiles {
+    /// From where.
+    pub input: Input,
+    /// Paths and, for ADD, URLs; with wildcards.
+    pub sources: Vec<String>,
+    /// Files that stand in the Dockerfile: name and text.
+    pub files: Vec<(String, String)>,
+    /// Where to, absolute; a directory if it ends with a slash.
+    pub destination: String,
+    /// `--chown`
+    pub chown: Option<String>,
+    /// `--chmod`
+    pub chmod: Option<String>,
+    /// `--exclude`
+    pub exclude: Vec<String>,
+    /// `--parents`
+    pub parents: bool,
+    /// `--link`: what comes out does not depend on what is below.
+    pub link: bool,
+    /// ADD: URLs are fetched, archives unpacked; `None` for COPY.
+    pub add: Option<AddOptions>,
+}
+
+/// What ADD does besides.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AddOptions {
+    /// `--checksum`
+    pub checksum: Option<String>,
+    /// `--keep-git-dir`
+    pub keep_git_dir: bool,
+    /// `--unpack`
+    pub unpack: Option<bool>,
+}
+
+/// A directory.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Directory {
+    /// Absolute.
+    pub path: String,
+}
+
+/// Where files come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Input {
+    /// What another step left; its number says nothing of what is in it.
+    Step(#[serde(skip)] usize),
+    /// The context of the build, or one with a name.
+    Context(Option<String>),
+    /// Nothing.
+    Nothing,
+}
+
+impl Op {
+    /// What says what it does: the same text does the same to the same files.
+    #[must_use]
+    pub fn text(&self) -> String {
+        // Strings and numbers alone: there is nothing to fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The other steps it needs.
+    pub fn inputs(&self) -> Vec<usize> {
+        let of = |input: &Input| match input {
+            Input::Step(step) => Some(*step),
+            Input::Context(_) | Input::Nothing => None,
+        };
+        match self {
+            Self::Image(_) | Self::Directory(_) => Vec::new(),
+            Self::Copy(copy) => of(&copy.input).into_iter().collect(),
+            Self::Run(exec) => exec
+                .mounts
+                .iter()
+                .filter_map(|mount| of(mount.input.as_ref()?))
+                .collect(),
+        }
+    }
+}
+
+/// An image that something is built on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BaseImage {
+    /// What containers of it run with.
+    pub config: ContainerConfig,
+    /// How it came to be.
+    pub history: Vec<History>,
+    /// Who made it.
+    pub author: Option<String>,
+    /// What it is for.
+    pub platform: Option<Platform>,
+}
