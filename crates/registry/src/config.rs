@@ -10,6 +10,7 @@ use std::time::Duration;
 use onggi_model::{ErrorKind, Fault};
 use url::Url;
 
+use crate::auth_file::AuthFile;
 use crate::registries::{Rule, fits};
 
 /// How to reach registries.
@@ -151,9 +152,17 @@ pub(crate) struct Checked {
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedRule {
     pub(crate) registry: String,
-    /// Address and what comes before the repository's name.
-    pub(crate) mirrors: Vec<(Url, String)>,
+    pub(crate) mirrors: Vec<CheckedMirror>,
     pub(crate) fallback: bool,
+}
+
+/// A mirror that can be asked.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedMirror {
+    pub(crate) url: Url,
+    /// What comes before the repository's name.
+    pub(crate) prefix: String,
+    pub(crate) auth_file: Option<AuthFile>,
 }
 
 impl Checked {
@@ -250,7 +259,22 @@ fn checked_rule(rule: &Rule, listed: &mut Vec<Insecure>) -> Result<CheckedRule, 
         if one.insecure {
             listed.push(Insecure::Host(crate::endpoint::authority(&url)));
         }
-        mirrors.push((url, prefix.to_owned()));
+        let auth_file = one.auth_file.as_deref().map(AuthFile::new);
+        if let Some(file) = &auth_file {
+            let authority = crate::endpoint::authority(&url);
+            if url.scheme() == "http" && !one.insecure && !is_loopback(host_of(&authority)) {
+                return Err(bad(format!(
+                    "the password for {authority} would go over the network in the clear: write https://, or \
+                     \"insecure\": true if that is meant"
+                )));
+            }
+            file.credentials(&authority).map_err(bad)?;
+        }
+        mirrors.push(CheckedMirror {
+            url,
+            prefix: prefix.to_owned(),
+            auth_file,
+        });
     }
     if !rule.fallback && mirrors.is_empty() {
         return Err(bad("without mirrors it needs its fallback".to_owned()));
@@ -422,6 +446,7 @@ mod tests {
                     url: url.to_owned(),
                     prefix: prefix.to_owned(),
                     insecure: false,
+                    auth_file: None,
                 }],
             };
             let config = Config {

@@ -6,6 +6,7 @@ use onggi_model::ImageRef;
 use url::Url;
 
 use crate::auth::Auth;
+use crate::auth_file::AuthFile;
 use crate::config::{Checked, Insecure, host_of, is_loopback};
 
 /// The registry that `docker.io` stands for.
@@ -22,7 +23,7 @@ pub(crate) struct Endpoint {
     pub(crate) mirror: bool,
     /// What comes before the names of repositories there, with its slash.
     pub(crate) prefix: String,
-    /// Credentials for it; mirrors get none.
+    /// Credentials for it. Mirrors never get those of the registry they stand in for.
     pub(crate) auth: Auth,
 }
 
@@ -48,18 +49,21 @@ pub(crate) async fn endpoints(
     reference: &ImageRef,
     auth: &Auth,
 ) -> Result<Vec<Endpoint>, url::ParseError> {
-    let mut mirrors: Vec<(&Url, String)> = Vec::new();
+    let mut mirrors: Vec<(&Url, String, Option<&AuthFile>)> = Vec::new();
     if reference.domain() == "docker.io" {
-        mirrors.extend(config.mirrors.iter().map(|url| (url, String::new())));
+        mirrors.extend(config.mirrors.iter().map(|url| (url, String::new(), None)));
     }
     let rule = config.rule(reference.domain());
     let registry = reference.domain().replace([':', '[', ']'], "-");
-    for (url, prefix) in rule.iter().flat_map(|rule| &rule.mirrors) {
-        let prefix = prefix.replace("{registry}", registry.trim_matches('-'));
-        mirrors.push((url, prefix));
+    for mirror in rule.iter().flat_map(|rule| &rule.mirrors) {
+        let prefix = mirror
+            .prefix
+            .replace("{registry}", registry.trim_matches('-'));
+        mirrors.push((&mirror.url, prefix, mirror.auth_file.as_ref()));
     }
     let mut found = Vec::new();
-    for (url, prefix) in mirrors {
+    for (url, prefix, auth_file) in mirrors {
+        let auth = own_auth(&authority(url), auth_file).await;
         found.push(Endpoint {
             candidates: vec![url.clone()],
             insecure: is_insecure(config, &authority(url)).await,
@@ -68,13 +72,35 @@ pub(crate) async fn endpoints(
                 "" => prefix,
                 prefix => format!("{prefix}/"),
             },
-            auth: Auth::anonymous(),
+            auth,
         });
     }
     if rule.is_none_or(|rule| rule.fallback) {
         found.push(origin(config, reference, auth).await?);
     }
     Ok(found)
+}
+
+/// Who we are to a mirror. One whose file has become unreadable is asked as by anybody, and perhaps passed by.
+async fn own_auth(authority: &str, file: Option<&AuthFile>) -> Auth {
+    let Some(file) = file.cloned() else {
+        return Auth::anonymous();
+    };
+    let mirror = authority.to_owned();
+    let read = onggi_rt::blocking("read a mirror's credentials", move || {
+        file.credentials(&mirror)
+    });
+    let why = match read.await {
+        Ok(Ok(auth)) => return auth,
+        Ok(Err(why)) => why,
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!(
+        mirror = authority,
+        why,
+        "a mirror is asked without credentials"
+    );
+    Auth::anonymous()
 }
 
 /// The registry of a reference itself.
@@ -232,6 +258,7 @@ mod tests {
             url: url.to_owned(),
             prefix: prefix.to_owned(),
             insecure,
+            auth_file: None,
         };
         let rule = |registry: &str, mirrors, fallback| crate::Rule {
             registry: registry.to_owned(),

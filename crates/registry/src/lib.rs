@@ -10,6 +10,7 @@
 
 mod ask; // a request to a registry
 mod auth; // who we are: user and password, tokens
+mod auth_file; // who we are to a mirror
 mod blob; // one blob as a stream that resumes
 mod certificates; // of single registries
 mod challenge; // WWW-Authenticate

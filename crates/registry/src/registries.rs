@@ -32,6 +32,8 @@ pub struct Mirror {
     pub prefix: String,
     /// Whether its certificate is not looked at.
     pub insecure: bool,
+    /// The file that says who we are to it, as `docker login` writes it; without one we are nobody.
+    pub auth_file: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,7 @@ struct MirrorEntry {
     prefix: String,
     #[serde(default)]
     insecure: bool,
+    auth_file: Option<PathBuf>,
 }
 
 impl Rule {
@@ -112,11 +115,13 @@ impl Rule {
                     url,
                     prefix: String::new(),
                     insecure: false,
+                    auth_file: None,
                 },
                 MirrorText::Full(entry) => Mirror {
                     url: entry.url,
                     prefix: entry.prefix,
                     insecure: entry.insecure,
+                    auth_file: entry.auth_file,
                 },
             };
             Rule {
@@ -152,7 +157,7 @@ mod tests {
     fn files_say_where_to_look() {
         let rules = Rule::parse(
             r#"{
-              "Quay.example": {"mirrors": ["https://a.example", {"url": "http://b.example", "prefix": "q", "insecure": true}]},
+              "Quay.example": {"mirrors": ["https://a.example", {"url": "http://b.example", "prefix": "q", "insecure": true, "auth-file": "/etc/b.json"}]},
               "*.corp.example": {"insecure": true, "fallback": false}
             }"#,
         )
@@ -164,6 +169,7 @@ mod tests {
         assert_eq!(quay.mirrors.len(), 2);
         assert_eq!(quay.mirrors[1].prefix, "q");
         assert!(quay.mirrors[1].insecure && !quay.mirrors[0].insecure);
+        assert_eq!(quay.mirrors[1].auth_file, Some("/etc/b.json".into()));
         assert!(quay.fallback && !quay.insecure);
         let corp = rules
             .iter()

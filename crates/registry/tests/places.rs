@@ -37,6 +37,7 @@ fn rule(registry: &str, mirrors: &[(&Server, &str)], fallback: bool) -> Rule {
         url: server.url(""),
         prefix: (*prefix).to_owned(),
         insecure: false,
+        auth_file: None,
     };
     Rule {
         registry: registry.to_owned(),

@@ -17,6 +17,8 @@ const GUEST: &[&str] = &[
 const LIMIT: u64 = 3600;
 /// How often the power is cut.
 const CUTS: u32 = 30;
+/// How often it is cut at most where nothing is synced: that must lose something, or the cuts above show nothing.
+const CUTS_WITHOUT_SYNCS: u32 = 5;
 
 /// Runs it; `seconds` for each fuzz target.
 pub(crate) fn run(full: bool, seconds: u64) -> Result<()> {
@@ -41,5 +43,6 @@ pub(crate) fn run(full: bool, seconds: u64) -> Result<()> {
         ..job.clone()
     })?;
     vm::systemd(&job)?;
-    vm::power_cuts(&job, CUTS, vm::Syncs::Kept)
+    vm::power_cuts(&job, CUTS, vm::Syncs::Kept)?;
+    vm::power_cuts(&job, CUTS_WITHOUT_SYNCS, vm::Syncs::Dropped)
 }
