@@ -32,6 +32,22 @@ pub enum Error {
     /// A certificate or key of ours cannot be used.
     #[error("unable to load TLS configuration for {0}: {1}")]
     Certificates(String, String),
+    /// A blob could not be taken from one repository to another.
+    #[error("failed to copy blob {digest} from {from}")]
+    Copy {
+        /// Which.
+        digest: Digest,
+        /// The repository that has it.
+        from: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// Only images are copied.
+    #[error("{0} is a list of images, not one of them")]
+    CopyIndex(String),
+    /// No room for a blob on its way.
+    #[error("cannot keep a blob on its way (TMPDIR names another folder): {0}")]
+    Scratch(String),
     /// The registry could not be reached, or broke off.
     #[error("{method} \"{url}\"")]
     Request {
@@ -203,12 +219,14 @@ impl Fault for Error {
             Error::Document(error) => error.kind(),
             Error::Login { .. } | Error::LoginDenied { .. } => ErrorKind::Unauthorized,
             Error::SearchDenied => ErrorKind::Unauthorized,
-            Error::SchemaOne(_) | Error::NoHost(_) | Error::SearchTerm => {
+            Error::Copy { source, .. } => source.kind(),
+            Error::CopyIndex(_) | Error::SchemaOne(_) | Error::NoHost(_) | Error::SearchTerm => {
                 ErrorKind::InvalidParameter
             }
             Error::TooLarge { .. } => ErrorKind::TooLarge,
             Error::Platform(error) => error.kind(),
             Error::Certificates(..)
+            | Error::Scratch(_)
             | Error::Request { .. }
             | Error::Authentication { .. }
             | Error::NoCredentials

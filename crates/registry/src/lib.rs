@@ -16,6 +16,7 @@ mod certificates; // of single registries
 mod challenge; // WWW-Authenticate
 mod client; // the entry: resolve a reference, fetch documents
 mod config; // mirrors, insecure registries, certificates
+mod copy; // blobs from repository to repository
 mod dial; // connection failures in the words Go's net package uses
 mod endpoint; // where a repository may be found, in the order to try
 mod error; // what can go wrong, in Docker's words

@@ -16,7 +16,7 @@ use reqwest::{Response, StatusCode, header};
 use url::Url;
 
 use crate::ask::{Ask, At, Content, Verb};
-use crate::client::{digest_of, pause, said_digest};
+use crate::client::{Source, digest_of, pause, said_digest};
 use crate::dial::Failure;
 use crate::endpoint::{Endpoint, steering};
 use crate::error::Error;
@@ -218,13 +218,28 @@ impl Target {
         }
     }
 
-    /// Gives the repository a blob that another repository of the same registry has. Says whether it got it.
-    ///
-    /// # Errors
-    /// As the registry says; Internal when it cannot be reached.
-    pub async fn mount_from(&self, digest: &Digest, from: &str) -> Result<bool, Error> {
-        let mounted = self.mount(digest, from).await;
-        Ok(mounted.map_err(|rejected| rejected.error)?.is_none())
+    /// Asks for a blob of the repository of a source: inside, nothing when it is ours now, else where it is to be sent;
+    /// nothing at all where the registry does not mount, or the source is of another one.
+    pub(crate) async fn mount_or_place(
+        &self,
+        digest: &Digest,
+        source: &Source,
+    ) -> Option<Option<Place>> {
+        let from = source.reference();
+        if from.domain() != self.reference.domain() {
+            return None;
+        }
+        match self.mount(digest, from.path()).await {
+            Ok(url) => Some(url.map(Place)),
+            Err(Rejected { error, .. }) => {
+                tracing::debug!(
+                    from = from.path(),
+                    error = onggi_model::chain(&error),
+                    "not mounted"
+                );
+                None
+            }
+        }
     }
 
     /// Gives a manifest or index its name: a tag, or its digest. The bytes stay as they are.

@@ -100,16 +100,6 @@ impl ImageManifest {
         let found = self.docker.as_ref().or(self.oci.as_ref());
         found.cloned().unwrap_or_default()
     }
-
-    /// The digests of configuration and layers.
-    pub(super) fn blobs(&self) -> Vec<String> {
-        let manifest = self.manifest();
-        let layers = manifest["layers"].as_array().into_iter().flatten();
-        std::iter::once(&manifest["config"])
-            .chain(layers)
-            .filter_map(|blob| blob["digest"].as_str().map(str::to_owned))
-            .collect()
-    }
 }
 
 /// The list of these images, for a name: its media type and its bytes, as Docker writes them.
@@ -248,7 +238,6 @@ mod tests {
     #[test]
     fn an_image_is_kept_as_docker_does() {
         let kept = image("reg.example/a:1", DOCKER_MANIFEST);
-        assert_eq!(kept.blobs(), ["c", "l"]);
         let text = serde_json::to_string(&kept).unwrap();
         assert!(
             text.starts_with(r#"{"Ref":"reg.example/a:1","Descriptor":{"mediaType":"#),

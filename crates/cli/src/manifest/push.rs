@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use onggi_model::{Digest, ImageRef};
-use onggi_registry::Target;
+use onggi_registry::{Document, Target};
 
 use super::document::{self, ImageManifest};
 use super::remote::{Remote, said};
@@ -53,7 +53,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         let from = reference(&image.reference)?;
         // What is in the repository already need not go there.
         if from.path() != target.path() {
-            let name = cli.block_on(bring(&place, &target, &from, image))??;
+            let name = cli.block_on(bring(&remote, &place, &target, &from, image))??;
             let digest = &image.descriptor.digest;
             cli.line(&format!("Pushed ref {name} with digest: {digest}"))?;
             cli.flush()?;
@@ -73,43 +73,29 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
 
 /// Gives the target's repository an image of another one; what it is called there.
 async fn bring(
+    remote: &Remote,
     place: &Target,
     target: &ImageRef,
     from: &ImageRef,
     image: &ImageManifest,
 ) -> Result<ImageRef> {
     let refused = |error| said(target, &error);
-    for blob in image.blobs() {
-        let digest: Digest = blob
-            .parse()
-            .map_err(|_| Error::new(format!("{from}: invalid digest {blob:?}")))?;
-        if !place.has(&digest).await.map_err(refused)?
-            && !place
-                .mount_from(&digest, from.path())
-                .await
-                .map_err(refused)?
-        {
-            return Err(Error::new(format!(
-                "failed to mount blob {digest} from {} to {}: the registry does not give it away; push the image to \
-                 {} first",
-                from.name(),
-                target.name(),
-                target.name()
-            )));
-        }
-    }
-    let descriptor = &image.descriptor;
-    let digest: Digest = descriptor
-        .digest
-        .parse()
-        .map_err(|_| Error::new(format!("{from}: invalid digest {:?}", descriptor.digest)))?;
-    place
-        .put_manifest(
-            digest.as_str(),
-            &descriptor.media_type,
-            Bytes::from(image.bytes()?),
-        )
-        .await
-        .map_err(refused)?;
+    let digest: Digest = image.descriptor.digest.parse().map_err(|_| {
+        Error::new(format!(
+            "{from}: invalid digest {:?}",
+            image.descriptor.digest
+        ))
+    })?;
+    let document = Document {
+        bytes: Bytes::from(image.bytes()?),
+        media_type: Some(image.descriptor.media_type.clone()),
+        digest: digest.clone(),
+    };
+    // Nobody is asked: the digest says what it is.
+    let from = from.with_digest(digest.clone());
+    let found = remote.client.resolve(&from, &remote.auth);
+    let source = found.await.map_err(refused)?.source;
+    let copied = place.copy_image(&source, &document).await;
+    copied.map_err(refused)?;
     Ok(target.with_digest(digest))
 }
