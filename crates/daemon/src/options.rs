@@ -203,7 +203,7 @@ pub(crate) const OPTIONS: &[Entry] = {
         same("log-level", Text, "Level of the daemon's log: debug, info, warn, error, fatal").short('l').default("info"),
         both("log-opts", "log-opt", Map, "Log options of containers with the default driver").default("max-size=20m, max-file=5 (binary)"),
         same("max-concurrent-downloads", Int, "Layers downloaded at a time").default("3").reloads(),
-        same("max-concurrent-uploads", Int, "Layers uploaded at a time").default("5").reloads(),
+        same("max-concurrent-uploads", Int, "Layers uploaded at a time; of those up to 1 MiB four times as many, unless it is 1").default("5").reloads(),
         same("max-download-attempts", Int, "Tries of a download that makes no progress").default("5").reloads(),
         same("metrics-addr", Text, "Address, host:port, that serves /metrics to Prometheus"),
         same("min-api-version", Text, "Oldest version of the API that is served").refused("1.24", "every version from 1.24 on is served: leave it away"),

@@ -21,7 +21,7 @@ const CONFIGS: usize = 1024;
 pub struct Options {
     /// Layers that are fetched at the same time, over all pulls.
     pub concurrent_downloads: usize,
-    /// Layers that are sent at the same time, over all pushes.
+    /// Layers that are sent at the same time, over all pushes; of small ones four times as many, unless it is one.
     pub concurrent_uploads: usize,
 }
 
@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) registry: Client,
     pub(crate) jobs: Jobs,
     pub(crate) uploads: Slots,
+    /// Of small layers.
+    pub(crate) small_uploads: Slots,
     configs: Mutex<HashMap<Digest, Arc<ImageConfig>>>,
 }
 
@@ -97,6 +99,15 @@ impl Image {
     }
 }
 
+/// How many small layers are sent at the same time: a registry spends their time on syncs, which those that come together
+/// share. Who wants one at a time gets that.
+fn small(count: usize) -> usize {
+    match count {
+        0 | 1 => 1,
+        count => count.saturating_mul(4),
+    }
+}
+
 impl Images {
     /// The images in `store`, whose layers `snapshots` makes and which come from registries through `registry`.
     pub fn open(store: Store, snapshots: Snapshots, registry: Client) -> Images {
@@ -120,6 +131,7 @@ impl Images {
                 registry,
                 jobs,
                 uploads,
+                small_uploads: Slots::new(small(options.concurrent_uploads)),
                 configs,
             }),
         }
@@ -145,6 +157,7 @@ impl Images {
     /// Sends this many layers at the same time from now on.
     pub fn set_concurrent_uploads(&self, count: usize) {
         self.inner.uploads.allow(count);
+        self.inner.small_uploads.allow(small(count));
     }
 
     /// The image that has this name: tag (`busybox`, `busybox:1`), digest (`busybox@sha256:..`), ID, or the

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use onggi_model::{Digest, ImageRef, Platform};
 use onggi_oci::image::Descriptor;
-use onggi_registry::{Auth, Claim, Target, Upload};
+use onggi_registry::{Auth, Claim, SMALL, Target, Upload};
 use onggi_store::ImageRecord;
 
 use crate::Error;
@@ -150,9 +150,12 @@ impl Images {
             .map(|part| self.layer(target, part, from(&part.blob.digest), sink));
         try_join_all(pushing).await?;
         for config in &parts.configs {
-            if !target.has(&config.digest).await? {
-                let upload = self.upload(config, Arc::default());
-                target.upload(&upload, from(&config.digest)).await?;
+            let upload = self.upload(config, Arc::default());
+            match target.claim(config).await {
+                Some(Claim::There) => {}
+                Some(Claim::Send(place)) => target.send_to(place, &upload).await?,
+                None if target.has(&config.digest).await? => {}
+                None => drop(target.upload(&upload, from(&config.digest)).await?),
             }
         }
         Ok(())
@@ -185,7 +188,11 @@ impl Images {
             sink(Progress::status(id, "Skipped foreign layer"));
             return Ok(());
         }
-        let _slot = self.inner.uploads.one().await?;
+        let slots = match part.blob.size <= SMALL {
+            true => &self.inner.small_uploads,
+            false => &self.inner.uploads,
+        };
+        let _slot = slots.one().await?;
         let claim = match from {
             None => target.claim(&part.blob).await,
             Some(_) => None,

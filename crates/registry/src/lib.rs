@@ -39,7 +39,7 @@ pub use config::{Config, InvalidConfig, Proxies};
 pub use error::{Answer, Error};
 pub use inspect::Inspected;
 pub use platform::{NoMatch, select};
-pub use push::{Claim, Place, Target, Upload};
+pub use push::{Claim, Place, SMALL, Target, Upload};
 pub use registries::{Mirror, Rule};
 pub use search::Hit;
 pub use web::{Download, FetchError};

@@ -25,8 +25,8 @@ use crate::transport::{Rejected, Transport, shown};
 /// Bytes read and sent at a time.
 const BLOCK: usize = 128 << 10;
 
-/// A blob up to this size is sent together with its name.
-const SMALL: u64 = 1 << 20;
+/// A blob up to this size is small: it is sent together with its name, and what it costs is the registry's syncs.
+pub const SMALL: u64 = 1 << 20;
 
 /// How long an upload that broke off waits with its bytes the next time, doubled with each time: a registry that does not
 /// want them says so when it has seen the headers, and its answer is lost when it hangs up on somebody who is sending.

@@ -518,7 +518,7 @@ impl Transport {
             .redirect(redirect::Policy::none())
             .connect_timeout(self.config.connect_timeout)
             .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(4)
+            .pool_max_idle_per_host(32)
             .referer(false)
             .dns_resolver(Resolver);
         if !key.patient {
