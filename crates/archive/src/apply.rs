@@ -117,7 +117,7 @@ impl ApplyOptions {
 pub struct Applied {
     /// Entries in the archive.
     pub entries: u64,
-    /// Bytes of its files.
+    /// Bytes of its files, and of what its symbolic links say.
     pub size: u64,
     /// Directories that names needed but no entry spoke of: mode 0755, root's. Sorted.
     pub implied: Vec<PathBuf>,
@@ -236,7 +236,12 @@ impl<'a> Apply<'a> {
                 limit: limits.entries,
             });
         }
-        self.applied.size = self.applied.size.saturating_add(entry.size);
+        // Where a link leads is content, too; directories, devices and further names of a file are none.
+        let size = match entry.kind {
+            Kind::Symlink => entry.link.len() as u64,
+            _ => entry.size,
+        };
+        self.applied.size = self.applied.size.saturating_add(size);
         if self.applied.size > limits.bytes {
             return Err(Error::TooLarge {
                 what: "bytes",

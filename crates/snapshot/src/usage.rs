@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::inherit::open;
 
-/// Bytes of the regular files below `path`; one with several names counts once. What vanishes meanwhile counts nothing.
+/// Bytes of the regular files and symbolic links below `path`; one with several names counts once. What vanishes meanwhile counts nothing.
 pub(crate) fn of(path: &Path) -> Result<u64, Error> {
     let measure = || -> Result<u64, Errno> {
         let mut total = 0;
@@ -27,7 +27,7 @@ pub(crate) fn of(path: &Path) -> Result<u64, Error> {
                         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                         Err(errno) => return Err(errno),
                     },
-                    FileType::RegularFile => {
+                    FileType::RegularFile | FileType::Symlink => {
                         match statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
                             Ok(status) if status.st_nlink > 1 && !linked.insert(status.st_ino) => {}
                             Ok(status) => total += u64::try_from(status.st_size).unwrap_or(0),
