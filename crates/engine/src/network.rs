@@ -3,7 +3,7 @@
 mod change; // make, join, leave, remove
 mod ipam; // the subnets of a request
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use onggi_api::network::{
     ConfigReference, EndpointResource, Inspect, Ipam, IpamConfig, IpamStatus, Network, PruneReport,
@@ -37,6 +37,9 @@ impl Engine {
         if let Some(other) = types.find(|kind| !["custom", "builtin"].contains(kind)) {
             return Err(Error::invalid(format!("invalid filter: 'type'='{other}'")));
         }
+        let in_use = dangling
+            .map(|_| self.inner.networks.in_use())
+            .unwrap_or_default();
         let fits = |network: &onggi_network::Network| {
             let custom = !BUILT_IN.contains(&network.name.as_str());
             let kind = if custom { "custom" } else { "builtin" };
@@ -47,7 +50,7 @@ impl Engine {
                 && filters.exact("type", kind)
                 && filters.labels("label", |key| network.labels.get(key).map(String::as_str))
                 // A built-in network is never dangling.
-                && dangling.is_none_or(|wanted| wanted == (custom && !self.is_network_used(network)))
+                && dangling.is_none_or(|wanted| wanted == (custom && !is_used(network, &in_use)))
         };
         let networks = self.inner.networks.list();
         Ok(networks
@@ -69,13 +72,13 @@ impl Engine {
             .map_err(|fault| Error::of(&fault))?;
         let until = until(filters, Timestamp::now())?;
         let mut deleted = Vec::new();
+        let in_use = self.inner.networks.in_use();
         for network in self.inner.networks.list() {
             let label = |key: &str| network.labels.get(key).map(String::as_str);
             let fits = filters.labels("label", label)
                 && (!filters.contains("label!") || !filters.labels("label!", label))
                 && until.is_none_or(|until| network.created < until);
-            if BUILT_IN.contains(&network.name.as_str()) || !fits || self.is_network_used(&network)
-            {
+            if BUILT_IN.contains(&network.name.as_str()) || !fits || is_used(&network, &in_use) {
                 continue;
             }
             match self.network_remove(&network.name).await {
@@ -91,13 +94,6 @@ impl Engine {
         Ok(PruneReport {
             networks_deleted: (!deleted.is_empty()).then_some(deleted),
         })
-    }
-
-    /// Whether a running container is in a network, or another network is made after it.
-    fn is_network_used(&self, network: &onggi_network::Network) -> bool {
-        let networks = &self.inner.networks;
-        let follows = |other: &onggi_network::Network| other.config_from == network.name;
-        !networks.endpoints(&network.id).is_empty() || networks.list().iter().any(follows)
     }
 
     /// One network with the containers in it.
@@ -181,6 +177,11 @@ impl Engine {
             .events
             .publish("network", action, &network.id, attributes);
     }
+}
+
+/// Whether a running container is in a network, or another network is made after it.
+fn is_used(network: &onggi_network::Network, in_use: &HashSet<String>) -> bool {
+    in_use.contains(&network.id) || in_use.contains(&network.name)
 }
 
 fn endpoint(record: &Record, network: &str) -> Option<(String, EndpointResource)> {

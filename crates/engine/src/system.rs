@@ -178,7 +178,12 @@ impl Engine {
             discovered_devices: machine::devices(&config.cdi_spec_dirs),
             ..Info::default()
         };
-        info.warnings = Some(machine::warnings(&info)).filter(|warnings| !warnings.is_empty());
+        let mut warnings = machine::warnings(&info);
+        match self.inner.networks.crowded().await {
+            Ok(said) => warnings.extend(said.into_iter().map(|text| format!("WARNING: {text}"))),
+            Err(error) => tracing::debug!("{}", onggi_model::chain(&error)),
+        }
+        info.warnings = Some(warnings).filter(|warnings| !warnings.is_empty());
         Ok(info)
     }
 

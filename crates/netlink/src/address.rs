@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Result};
 use crate::message::{Attributes, Message};
-use crate::socket::Socket;
+use crate::socket::{Reply, Socket};
 
 const NEW: u16 = 20;
 const DELETE: u16 = 21;
@@ -19,6 +19,8 @@ const LOCAL: u16 = 2;
 const BROADCAST: u16 = 4;
 /// `IFA_F_NODAD`: nobody is asked whether the address is free, and it can be used at once.
 const NODAD: u8 = 2;
+/// The groups that are told of addresses of IPv4 and IPv6: `RTNLGRP_IPV4_IFADDR`, `RTNLGRP_IPV6_IFADDR`.
+pub const NOTIFICATIONS: [u32; 2] = [5, 9];
 /// Length of `struct ifaddrmsg`.
 const FIXED: usize = 8;
 
@@ -66,21 +68,48 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Address>> {
     let replies = socket.dump("list addresses", message)?;
     let mut addresses = Vec::with_capacity(replies.len());
     for reply in replies.iter().filter(|reply| reply.kind == NEW) {
-        let fixed = reply
-            .body
-            .get(..FIXED)
-            .ok_or(Error::Unreadable { what: "address" })?;
-        if ![AF_INET, AF_INET6].contains(&fixed[0]) {
-            continue;
-        }
-        let attributes = reply.attributes(FIXED);
-        let ip = ip(attributes, LOCAL).or_else(|| ip(attributes, ADDRESS));
-        addresses.push(Address {
-            index: u32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
-            net: net(ip.ok_or(Error::Unreadable { what: "address" })?, fixed[1])?,
-        });
+        addresses.extend(parse(reply)?);
     }
     Ok(addresses)
+}
+
+/// What happened to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is new, or another one than it was.
+    Came,
+    /// It is gone.
+    Went,
+}
+
+/// An address that came or went, as a notification tells it.
+///
+/// # Errors
+/// What cannot be read.
+pub fn notified(reply: &Reply) -> Result<Option<(Change, Address)>> {
+    let change = match reply.kind {
+        NEW => Change::Came,
+        DELETE => Change::Went,
+        _ => return Ok(None),
+    };
+    Ok(parse(reply)?.map(|address| (change, address)))
+}
+
+/// An address of IPv4 or IPv6.
+fn parse(reply: &Reply) -> Result<Option<Address>> {
+    let fixed = reply
+        .body
+        .get(..FIXED)
+        .ok_or(Error::Unreadable { what: "address" })?;
+    if ![AF_INET, AF_INET6].contains(&fixed[0]) {
+        return Ok(None);
+    }
+    let attributes = reply.attributes(FIXED);
+    let ip = ip(attributes, LOCAL).or_else(|| ip(attributes, ADDRESS));
+    Ok(Some(Address {
+        index: u32::from_ne_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+        net: net(ip.ok_or(Error::Unreadable { what: "address" })?, fixed[1])?,
+    }))
 }
 
 /// The address in an attribute, of the family its length tells.

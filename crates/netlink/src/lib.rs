@@ -6,6 +6,7 @@
 pub mod address; // addresses of links
 pub mod conntrack; // forgetting tracked connections
 pub mod link; // bridges, veth pairs, macvlan, and their settings
+pub mod neighbours; // how many of them the kernel keeps
 pub mod nft; // nftables: tables, chains, sets, maps, rules
 pub mod route; // routes
 pub mod rule; // policy rules

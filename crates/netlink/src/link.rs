@@ -360,12 +360,17 @@ pub fn list(socket: &mut Socket) -> Result<Vec<Link>> {
         .collect()
 }
 
-/// The link with this name.
+/// The link with this name, however many others there are.
 ///
 /// # Errors
-/// As [`Socket::dump`].
+/// As [`Socket::ask`].
 pub fn find(socket: &mut Socket, name: &str) -> Result<Option<Link>> {
-    Ok(list(socket)?.into_iter().find(|link| link.name == name))
+    let mut message = header(GET, 0, 0, None);
+    message.link_name(NAME, name);
+    let reply = socket.ask("find a link", message)?;
+    let link = reply.as_ref().map(parse).transpose()?;
+    // The kernel knows links by other names of theirs, too.
+    Ok(link.filter(|link| link.name == name))
 }
 
 fn header(kind: u16, flags: u16, index: u32, state: Option<State>) -> Message {

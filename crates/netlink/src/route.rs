@@ -4,10 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use crate::address::{self, AF_INET, AF_INET6};
+use crate::address::{self, AF_INET, AF_INET6, Change};
 use crate::error::{Error, Result};
 use crate::message::Message;
-use crate::socket::Socket;
+use crate::socket::{Reply, Socket};
 
 const NEW: u16 = 24;
 const DELETE: u16 = 25;
@@ -15,6 +15,7 @@ const GET: u16 = 26;
 const CREATE: u16 = 0x400 | 0x200; // NLM_F_CREATE | NLM_F_EXCL
 const MAIN: u8 = 254;
 const LOCAL: u32 = 255;
+const KERNEL: u8 = 2; // RTPROT_KERNEL: what belongs to an address
 const BOOT: u8 = 3; // RTPROT_BOOT: what `ip route add` says
 const UNIVERSE: u8 = 0;
 const LINK: u8 = 253;
@@ -24,6 +25,8 @@ const DESTINATION: u16 = 1;
 const OUT: u16 = 4;
 const GATEWAY: u16 = 5;
 const TABLE: u16 = 15;
+/// The groups that are told of routes of IPv4 and IPv6: `RTNLGRP_IPV4_ROUTE`, `RTNLGRP_IPV6_ROUTE`.
+pub const NOTIFICATIONS: [u32; 2] = [7, 11];
 /// Length of `struct rtmsg`.
 const FIXED: usize = 12;
 
@@ -146,31 +149,52 @@ fn of_kind(socket: &mut Socket, kind: u8) -> Result<Vec<Route>> {
     let replies = socket.dump("list routes", message)?;
     let mut routes = Vec::with_capacity(replies.len());
     for reply in replies.iter().filter(|reply| reply.kind == NEW) {
-        let fixed = reply
-            .body
-            .get(..FIXED)
-            .ok_or(Error::Unreadable { what: "route" })?;
-        let attributes = reply.attributes(FIXED);
-        let table = attributes.u32(TABLE).unwrap_or(u32::from(fixed[4]));
-        let any = match fixed[0] {
-            AF_INET => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-            _ => continue,
-        };
-        if fixed[7] != kind || table == LOCAL {
-            continue;
+        let (route, found, _) = parse(reply)?;
+        if let Some(route) = route.filter(|route| found == kind && route.table != LOCAL) {
+            routes.push(route);
         }
-        routes.push(Route {
-            destination: address::net(
-                address::ip(attributes, DESTINATION).unwrap_or(any),
-                fixed[1],
-            )?,
-            gateway: address::ip(attributes, GATEWAY),
-            index: attributes.u32(OUT),
-            table,
-        });
     }
     Ok(routes)
+}
+
+/// A unicast route that came or went, as a notification tells it, and whether the kernel made it on its own behalf. Not
+/// those of the kernel's own table of local addresses.
+///
+/// # Errors
+/// What cannot be read.
+pub fn notified(reply: &Reply) -> Result<Option<(Change, Route, bool)>> {
+    let change = match reply.kind {
+        NEW => Change::Came,
+        DELETE => Change::Went,
+        _ => return Ok(None),
+    };
+    let (route, kind, protocol) = parse(reply)?;
+    let route = route.filter(|route| kind == UNICAST && route.table != LOCAL);
+    Ok(route.map(|route| (change, route, protocol == KERNEL)))
+}
+
+/// A route of IPv4 or IPv6, its type and who made it.
+fn parse(reply: &Reply) -> Result<(Option<Route>, u8, u8)> {
+    let fixed = reply
+        .body
+        .get(..FIXED)
+        .ok_or(Error::Unreadable { what: "route" })?;
+    let attributes = reply.attributes(FIXED);
+    let any = match fixed[0] {
+        AF_INET => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        AF_INET6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        _ => return Ok((None, fixed[7], fixed[5])),
+    };
+    let route = Route {
+        destination: address::net(
+            address::ip(attributes, DESTINATION).unwrap_or(any),
+            fixed[1],
+        )?,
+        gateway: address::ip(attributes, GATEWAY),
+        index: attributes.u32(OUT),
+        table: attributes.u32(TABLE).unwrap_or(u32::from(fixed[4])),
+    };
+    Ok((Some(route), fixed[7], fixed[5]))
 }
 
 fn build(kind: u16, flags: u16, route: &Route, [protocol, scope, what]: [u8; 3]) -> Message {

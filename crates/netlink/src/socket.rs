@@ -107,6 +107,7 @@ pub struct Socket {
     protocol: Protocol,
     sequence: u32,
     buffer: Vec<u8>,
+    received: u64,
 }
 
 impl Socket {
@@ -139,6 +140,7 @@ impl Socket {
             protocol,
             sequence: 0,
             buffer: Vec::new(),
+            received: 0,
         })
     }
 
@@ -207,6 +209,22 @@ impl Socket {
         })
     }
 
+    /// Asks for the one thing that `message` names; `None` where it is not there.
+    ///
+    /// # Errors
+    /// What else the kernel refused.
+    pub fn ask(&mut self, what: &'static str, message: Message) -> Result<Option<Reply>> {
+        let mut bytes = message.finish()?;
+        self.sequence = self.sequence.wrapping_add(1);
+        stamp(&mut bytes, REQUEST | ACK, self.sequence);
+        self.send(&bytes)?;
+        match self.collect(what) {
+            Ok(replies) => Ok(replies.and_then(|mut replies| replies.pop())),
+            Err(error) if error.is_absent() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The messages of the next notification of the joined groups, or `None` when there is none; never waits.
     ///
     /// # Errors
@@ -232,6 +250,12 @@ impl Socket {
         let address = SocketAddrNetlink::try_from(address)
             .map_err(|errno| Error::socket("getsockname", errno))?;
         Ok(address.pid())
+    }
+
+    /// Bytes that the kernel has sent us so far: a measure of what was asked of it.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// Subscribes to the multicast group with this number.
@@ -348,6 +372,7 @@ impl Socket {
         if !from_kernel {
             return Ok(Some(Vec::new()));
         }
+        self.received += u64::try_from(length).unwrap_or(u64::MAX);
         let datagram = self.buffer.get(..length).ok_or(Error::Unreadable {
             what: "datagram cut off",
         })?;

@@ -21,11 +21,12 @@ fn pools() -> impl Iterator<Item = Ipv4Net> {
 /// # Errors
 /// [`Error::NoPool`].
 pub(crate) fn choose_pool(own: &[Pool], taken: &[IpNet]) -> Result<Ipv4Net> {
+    let taken = Ranges::of(taken.iter().filter(|net| net.addr().is_ipv4()));
     let defaults = own.is_empty().then(pools).into_iter().flatten();
     own.iter()
         .flat_map(|pool| pool.subnets())
         .chain(defaults)
-        .find(|pool| !overlaps((*pool).into(), taken))
+        .find(|pool| !taken.meet((*pool).into()))
         .ok_or(Error::NoPool)
 }
 
@@ -34,11 +35,40 @@ pub(crate) fn choose_pool(own: &[Pool], taken: &[IpNet]) -> Result<Ipv4Net> {
 /// # Errors
 /// [`Error::NoPool6`].
 pub(crate) fn choose_pool_v6(base: Ipv6Net, taken: &[IpNet]) -> Result<Ipv6Net> {
+    let taken = Ranges::of(taken.iter().filter(|net| net.addr().is_ipv6()));
     base.subnets(64)
         .into_iter()
         .flatten()
-        .find(|pool| !overlaps((*pool).into(), taken))
+        .find(|pool| !taken.meet((*pool).into()))
         .ok_or(Error::NoPool6)
+}
+
+/// Ranges of addresses of one family, in their order and apart, so that thousands of subnets are tried against thousands
+/// in no time.
+struct Ranges(Vec<(u128, u128)>);
+
+impl Ranges {
+    fn of<'a>(nets: impl Iterator<Item = &'a IpNet>) -> Self {
+        let mut all: Vec<(u128, u128)> = nets
+            .filter(|net| counts(net))
+            .map(|net| (number(net.network()), number(net.broadcast())))
+            .collect();
+        all.sort_unstable();
+        let mut apart: Vec<(u128, u128)> = Vec::with_capacity(all.len());
+        for (first, last) in all {
+            match apart.last_mut() {
+                Some(before) if first <= before.1 => before.1 = before.1.max(last),
+                _ => apart.push((first, last)),
+            }
+        }
+        Self(apart)
+    }
+
+    fn meet(&self, net: IpNet) -> bool {
+        let (first, last) = (number(net.network()), number(net.broadcast()));
+        let next = self.0.partition_point(|range| range.1 < first);
+        self.0.get(next).is_some_and(|range| range.0 <= last)
+    }
 }
 
 /// The range of unique local addresses that belongs to this installation: its 40 random bits are those of an id.
@@ -52,12 +82,16 @@ pub(crate) fn local_range(id: &str) -> Ipv6Net {
     Ipv6Net::new_assert(octets.into(), 48)
 }
 
-/// Whether `net` shares addresses with one of `taken`. The default route covers everything and counts for nothing, also
-/// in two halves, as VPNs have it.
+/// The default route covers everything and counts for nothing, also in two halves, as VPNs have it.
+fn counts(net: &IpNet) -> bool {
+    net.prefix_len() > 1
+}
+
+/// Whether `net` shares addresses with one of `taken`.
 pub(crate) fn overlaps(net: IpNet, taken: &[IpNet]) -> bool {
     taken
         .iter()
-        .filter(|other| other.prefix_len() > 1)
+        .filter(|other| counts(other))
         .any(|other| other.contains(&net.network()) || net.contains(&other.network()))
 }
 

@@ -9,6 +9,7 @@ use crate::address as pool;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::mac::Mac;
+use crate::occupied;
 use crate::sysctl;
 
 /// The note on links that we made, so that those of others are never deleted; what they are for follows.
@@ -30,6 +31,18 @@ impl Seen {
             addresses: address::list(socket)
                 .map_err(Error::kernel("look for the bridge's address"))?,
         })
+    }
+
+    /// As [`Seen::look`], as far as it concerns the link with this name: however many others there are.
+    pub(crate) fn look_for(socket: &mut Socket, name: &str) -> Result<Self> {
+        let found = link::find(socket, name).map_err(Error::kernel("look for the bridge"))?;
+        match found {
+            Some(_) => Self::look(socket),
+            None => Ok(Self {
+                links: Vec::new(),
+                addresses: Vec::new(),
+            }),
+        }
     }
 
     pub(crate) fn link(&self, name: &str) -> Option<&link::Link> {
@@ -224,16 +237,8 @@ pub(crate) fn taken(socket: &mut Socket, seen: &Seen, except: Option<u32>) -> Re
             .filter(|route| route.index.is_none() || route.index != except)
             .map(|route| route.destination),
     );
-    taken.extend(resolvers());
+    taken.extend(occupied::resolvers());
     Ok(taken)
-}
-
-fn resolvers() -> Vec<IpNet> {
-    crate::dns::host_resolv_conf()
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok())
-        .map(|address: IpAddr| IpNet::from(address))
-        .collect()
 }
 
 /// Deletes a link if we made it.

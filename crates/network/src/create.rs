@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::inner::{BRIDGE, Bridge, Inner, Kernel, Kind, Net};
 use crate::ipam::{self, Surroundings};
 use crate::macvlan;
+use crate::occupied::Occupied;
 use crate::options::{BridgeOptions, MacvlanOptions};
 
 /// The names of networks that every host has.
@@ -215,15 +216,26 @@ impl Inner {
             .find(|network| network.name == "host")
             .map_or("", |network| network.id.as_str());
         let mut kernel = self.kernel();
-        let Kernel { route, .. } = self.open_kernel(&mut kernel)?;
-        let seen = Seen::look(route)?;
-        let around = Surroundings {
-            networks: &networks,
-            taken: bridge::taken(route, &seen, None)?,
-            pools: &self.config.pools,
-            local: address::local_range(seed),
+        let Kernel {
+            route, occupied, ..
+        } = self.open_kernel(&mut kernel)?;
+        let mut settle = |occupied: &mut Occupied| {
+            let around = Surroundings {
+                networks: &networks,
+                taken: occupied.nets(route)?,
+                pools: &self.config.pools,
+                local: address::local_range(seed),
+            };
+            ipam::settle(request, (v4, v6), &around)
         };
-        document.ipam.config = ipam::settle(request, (v4, v6), &around)?;
+        document.ipam.config = match settle(occupied) {
+            // What the kernel took away without a word is free.
+            Err(Error::NoPool | Error::NoPool6) => {
+                occupied.doubt();
+                settle(occupied)?
+            }
+            settled => settled?,
+        };
         Ok(document)
     }
 
@@ -269,7 +281,9 @@ impl Inner {
             return Ok(Net { document, kind });
         }
         let mut kernel = self.kernel();
-        let Kernel { route, firewall } = self.open_kernel(&mut kernel)?;
+        let Kernel {
+            route, firewall, ..
+        } = self.open_kernel(&mut kernel)?;
         if document.driver == "macvlan" {
             let options = MacvlanOptions::read(&document)?;
             macvlan::ensure_parent(route, &document, &options)?;
@@ -278,7 +292,7 @@ impl Inner {
         }
         let options = BridgeOptions::read(&document)?;
         firewall.add_bridge(Net::rules(&document, &options))?;
-        let made = Seen::look(route)
+        let made = Seen::look_for(route, &options.name)
             .and_then(|seen| Net::ensure_bridge(route, &seen, &document, &options));
         match made {
             Ok(index) => {
@@ -301,7 +315,10 @@ impl Inner {
     /// Takes away what the kernel has of a network: links first, rules after.
     fn bring_down(&self, net: &Net) -> Result<()> {
         let mut kernel = self.kernel();
-        let Some(Kernel { route, firewall }) = kernel.as_mut() else {
+        let Some(Kernel {
+            route, firewall, ..
+        }) = kernel.as_mut()
+        else {
             return Ok(());
         };
         match &net.kind {

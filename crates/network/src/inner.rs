@@ -22,6 +22,7 @@ use crate::endpoint::{Endpoint, Endpoints, Published};
 use crate::error::{Error, Result};
 use crate::firewall::{self, Firewall, GatewayMode};
 use crate::macvlan;
+use crate::occupied::Occupied;
 use crate::options::{BridgeOptions, MacvlanOptions};
 use crate::publish::HostPorts;
 use crate::sysctl;
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
 pub(crate) struct Kernel {
     pub(crate) route: Socket,
     pub(crate) firewall: Firewall,
+    pub(crate) occupied: Occupied,
 }
 
 #[derive(Debug, Default)]
@@ -188,6 +190,7 @@ impl Inner {
             kernel = Some(Kernel {
                 route,
                 firewall: Firewall::open(rules, &config)?,
+                occupied: Occupied::open()?,
             });
         } else {
             for document in documents {
@@ -248,7 +251,10 @@ impl Inner {
     /// Makes the firewall what it should be; says whether something had to change.
     pub(crate) fn restore(&self) -> Result<bool> {
         let mut kernel = self.kernel();
-        let Some(Kernel { route, firewall }) = kernel.as_mut() else {
+        let Some(Kernel {
+            route, firewall, ..
+        }) = kernel.as_mut()
+        else {
             return Ok(false);
         };
         let state = self.state();
@@ -354,7 +360,10 @@ impl Inner {
 
     pub(crate) fn remove_all(&self) -> Result<()> {
         let mut kernel = self.kernel();
-        let Some(Kernel { route, firewall }) = kernel.as_mut() else {
+        let Some(Kernel {
+            route, firewall, ..
+        }) = kernel.as_mut()
+        else {
             return Ok(());
         };
         // The bridges first: without them nothing is left that rules could protect.
@@ -389,7 +398,12 @@ impl Inner {
         if kernel.is_none() {
             let route = Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?;
             let firewall = Firewall::open(Vec::new(), &self.config)?;
-            **kernel = Some(Kernel { route, firewall });
+            let occupied = Occupied::open()?;
+            **kernel = Some(Kernel {
+                route,
+                firewall,
+                occupied,
+            });
         }
         kernel
             .as_mut()
@@ -518,12 +532,15 @@ fn observe(route: &mut Socket, seen: &Seen, document: &Network) -> Result<Kind> 
 
 /// Removes links of networks that are not in the catalogue: a daemon may have ended before it removed them.
 fn remove_orphans(route: &mut Socket, seen: &Seen, documents: &[Network]) -> Result<()> {
+    let known: HashSet<&str> = documents
+        .iter()
+        .map(|document| document.id.as_str())
+        .collect();
     for link in &seen.links {
         let Some(what) = bridge::purpose(link) else {
             continue;
         };
-        let known = documents.iter().any(|document| document.id == what);
-        if !known && what != bridge::DEFAULT {
+        if !known.contains(what) && what != bridge::DEFAULT {
             info!(link = link.name, "removed a link of a network that is gone");
             bridge::delete_link(route, link.index)?;
         }

@@ -1,6 +1,6 @@
 //! Containers in and out of networks: addresses and ports are taken, links made, routes set, and all of it given back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -35,6 +35,17 @@ impl Inner {
             .filter(|endpoint| endpoint.network_id == network_id)
             .cloned()
             .collect()
+    }
+
+    pub(crate) fn in_use(&self) -> HashSet<String> {
+        let state = self.state();
+        let entries = state.endpoints.values().flatten();
+        let mut used: HashSet<String> = entries
+            .map(|entry| entry.endpoint.network_id.clone())
+            .collect();
+        let all = state.networks.values();
+        used.extend(all.map(|net| net.document.config_from.clone()));
+        used
     }
 
     pub(crate) fn endpoints_of(&self, container: &ContainerId) -> Vec<Endpoint> {
@@ -112,7 +123,9 @@ impl Inner {
         };
         {
             let mut kernel = self.kernel();
-            let Kernel { route, firewall } = self.open_kernel(&mut kernel)?;
+            let Kernel {
+                route, firewall, ..
+            } = self.open_kernel(&mut kernel)?;
             for (endpoint, net) in endpoints.iter().zip(&nets) {
                 match &net.kind {
                     Kind::Bridge(bridge) => {
@@ -196,7 +209,10 @@ impl Inner {
         let macvlan = net.is_some_and(|net| matches!(net.kind, Kind::Macvlan(_)));
         {
             let mut kernel = self.kernel();
-            if let Some(Kernel { route, firewall }) = kernel.as_mut() {
+            if let Some(Kernel {
+                route, firewall, ..
+            }) = kernel.as_mut()
+            {
                 if !macvlan && let Some(index) = bridge::number(route, &gone.host_link())? {
                     bridge::delete_link(route, index)?;
                 }

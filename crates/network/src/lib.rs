@@ -17,7 +17,9 @@ mod ipam; // the subnets of a new network
 mod join; // containers in and out of networks
 mod mac; // hardware addresses
 mod macvlan; // links of the host that containers share
+mod neighbours; // whether the kernel's table of them is large enough
 mod networks; // the whole, as the engine uses it
+mod occupied; // what the host has addresses in and routes to
 mod options; // what the options of networks say
 mod publish; // host ports: who has them, sockets that hold them
 mod resolver; // the embedded DNS: names of containers, questions for others
@@ -25,6 +27,8 @@ mod sandbox; // the container's side: its namespace
 mod sysctl; // the few switches of /proc/sys/net
 mod usage; // how many addresses are taken
 mod watch; // others change the firewall: restore ours
+#[cfg(test)]
+mod work; // what changes cost where there are many networks
 
 pub mod dns; // resolv.conf of containers
 

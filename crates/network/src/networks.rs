@@ -3,6 +3,7 @@
 //! Order of every change: the catalogue, then the kernel, then the answer. Not here: what is done (`inner`, `create`,
 //! `join`).
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,6 +99,21 @@ impl Networks {
     pub fn usage(&self, name_or_id: &str) -> Result<Vec<SubnetUsage>> {
         let net = self.inner.find(name_or_id)?;
         Ok(self.inner.usage(&net.document))
+    }
+
+    /// The ids of the networks that containers are in, and the names of those that others are made after.
+    #[must_use]
+    pub fn in_use(&self) -> HashSet<String> {
+        self.inner.in_use()
+    }
+
+    /// What is to be said of the host's tables of neighbours, should they be too small for what runs.
+    ///
+    /// # Errors
+    /// What the kernel refused.
+    pub async fn crowded(&self) -> Result<Vec<String>> {
+        let inner = Arc::clone(&self.inner);
+        onggi_rt::blocking("look at neighbours", move || inner.crowded()).await?
     }
 
     /// The address by which containers reach the host.

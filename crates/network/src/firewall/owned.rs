@@ -283,6 +283,12 @@ impl Firewall {
         })
     }
 
+    /// Bytes that the kernel has answered.
+    #[cfg(test)]
+    pub(crate) fn received(&self) -> u64 {
+        self.socket.received()
+    }
+
     /// As on a kernel before 6.9.
     #[cfg(test)]
     pub(super) fn disown(&mut self) {
