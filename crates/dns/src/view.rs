@@ -20,6 +20,8 @@ const DEFAULT_SERVERS_V6: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8844)),
 ];
+/// Where containers ask us: from there we would ask ourselves without end.
+const OURSELVES: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 11));
 /// More servers are not asked.
 const MOST_SERVERS: usize = 8;
 
@@ -134,7 +136,12 @@ impl View {
             from: Namespace::Container,
         };
         let mut list: Vec<Upstream> = match &self.servers {
-            Some(servers) => servers.iter().map(inside).collect(),
+            Some(servers) => {
+                let others = servers.iter().filter(|server| **server != OURSELVES);
+                let mut list: Vec<Upstream> = others.map(inside).collect();
+                list.truncate(MOST_SERVERS);
+                return list;
+            }
             None => host
                 .servers
                 .iter()

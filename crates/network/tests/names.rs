@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "names/hostile.rs"]
+mod hostile; // containers and upstreams that mean harm, or know no better
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;

@@ -79,7 +79,8 @@ impl Relay {
 
     /// The upstream has said something.
     pub(super) fn hear(&mut self, netns: &OwnedFd, own: &UdpSocket) {
-        let mut bytes = [0; LARGEST];
+        // As much as the asker says that it takes.
+        let mut bytes = vec![0; self.query.limit().max(LARGEST)];
         match self.socket.recv(&mut bytes) {
             Ok(count) => match Answer::parse(bytes[..count].to_vec(), &self.message) {
                 Some(answer) if answer.settles() => self.tell(&answer, own),

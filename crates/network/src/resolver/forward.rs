@@ -47,6 +47,14 @@ struct State {
     slow: HashMap<Upstream, Instant>,
 }
 
+/// What upstreams are asked.
+#[derive(Clone, Copy, Debug)]
+struct Question<'a> {
+    message: &'a [u8],
+    /// How large an answer by UDP may be: as large as the asker says that it takes.
+    room: usize,
+}
+
 type Attempt<'a> = Pin<Box<dyn Future<Output = (Upstream, io::Result<Answer>)> + Send + 'a>>;
 
 /// Those that have not answered yet.
@@ -89,7 +97,11 @@ impl Forwarder {
             }
             state.order(upstreams, now)
         };
-        let answer = self.race(message, order, probes, &mut rest).await;
+        let question = Question {
+            message,
+            room: query.limit().max(LEAST),
+        };
+        let answer = self.race(question, order, probes, &mut rest).await;
         if let Some(answer) = &answer {
             let mut state = self.state();
             state.cache.keep(key, Arc::clone(answer), now.into_std());
@@ -99,7 +111,7 @@ impl Forwarder {
 
     async fn race<'a>(
         &'a self,
-        message: &'a [u8],
+        question: Question<'a>,
         order: Vec<Upstream>,
         probes: Vec<Upstream>,
         rest: &mut Rest<'a>,
@@ -109,12 +121,15 @@ impl Forwarder {
         let mut asked: Vec<Upstream> = Vec::new();
         let mut failure = None;
         let attempt =
-            |upstream: Upstream| -> Attempt<'a> { Box::pin(self.attempt(upstream, message)) };
+            |upstream: Upstream| -> Attempt<'a> { Box::pin(self.attempt(upstream, question)) };
         for probe in probes {
             rest.attempts.push(attempt(probe));
         }
         let mut next = begun;
         loop {
+            if rest.attempts.is_empty() && order.len() == 0 {
+                return failure;
+            }
             tokio::select! {
                 biased;
                 Some((upstream, result)) = rest.attempts.next(), if !rest.attempts.is_empty() => {
@@ -129,9 +144,6 @@ impl Forwarder {
                     }
                     // No need to wait for one that has failed.
                     next = Instant::now();
-                    if rest.attempts.is_empty() && order.len() == 0 {
-                        return failure;
-                    }
                 }
                 () = sleep_until(next), if order.len() > 0 => {
                     if let Some(upstream) = order.next() {
@@ -145,18 +157,22 @@ impl Forwarder {
         }
     }
 
-    async fn attempt(&self, upstream: Upstream, message: &[u8]) -> (Upstream, io::Result<Answer>) {
-        let result = self.by_udp(&upstream, message).await;
+    async fn attempt(
+        &self,
+        upstream: Upstream,
+        question: Question<'_>,
+    ) -> (Upstream, io::Result<Answer>) {
+        let result = self.by_udp(&upstream, question).await;
         (upstream, result)
     }
 
-    async fn by_udp(&self, upstream: &Upstream, message: &[u8]) -> io::Result<Answer> {
-        let mut message = message.to_vec();
+    async fn by_udp(&self, upstream: &Upstream, question: Question<'_>) -> io::Result<Answer> {
+        let mut message = question.message.to_vec();
         message[..2].copy_from_slice(&rand::random::<[u8; 2]>());
         let socket = self.stock.udp(upstream).await?;
         let answer = loop {
             socket.send(&message).await?;
-            if let Ok(answer) = timeout(AGAIN, hear(&socket, &message)).await {
+            if let Ok(answer) = timeout(AGAIN, hear(&socket, &message, question.room)).await {
                 break answer?;
             }
         };
@@ -188,12 +204,13 @@ impl Forwarder {
 }
 
 /// The answer; what else comes by is passed over.
-async fn hear(socket: &UdpSocket, asked: &[u8]) -> io::Result<Answer> {
+async fn hear(socket: &UdpSocket, asked: &[u8], room: usize) -> io::Result<Answer> {
     loop {
         socket.readable().await?;
-        let mut bytes = Vec::with_capacity(LEAST);
+        let mut bytes = Vec::with_capacity(room);
         match socket.try_recv_buf(&mut bytes) {
             Ok(_) => {
+                bytes.shrink_to_fit();
                 if let Some(answer) = Answer::parse(bytes, asked) {
                     return Ok(answer);
                 }
