@@ -1,13 +1,16 @@
 //! What Docker's containers have and no layer of their image shows.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, mkdirat, openat, statat, symlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, Stat, fchmod, fstat, mkdirat, openat, statat, symlinkat,
+    unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::inherit::{find, inside, open};
+use crate::inherit::{find, inside, open, set_time};
 
 /// Puts into a new root on top of these layers, topmost first, `.dockerenv`, by which programs know that they are in a
 /// container, and `/etc/mtab` as a link to the mounts; what the layers show stays.
@@ -39,6 +42,56 @@ pub(crate) fn furnish(root: &Path, layers: &[PathBuf]) -> Result<(), Error> {
         }
     };
     furnish().map_err(Error::file("furnish", root))
+}
+
+/// What a container's root has, and so what a volume has that is filled there. Docker makes them anew in each container,
+/// whatever its image has under these names; over most of them it mounts something.
+const OWN: [(&str, &str, Thing); 7] = [
+    ("dev", "console", Thing::File),
+    ("dev", "pts", Thing::Directory),
+    ("dev", "shm", Thing::Directory),
+    ("etc", "hostname", Thing::File),
+    ("etc", "hosts", Thing::File),
+    ("etc", "mtab", Thing::Link("/proc/mounts")),
+    ("etc", "resolv.conf", Thing::File),
+];
+
+#[derive(Clone, Copy)]
+enum Thing {
+    File,
+    Directory,
+    Link(&'static str),
+}
+
+/// Puts into a directory that shows `place` of a container's root what every container has there; says whether there is
+/// anything. `fresh`: the image does not have the directory.
+pub(crate) fn volume(directory: BorrowedFd<'_>, place: &Path, fresh: bool) -> Result<bool, Errno> {
+    let own = || OWN.iter().filter(|(parent, ..)| place == Path::new(parent));
+    if own().next().is_none() {
+        return Ok(false);
+    }
+    let mode = Mode::from_raw_mode(0o755);
+    let before = fstat(directory)?;
+    for (_, name, thing) in own() {
+        match unlinkat(directory, *name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT | Errno::ISDIR | Errno::PERM) => {}
+            Err(errno) => return Err(errno),
+        }
+        made(match thing {
+            Thing::File => {
+                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                // Not left to the umask.
+                openat(directory, *name, flags, mode).and_then(|file| fchmod(file, mode))
+            }
+            Thing::Directory => mkdirat(directory, *name, mode),
+            Thing::Link(target) => symlinkat(*target, directory, *name),
+        })?;
+    }
+    match fresh {
+        true => fchmod(directory, mode)?,
+        false => set_time(directory, &before)?,
+    }
+    Ok(true)
 }
 
 /// What is there already is left as it is.

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, CWD, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::copy;
+use crate::furnish;
 use crate::inherit::open;
 use crate::{Error, Snapshots};
 
@@ -50,15 +51,15 @@ enum Found {
 
 impl Snapshots {
     /// Copies what the image with this topmost layer has at `path` into the empty directory `into`, which takes owner, mode
-    /// and times of the directory there.
+    /// and times of the directory there; and what every container has there, whatever its image.
     ///
     /// # Errors
     /// [`Error::NoLayer`], [`Error::File`], [`Error::Store`].
     pub fn seed(&self, top: Option<&ChainId>, path: &str, into: &Path) -> Result<Seed, Error> {
-        let merged = match self.find(top, path)? {
-            Found::Directory(merged) if merged.is_empty() => return Ok(Seed::Nothing),
+        let (found, place) = self.find(top, path)?;
+        let merged = match found {
             Found::Directory(merged) => merged,
-            Found::Nothing => return Ok(Seed::Nothing),
+            Found::Nothing => Merged::new(),
             Found::Link(_) | Found::Other(_) => return Ok(Seed::NotDirectory),
         };
         let target = open(CWD, into).map_err(Error::file("open", into))?;
@@ -66,7 +67,12 @@ impl Snapshots {
             copy::directory(part.directory.as_fd(), target.as_fd())
                 .map_err(|(path, errno)| Error::file("copy", into.join(path))(errno))?;
         }
-        Ok(Seed::Copied)
+        let furnished = furnish::volume(target.as_fd(), &place, merged.is_empty())
+            .map_err(Error::file("furnish", into))?;
+        Ok(match merged.is_empty() && !furnished {
+            true => Seed::Nothing,
+            false => Seed::Copied,
+        })
     }
 
     /// What to mount, read-only, to see what the image with this topmost layer has at `path`: directories to be stacked,
@@ -75,14 +81,14 @@ impl Snapshots {
     /// # Errors
     /// As [`Snapshots::seed`].
     pub fn view(&self, top: Option<&ChainId>, path: &str) -> Result<Vec<PathBuf>, Error> {
-        Ok(match self.find(top, path)? {
+        Ok(match self.find(top, path)?.0 {
             Found::Directory(merged) => merged.into_iter().map(|part| part.path).collect(),
             Found::Other(path) => vec![path],
             Found::Link(_) | Found::Nothing => Vec::new(),
         })
     }
 
-    fn find(&self, top: Option<&ChainId>, path: &str) -> Result<Found, Error> {
+    fn find(&self, top: Option<&ChainId>, path: &str) -> Result<(Found, PathBuf), Error> {
         let mut root = Merged::new();
         for path in self.layers(top)? {
             let directory = open(CWD, &path).map_err(Error::file("open", &path))?;
@@ -92,22 +98,28 @@ impl Snapshots {
     }
 }
 
-fn find(root: Merged, path: &str) -> Result<Found, Errno> {
+/// What is at a path, and where that is when all links are followed.
+fn find(root: Merged, path: &str) -> Result<(Found, PathBuf), Errno> {
     let mut ahead: VecDeque<OsString> = names(Path::new(path)).collect();
     let mut behind = vec![root];
+    let mut place = PathBuf::new();
     let mut followed = 0;
     while let Some(name) = ahead.pop_front() {
         if name == ".." {
             if behind.len() > 1 {
                 behind.pop();
+                place.pop();
             }
             continue;
         }
         let Some(here) = behind.last() else {
-            return Ok(Found::Nothing);
+            return Ok((Found::Nothing, place));
         };
         match look(here, &name)? {
-            Found::Directory(merged) => behind.push(merged),
+            Found::Directory(merged) => {
+                behind.push(merged);
+                place.push(name);
+            }
             Found::Link(text) => {
                 followed += 1;
                 if followed > MAX_LINKS {
@@ -116,6 +128,7 @@ fn find(root: Merged, path: &str) -> Result<Found, Errno> {
                 let text = OsString::from_vec(text);
                 if Path::new(&text).is_absolute() {
                     behind.truncate(1);
+                    place = PathBuf::new();
                 }
                 for name in names(Path::new(&text))
                     .collect::<Vec<_>>()
@@ -125,11 +138,18 @@ fn find(root: Merged, path: &str) -> Result<Found, Errno> {
                     ahead.push_front(name);
                 }
             }
-            Found::Other(path) if ahead.is_empty() => return Ok(Found::Other(path)),
-            Found::Other(_) | Found::Nothing => return Ok(Found::Nothing),
+            found => {
+                place.push(name);
+                place.extend(&ahead);
+                let found = match ahead.is_empty() {
+                    true => found,
+                    false => Found::Nothing,
+                };
+                return Ok((found, place));
+            }
         }
     }
-    Ok(Found::Directory(behind.pop().unwrap_or_default()))
+    Ok((Found::Directory(behind.pop().unwrap_or_default()), place))
 }
 
 /// What is called so in a directory: overlayfs's rules, one name at a time.

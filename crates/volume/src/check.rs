@@ -163,12 +163,9 @@ mod tests {
         let root = folder.path().join("data/volumes");
         let volumes = Volumes::open(&root, &store).unwrap();
         for name in ["kept", "missing", "unrecorded"] {
-            let name = name.to_owned();
-            let new = NewVolume {
-                name,
-                ..NewVolume::default()
-            };
-            volumes.create(&new, Maker::User).unwrap();
+            volumes
+                .create(&NewVolume::named(name), Maker::User)
+                .unwrap();
         }
         assert_eq!(volumes.check().unwrap(), []);
         std::fs::remove_dir_all(root.join("missing")).unwrap();

@@ -258,13 +258,6 @@ mod tests {
 
     use super::*;
 
-    fn named(name: &str) -> NewVolume {
-        NewVolume {
-            name: name.to_owned(),
-            ..NewVolume::default()
-        }
-    }
-
     fn write(into: BorrowedFd<'_>) -> Result<()> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", into.as_raw_fd()));
         std::fs::write(path.join("file"), "new").unwrap();
@@ -279,24 +272,33 @@ mod tests {
         let store = Store::open(&folder.path().join("data")).unwrap();
         let root = folder.path().join("volumes");
         let volumes = Volumes::open(&root, &store).unwrap();
-        let refused = volumes.import(&named("new"), |into| {
+        let refused = volumes.import(&NewVolume::named("new"), |into| {
             write(into)?;
             Err(Error::Escapes)
         });
         assert!(refused.is_err() && volumes.list().is_empty() && !root.join("new").exists());
-        assert!(volumes.import(&named("new"), write).unwrap().is_new);
+        assert!(
+            volumes
+                .import(&NewVolume::named("new"), write)
+                .unwrap()
+                .is_new
+        );
         let mode = volumes.path("new").metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o1750);
-        let full = volumes.import(&named("new"), write).unwrap_err();
+        let full = volumes.import(&NewVolume::named("new"), write).unwrap_err();
         assert!(matches!(full, Error::NotEmpty(_)), "{full}");
         // With somebody who runs with it, and in its place.
-        volumes.create(&named("used"), Maker::User).unwrap();
+        volumes
+            .create(&NewVolume::named("used"), Maker::User)
+            .unwrap();
         volumes.hold("used", "c1");
         volumes.mount("used", "c1").unwrap();
         let held = std::fs::File::open(volumes.path("used")).unwrap();
         volumes
-            .import(&named("used"), |into| {
-                let busy = volumes.import(&named("used"), write).unwrap_err();
+            .import(&NewVolume::named("used"), |into| {
+                let busy = volumes
+                    .import(&NewVolume::named("used"), write)
+                    .unwrap_err();
                 assert!(matches!(busy, Error::Busy(_)), "{busy}");
                 assert!(volumes.remove("used").is_err());
                 write(into)
@@ -317,9 +319,15 @@ mod tests {
         let store = Store::open(&folder.path().join("data")).unwrap();
         let root = folder.path().join("volumes");
         let volumes = Volumes::open(&root, &store).unwrap();
-        volumes.create(&named("half"), Maker::User).unwrap();
-        volumes.create(&named("whole"), Maker::User).unwrap();
-        volumes.create(&named("new"), Maker::Import).unwrap();
+        volumes
+            .create(&NewVolume::named("half"), Maker::User)
+            .unwrap();
+        volumes
+            .create(&NewVolume::named("whole"), Maker::User)
+            .unwrap();
+        volumes
+            .create(&NewVolume::named("new"), Maker::Import)
+            .unwrap();
         drop(volumes);
         for staged in ["half/.import", "whole/.import-whole", "new/.import"] {
             std::fs::create_dir_all(root.join(staged).join("sub")).unwrap();
@@ -345,7 +353,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data")).unwrap();
         let volumes = Volumes::open(&folder.path().join("volumes"), &store).unwrap();
-        volumes.create(&named("one"), Maker::User).unwrap();
+        volumes
+            .create(&NewVolume::named("one"), Maker::User)
+            .unwrap();
         assert!(volumes.lend("none", "export").is_err());
         let (_first, _second) = (
             volumes.lend("one", "export").unwrap(),

@@ -73,6 +73,15 @@ pub struct NewVolume {
 }
 
 impl NewVolume {
+    /// One with a name and nothing else.
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The volume, checked.
     pub(crate) fn check(&self) -> Result<Volume> {
         let mut labels = self.labels.clone();

@@ -114,13 +114,6 @@ mod tests {
     use super::*;
     use crate::{Maker, NewVolume};
 
-    fn named(name: &str) -> NewVolume {
-        NewVolume {
-            name: name.to_owned(),
-            ..NewVolume::default()
-        }
-    }
-
     #[test]
     fn files_and_labels_come_along() {
         let folder = tempfile::tempdir().unwrap();
@@ -130,8 +123,12 @@ mod tests {
         let anonymous = volumes.create(&NewVolume::default(), Maker::User).unwrap();
         let name = anonymous.volume.name.as_str();
         std::fs::write(volumes.path(name).join("file"), "kept").unwrap();
-        volumes.create(&named("taken"), Maker::User).unwrap();
-        volumes.create(&named("held"), Maker::User).unwrap();
+        volumes
+            .create(&NewVolume::named("taken"), Maker::User)
+            .unwrap();
+        volumes
+            .create(&NewVolume::named("held"), Maker::User)
+            .unwrap();
         assert!(volumes.hold("held", "c1"));
         let refused = |name: &str, to: &str| volumes.rename(name, to).unwrap_err().to_string();
         assert_eq!(refused("none", "free"), "get none: no such volume");
@@ -170,7 +167,9 @@ mod tests {
         let root = folder.path().join("volumes");
         let volumes = Volumes::open(&root, &store).unwrap();
         for name in ["written", "moved"] {
-            volumes.create(&named(name), Maker::User).unwrap();
+            volumes
+                .create(&NewVolume::named(name), Maker::User)
+                .unwrap();
             let to = format!("{name}-2");
             store
                 .write(|tx| tx.put(name, &Moving { to: to.clone() }))

@@ -6,18 +6,26 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, fstat, openat, statat};
 use rustix::io::Errno;
 
 use crate::{Error, Result};
 
-/// Levels of a tree that are held open at once; what lies deeper is not counted.
-const DEPTH: usize = 512;
+/// Directories that are held open at once; those above them are found again by `..`.
+const OPEN: usize = 256;
+/// How often a tree is measured anew that somebody turns over meanwhile.
+const TRIES: usize = 8;
 
 /// A directory on the way down, with those in it that are still to be looked into.
 struct Level {
-    directory: OwnedFd,
+    handle: Handle,
     rest: Vec<CString>,
+}
+
+enum Handle {
+    Open(OwnedFd),
+    /// Its device and number.
+    Closed(u64, u64),
 }
 
 /// Bytes of the files and links below `path`; one with several names counts once. What vanishes meanwhile counts nothing.
@@ -53,20 +61,64 @@ pub(crate) fn of_several(paths: &[PathBuf]) -> Vec<Result<u64>> {
 }
 
 fn measure(path: &Path) -> Result<u64, Errno> {
+    for _ in 0..TRIES {
+        match measure_once(path) {
+            Err(Errno::AGAIN) => {}
+            other => return other,
+        }
+    }
+    Err(Errno::BUSY)
+}
+
+fn measure_once(path: &Path) -> Result<u64, Errno> {
     let mut sum = Sum::default();
     let mut levels = vec![sum.add(open(CWD, path)?)?];
     while let Some(level) = levels.last_mut() {
+        let Handle::Open(directory) = &level.handle else {
+            return Err(Errno::AGAIN);
+        };
         let Some(name) = level.rest.pop() else {
-            levels.pop();
+            let done = levels.pop();
+            if let (Some(done), Some(above)) = (done, levels.last_mut()) {
+                above.open_again(&done)?;
+            }
             continue;
         };
-        match open(level.directory.as_fd(), name.as_c_str()) {
-            Ok(child) if levels.len() < DEPTH => levels.push(sum.add(child)?),
-            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+        match open(directory.as_fd(), name.as_c_str()) {
+            Ok(child) => levels.push(sum.add(child)?),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             Err(errno) => return Err(errno),
+        }
+        if let Some(far) = levels.len().checked_sub(OPEN + 1) {
+            levels[far].close()?;
         }
     }
     Ok(sum.bytes)
+}
+
+impl Level {
+    fn close(&mut self) -> Result<(), Errno> {
+        if let Handle::Open(directory) = &self.handle {
+            let status = fstat(directory)?;
+            self.handle = Handle::Closed(status.st_dev, status.st_ino);
+        }
+        Ok(())
+    }
+
+    /// Goes back up from a directory in it. One that was moved away meanwhile leads elsewhere: that is no way.
+    fn open_again(&mut self, below: &Self) -> Result<(), Errno> {
+        let (Handle::Closed(device, number), Handle::Open(below)) = (&self.handle, &below.handle)
+        else {
+            return Ok(());
+        };
+        let above = open(below.as_fd(), c"..")?;
+        let status = fstat(&above)?;
+        if (status.st_dev, status.st_ino) != (*device, *number) {
+            return Err(Errno::AGAIN);
+        }
+        self.handle = Handle::Open(above);
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -101,7 +153,10 @@ impl Sum {
                 _ => {}
             }
         }
-        Ok(Level { directory, rest })
+        Ok(Level {
+            handle: Handle::Open(directory),
+            rest,
+        })
     }
 }
 
@@ -111,4 +166,34 @@ pub(crate) fn open(
 ) -> std::result::Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     openat(at, path, flags, Mode::empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use rustix::fs::mkdirat;
+
+    use super::*;
+
+    #[test]
+    fn depth_hides_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut here = open(CWD, folder.path()).unwrap();
+        // Deeper than a path may be long, and than what is held open, with a file in each.
+        for number in 0..600_u32 {
+            let flags = OFlags::CREATE | OFlags::WRONLY;
+            let file = openat(&here, "file", flags, Mode::from_raw_mode(0o644)).unwrap();
+            rustix::io::write(&file, &[7; 3]).unwrap();
+            for name in ["a", "deeper"] {
+                mkdirat(&here, name, Mode::from_raw_mode(0o755)).unwrap();
+            }
+            if number % 200 == 0 {
+                let beside = open(here.as_fd(), "a").unwrap();
+                let file = openat(&beside, "file", flags, Mode::from_raw_mode(0o644)).unwrap();
+                rustix::io::write(&file, &[7; 5]).unwrap();
+            }
+            here = open(here.as_fd(), "deeper").unwrap();
+        }
+        assert_eq!(of(folder.path()).unwrap(), 600 * 3 + 3 * 5);
+    }
 }

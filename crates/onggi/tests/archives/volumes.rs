@@ -12,15 +12,21 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
-/// What Docker puts into every container before it copies.
-const DOCKERS: &[&str] = &["etc/hosts", "etc/hostname", "etc/mtab", "etc/resolv.conf"];
+/// What every container has before anything is copied, and so of another time each.
+const OWN: &[&str] = &[
+    "dev/console",
+    "etc/hosts",
+    "etc/hostname",
+    "etc/mtab",
+    "etc/resolv.conf",
+];
 
 /// What a tree tells of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
     mode: u32,
     owner: (u32, u32),
-    /// Of a directory zero: Docker gives it the time of the copy.
+    /// Of a directory zero: Docker gives it the time of the copy; of what every container has as well.
     mtime: (i64, i64),
     device: u64,
     content: String,
@@ -54,7 +60,7 @@ fn volumes_get_the_files_that_docker_gives_them() -> Result<()> {
                 .iter()
                 .filter_map(|file| file.iter().nth(1))
                 .map(PathBuf::from)
-                .chain([PathBuf::from("srv"), PathBuf::from("opt")])
+                .chain(["dev", "etc", "opt", "srv"].map(PathBuf::from))
                 .collect();
             images.push((*package, image(&files)?.layer(oddities()?), tops));
         }
@@ -219,9 +225,7 @@ fn look(root: &Path, top: &Path, tree: &mut Tree) -> Result<()> {
             rest if rest.as_os_str().is_empty() => top.to_path_buf(),
             rest => top.join(rest),
         };
-        if DOCKERS.iter().any(|dockers| name == Path::new(dockers)) {
-            continue;
-        }
+        let own = OWN.iter().any(|own| name == Path::new(own));
         let status = path.symlink_metadata()?;
         let content = if status.is_symlink() {
             format!("-> {}", fs::read_link(&path)?.display())
@@ -242,7 +246,7 @@ fn look(root: &Path, top: &Path, tree: &mut Tree) -> Result<()> {
         let seen = Seen {
             mode: status.mode(),
             owner: (status.uid(), status.gid()),
-            mtime: if status.is_dir() { (0, 0) } else { time },
+            mtime: if status.is_dir() || own { (0, 0) } else { time },
             device: status.rdev(),
             content,
             attributes: attributes(&path)?,
