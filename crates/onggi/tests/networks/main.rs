@@ -6,6 +6,8 @@
 mod core; // containers in networks: addresses, names, routes, what survives
 mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
+mod kills; // the daemon is killed while networks change
+mod many; // a thousand networks, five hundred containers in one
 mod matrix; // kinds of networks, families of addresses, ways
 mod names; // containers call each other by name
 
