@@ -124,7 +124,6 @@ const fn key(name: &'static str, kind: Kind, help: &'static str) -> Entry {
 }
 
 const SWARM: &str = "swarm is not there yet: leave it away";
-const IPV6: &str = "IPv6 in container networks is not there yet: leave it away";
 const CONTAINERD: &str = "no containerd is used: containers are made by a library";
 const OWN_RULES: &str = "published ports and isolation are rules of the engine's own nftables table, which touches no other table";
 
@@ -139,7 +138,7 @@ pub(crate) const OPTIONS: &[Entry] = {
         same("api-cors-header", Text, "CORS headers of the API").refused("", "the API sends no CORS headers: put a proxy in front that does"),
         both("authorization-plugins", "authorization-plugin", List, "Authorization plugins").refused("", "authorization plugins are not there yet: restrict who may open the socket (--group), or put a proxy in front"),
         same("bip", Text, "Address and prefix of the default bridge"),
-        same("bip6", Text, "IPv6 address and prefix of the default bridge").refused("", IPV6),
+        same("bip6", Text, "IPv6 address and prefix of the default bridge").default("by fixed-cidr-v6, else a /64 of fd00::/8"),
         same("bridge", Text, "Name of the default bridge (\"none\": no bridge)").short('b').default("onggi0"),
         same("bridge-accept-fwmark", Text, "Mark of packets that enter bridge networks unasked").refused("", "packets are not let in by mark: publish the port"),
         key("builder", Object, "Builder: garbage collection, entitlements").idle("", "there is no build cache to collect yet"),
@@ -159,8 +158,8 @@ pub(crate) const OPTIONS: &[Entry] = {
         same("debug", Bool, "Debug mode").short('D').default("false").reloads(),
         both("default-address-pools", "default-address-pool", Pools, "Pools that subnets of networks are taken from"),
         same("default-cgroupns-mode", Text, "Control group namespace of containers that name none: host, private").default("private on cgroup v2, host on v1"),
-        same("default-gateway", Text, "Default gateway of containers on the default bridge").refused("", "the bridge is the gateway of its containers: give it the address with --bip"),
-        same("default-gateway-v6", Text, "IPv6 default gateway of containers on the default bridge").refused("", IPV6),
+        same("default-gateway", Text, "Default gateway of containers on the default bridge").default("the bridge"),
+        same("default-gateway-v6", Text, "IPv6 default gateway of containers on the default bridge").default("the bridge"),
         same("default-ipc-mode", Text, "IPC of containers that name none: shareable, private").default("private").reloads(),
         both("default-network-opts", "default-network-opt", Object, "Options of networks that name none").refused("", "networks take their options when they are made: leave it away"),
         same("default-runtime", Text, "OCI runtime of containers that name none").default("onggi").reloads(),
@@ -176,10 +175,10 @@ pub(crate) const OPTIONS: &[Entry] = {
         both("features", "feature", Features, "Features by name").reloads(),
         same("firewall-backend", Text, "Backend of the firewall").refused("nftables", OWN_RULES),
         same("fixed-cidr", Text, "Part of the bridge's subnet that containers get addresses of"),
-        same("fixed-cidr-v6", Text, "IPv6 subnet of containers").refused("", IPV6),
+        same("fixed-cidr-v6", Text, "Part of the bridge's IPv6 subnet that containers get addresses of; without bip6 the subnet"),
         same("graph", Text, "Root directory of persistent state").short('g').refused("", "use --data-root"),
         same("group", Text, "Group of the unix socket").short('G').default("onggi, where it exists"),
-        both("host-gateway-ips", "host-gateway-ip", List, "Address of the special name host-gateway in --add-host").default("the bridge's"),
+        both("host-gateway-ips", "host-gateway-ip", List, "Addresses of the special name host-gateway in --add-host, one of a family").default("the bridge's"),
         both("hosts", "host", List, "Addresses to listen on: unix://PATH, fd://, tcp://HOST:PORT").short('H').default("unix:///run/onggi/onggi.sock"),
         same("http-proxy", Text, "Proxy of registries reached by http (in the file: below \"proxies\")").default("$HTTP_PROXY"),
         same("https-proxy", Text, "Proxy of registries reached by https (in the file: below \"proxies\")").default("$HTTPS_PROXY"),
@@ -195,7 +194,7 @@ pub(crate) const OPTIONS: &[Entry] = {
         same("ip-masq", Bool, "Containers reach the outside under the host's addresses").default("true"),
         same("ip6tables", Bool, "Rules of IPv6, in a table of our own; without them no port is published and networks are not kept apart").default("true"),
         same("iptables", Bool, "Rules of IPv4, in a table of our own; without them no port is published and networks are not kept apart").default("true"),
-        same("ipv6", Bool, "IPv6 on the default bridge").refused("false", IPV6),
+        same("ipv6", Bool, "IPv6 on the default bridge").default("false"),
         both("labels", "label", List, "key=value labels of the daemon").reloads(),
         same("live-restore", Bool, "Containers run on when the daemon stops").default("true").reloads(),
         same("log-driver", Text, "Log driver of containers that name none").default("json-file"),

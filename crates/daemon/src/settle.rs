@@ -28,6 +28,7 @@ const DOCKER_CERTIFICATES: &str = "/etc/docker/certs.d";
 #[serde(default, rename_all = "kebab-case")]
 struct Settings {
     bip: Option<String>,
+    bip6: Option<String>,
     bridge: Option<String>,
     cdi_spec_dirs: Option<Vec<PathBuf>>,
     cgroup_parent: String,
@@ -35,6 +36,8 @@ struct Settings {
     debug: bool,
     default_address_pools: Vec<PoolText>,
     default_cgroupns_mode: String,
+    default_gateway: Option<String>,
+    default_gateway_v6: Option<String>,
     default_ipc_mode: String,
     default_runtime: String,
     default_shm_size: Option<Value>,
@@ -46,6 +49,7 @@ struct Settings {
     exec_root: Option<PathBuf>,
     features: BTreeMap<String, bool>,
     fixed_cidr: Option<String>,
+    fixed_cidr_v6: Option<String>,
     group: Option<String>,
     host_gateway_ips: Vec<String>,
     hosts: Vec<String>,
@@ -61,6 +65,7 @@ struct Settings {
     ip_forward: Option<bool>,
     ip_masq: Option<bool>,
     ip6tables: Option<bool>,
+    ipv6: bool,
     iptables: Option<bool>,
     labels: Vec<String>,
     live_restore: Option<bool>,
@@ -136,6 +141,10 @@ pub(crate) fn settle(merged: Merged) -> Result<Config> {
     let tls = tls(&s, &hosts)?;
     warnings.extend(exec_options(&s.exec_opts)?);
     let registry = registry(&s)?;
+    let network = network(&s)?;
+    for name in network.idle_without_ipv6() {
+        warnings.push(format!("{name} has no effect: ipv6 is not switched on"));
+    }
     let config = Config {
         pidfile: s
             .pidfile
@@ -150,7 +159,7 @@ pub(crate) fn settle(merged: Merged) -> Result<Config> {
         concurrent_uploads: count("max-concurrent-uploads", s.max_concurrent_uploads, 5)?,
         init_path: s.init_path.clone(),
         storage: storage(&s.storage_driver)?,
-        network: network(&s)?,
+        network,
         live: live(&s)?,
         engine: engine(&s, data_root, exec_root)?,
         registry,
@@ -315,14 +324,39 @@ fn proxies(s: &Settings) -> onggi_registry::Proxies {
     }
 }
 
-fn network(s: &Settings) -> Result<onggi_network::Config> {
-    let net = |name: &str, text: &Option<String>| match text.as_deref() {
+/// An address or a subnet, if there is one.
+fn parsed<T: std::str::FromStr>(name: &str, text: &Option<String>) -> Result<Option<T>> {
+    match text.as_deref() {
         None | Some("") => Ok(None),
         Some(text) => match text.parse() {
-            Ok(net) => Ok(Some(net)),
+            Ok(value) => Ok(Some(value)),
             Err(_) => invalid(format!("invalid --{name}: {text}")),
         },
-    };
+    }
+}
+
+/// What containers know as `host-gateway`.
+fn host_gateways(texts: &[String]) -> Result<Vec<IpAddr>> {
+    let mut addresses: Vec<IpAddr> = Vec::new();
+    for text in texts {
+        let Ok(address) = text.parse::<IpAddr>() else {
+            return invalid(format!("invalid host-gateway-ip: {text}"));
+        };
+        if addresses
+            .iter()
+            .any(|one| one.is_ipv4() == address.is_ipv4())
+        {
+            let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+            return invalid(format!(
+                "host-gateway-ips: only one {family} address is allowed"
+            ));
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
+}
+
+fn network(s: &Settings) -> Result<onggi_network::Config> {
     let mut pools = Vec::new();
     for PoolText { base, size } in &s.default_address_pools {
         let Ok(base) = base.parse() else {
@@ -337,18 +371,6 @@ fn network(s: &Settings) -> Result<onggi_network::Config> {
     else {
         return invalid(format!("invalid default MTU: {mtu}"));
     };
-    let host_gateway = match &s.host_gateway_ips[..] {
-        [] => None,
-        [one] => match one.parse() {
-            Ok(address) => Some(address),
-            Err(_) => return invalid(format!("invalid host-gateway-ip: {one}")),
-        },
-        _ => {
-            return invalid(
-                "host-gateway-ips: one address is there for, IPv6 in container networks is not there yet",
-            );
-        }
-    };
     let default_publish_address = match s.ip.as_deref() {
         None | Some("") => Ipv4Addr::UNSPECIFIED,
         Some(text) => match text.parse() {
@@ -358,8 +380,13 @@ fn network(s: &Settings) -> Result<onggi_network::Config> {
     };
     Ok(onggi_network::Config {
         bridge: s.bridge.clone().unwrap_or_else(|| "onggi0".to_owned()),
-        bip: net("bip", &s.bip)?,
-        fixed_cidr: net("fixed-cidr", &s.fixed_cidr)?,
+        bip: parsed("bip", &s.bip)?,
+        ipv6: s.ipv6,
+        bip6: parsed("bip6", &s.bip6)?,
+        fixed_cidr: parsed("fixed-cidr", &s.fixed_cidr)?,
+        fixed_cidr_v6: parsed("fixed-cidr-v6", &s.fixed_cidr_v6)?,
+        default_gateway: parsed("default-gateway", &s.default_gateway)?,
+        default_gateway_v6: parsed("default-gateway-v6", &s.default_gateway_v6)?,
         mtu,
         icc: s.icc.unwrap_or(true),
         ip_forward: s.ip_forward.unwrap_or(true),
@@ -368,7 +395,7 @@ fn network(s: &Settings) -> Result<onggi_network::Config> {
         ip6tables: s.ip6tables.unwrap_or(true),
         default_publish_address,
         pools,
-        host_gateway,
+        host_gateways: host_gateways(&s.host_gateway_ips)?,
     })
 }
 

@@ -3,6 +3,8 @@
 mod change; // make, join, leave, remove
 mod ipam; // the subnets of a request
 
+pub(crate) use change::wishes;
+
 use std::collections::{BTreeMap, HashSet};
 
 use onggi_api::network::{
@@ -81,7 +83,7 @@ impl Engine {
             if BUILT_IN.contains(&network.name.as_str()) || !fits || is_used(&network, &in_use) {
                 continue;
             }
-            match self.network_remove(&network.name).await {
+            match self.network_remove(&network.id).await {
                 Ok(()) => deleted.push(network.name),
                 // Somebody came into it meanwhile, or was faster.
                 Err(fault) => tracing::debug!(network = network.name, "not pruned: {fault}"),

@@ -161,17 +161,36 @@ fn address(family: IpNet, number: u128) -> IpAddr {
     }
 }
 
-/// Checks `--fixed-cidr` against the bridge's subnet.
+/// Checks `--fixed-cidr`, `--fixed-cidr-v6` against the bridge's subnet.
 ///
 /// # Errors
 /// [`Error::Invalid`].
-pub(crate) fn check_range(subnet: Ipv4Net, range: Ipv4Net) -> Result<()> {
+pub(crate) fn check_range(what: &str, subnet: IpNet, range: IpNet) -> Result<()> {
     if subnet.contains(&range) {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "fixed-cidr {range} is not within the bridge's subnet {subnet}"
+        "{what} {range} is not within the bridge's subnet {subnet}"
     )))
+}
+
+/// Checks that a subnet of IPv6 can be the default bridge's.
+///
+/// # Errors
+/// [`Error::Invalid`].
+pub(crate) fn check_net_v6(what: &str, net: Ipv6Net) -> Result<()> {
+    let first = net.network();
+    let why = if net.prefix_len() > 126 {
+        "has no room for containers"
+    } else if first.is_multicast() || first.is_loopback() || first.is_unspecified() {
+        "is not for hosts"
+    } else if first.is_unicast_link_local() {
+        // Each link has these: an address says nothing about the way.
+        "is link-local: take one of fd00::/8"
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid(format!("{what} {net} {why}")))
 }
 
 /// Checks an address the user wants.
@@ -289,8 +308,8 @@ mod tests {
             given.push(last_byte(address));
         }
         assert_eq!(given, [8, 9, 10, 11]);
-        assert!(check_range(subnet, range).is_ok());
-        assert!(check_range(range, subnet).is_err());
+        assert!(check_range("fixed-cidr", subnet.into(), range.into()).is_ok());
+        assert!(check_range("fixed-cidr", range.into(), subnet.into()).is_err());
     }
 
     #[test]
@@ -302,6 +321,17 @@ mod tests {
         assert!(matches!(check("10.2.0.5"), Err(Error::Invalid(_))));
         for taken in ["10.1.0.0", "10.1.0.1", "10.1.0.7"] {
             assert!(matches!(check(taken), Err(Error::AddressInUse)), "{taken}");
+        }
+    }
+
+    #[test]
+    fn subnets_of_ipv6() {
+        let check = |text: &str| check_net_v6("fixed-cidr-v6", text.parse().unwrap());
+        for good in ["fd00:1::/64", "2001:db8::/80", "fd00:1::/126"] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in ["fd00:1::/127", "fe80::/64", "ff02::/64", "::/64", "::1/64"] {
+            assert!(check(bad).is_err(), "{bad}");
         }
     }
 

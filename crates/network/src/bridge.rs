@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use onggi_netlink::{Batch, Socket, address, link, route};
 
-use crate::address as pool;
-use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::mac::Mac;
 use crate::occupied;
@@ -50,7 +48,7 @@ impl Seen {
     }
 
     /// The addresses of a link, but for those that the kernel gives itself.
-    fn addresses(&self, index: u32) -> Vec<IpNet> {
+    pub(crate) fn addresses(&self, index: u32) -> Vec<IpNet> {
         let own = |net: &IpNet| match net.addr() {
             IpAddr::V4(_) => false,
             IpAddr::V6(address) => address.is_unicast_link_local(),
@@ -146,7 +144,11 @@ pub(crate) fn number(socket: &Socket, name: &str) -> Result<Option<u32>> {
     }
 }
 
-fn check_kind(found: Option<&link::Link>, name: &str) -> Result<()> {
+/// Whether the link of this name, if there is one, is a bridge.
+///
+/// # Errors
+/// [`Error::Taken`].
+pub(crate) fn check_kind(found: Option<&link::Link>, name: &str) -> Result<()> {
     match found.filter(|link| link.kind.as_deref() != Some("bridge")) {
         None => Ok(()),
         Some(other) => {
@@ -156,70 +158,6 @@ fn check_kind(found: Option<&link::Link>, name: &str) -> Result<()> {
             )))
         }
     }
-}
-
-/// The default bridge's address: the configured one, else the one it has, else the last one if it is still free, else
-/// the first free one of the default pools. `before` is the one it had last, `in_use` whether containers have addresses
-/// beside it, `others` the subnets of other networks.
-pub(crate) fn choose_default(
-    socket: &mut Socket,
-    seen: &Seen,
-    config: &Config,
-    before: Option<Ipv4Net>,
-    in_use: bool,
-    others: &[IpNet],
-) -> Result<Ipv4Net> {
-    let name = &config.bridge;
-    let found = seen.link(name);
-    check_kind(found, name)?;
-    let net = choose(
-        socket,
-        seen,
-        found.map(|link| link.index),
-        config,
-        before,
-        others,
-    )?;
-    let changed = |before: &Ipv4Net| found.is_some() && in_use && before.trunc() != net.trunc();
-    match before.filter(changed) {
-        None => Ok(net),
-        Some(before) => Err(Error::Taken(format!(
-            "bridge {name} cannot change from {} to {} while containers use it",
-            before.trunc(),
-            net.trunc()
-        ))),
-    }
-}
-
-fn choose(
-    socket: &mut Socket,
-    seen: &Seen,
-    index: Option<u32>,
-    config: &Config,
-    before: Option<Ipv4Net>,
-    others: &[IpNet],
-) -> Result<Ipv4Net> {
-    if let Some(bip) = config.bip {
-        pool::check_bip(bip)?;
-        return Ok(bip);
-    }
-    let present = index.map(|index| seen.addresses(index)).unwrap_or_default();
-    let present = present.into_iter().find_map(|net| match net {
-        IpNet::V4(net) => Some(net),
-        IpNet::V6(_) => None,
-    });
-    if let Some(net) = present {
-        pool::check_bip(net)?;
-        return Ok(net);
-    }
-    let mut taken = taken(socket, seen, index)?;
-    taken.extend(others);
-    if let Some(last) = before.filter(|before| !pool::overlaps((*before).into(), &taken)) {
-        return Ok(last);
-    }
-    let subnet = pool::choose_pool(&config.pools, &taken)?;
-    Ipv4Net::new(pool::first(subnet)?, subnet.prefix_len())
-        .map_err(|error| Error::Invalid(error.to_string()))
 }
 
 /// What the host has addresses in or routes to, but for the link `except`: VPNs among them. The host's resolvers count

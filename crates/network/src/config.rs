@@ -1,10 +1,11 @@
 //! What the daemon's configuration says about networks.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use crate::address;
+use crate::default;
 use crate::error::Error;
 
 /// The settings of the default bridge, named as dockerd's flags.
@@ -14,6 +15,10 @@ pub struct Config {
     pub bridge: String,
     /// The bridge's address with its prefix; chosen if absent.
     pub bip: Option<Ipv4Net>,
+    /// Whether the bridge has IPv6 beside.
+    pub ipv6: bool,
+    /// The bridge's address of IPv6 with its prefix; chosen if absent.
+    pub bip6: Option<Ipv6Net>,
     /// Largest packet of containers.
     pub mtu: u32,
     /// Whether containers of the bridge may talk to each other beyond published ports.
@@ -30,10 +35,16 @@ pub struct Config {
     pub default_publish_address: Ipv4Addr,
     /// The part of the bridge's subnet that containers get addresses of; all of it if absent.
     pub fixed_cidr: Option<Ipv4Net>,
+    /// The same for IPv6; without `bip6` it is the subnet.
+    pub fixed_cidr_v6: Option<Ipv6Net>,
+    /// The router of the bridge's containers; the bridge if absent.
+    pub default_gateway: Option<Ipv4Addr>,
+    /// The same for IPv6.
+    pub default_gateway_v6: Option<Ipv6Addr>,
     /// Where subnets are taken from, in this order; Docker's pools if empty.
     pub pools: Vec<Pool>,
-    /// What containers know as `host-gateway`; the bridge if absent.
-    pub host_gateway: Option<IpAddr>,
+    /// What containers know as `host-gateway`, one of a family at most; the bridge if empty.
+    pub host_gateways: Vec<IpAddr>,
 }
 
 /// A range that is cut into subnets.
@@ -74,6 +85,8 @@ impl Default for Config {
         Self {
             bridge: "onggi0".to_owned(),
             bip: None,
+            ipv6: false,
+            bip6: None,
             mtu: 1500,
             icc: true,
             ip_forward: true,
@@ -82,8 +95,11 @@ impl Default for Config {
             ip6tables: true,
             default_publish_address: Ipv4Addr::UNSPECIFIED,
             fixed_cidr: None,
+            fixed_cidr_v6: None,
+            default_gateway: None,
+            default_gateway_v6: None,
             pools: Vec::new(),
-            host_gateway: None,
+            host_gateways: Vec::new(),
         }
     }
 }
@@ -101,14 +117,45 @@ impl Config {
                     .to_owned(),
             ));
         }
-        let Some(bip) = self.bip else {
+        if let Some(bip) = self.bip {
+            address::check_bip(bip)?;
+            if let Some(range) = self.fixed_cidr {
+                address::check_range("fixed-cidr", bip.trunc().into(), range.into())?;
+            }
+            default::check_router(bip.into(), self.default_gateway.map(IpAddr::V4))?;
+        }
+        if !self.ipv6 {
+            return Ok(());
+        }
+        let range = self.fixed_cidr_v6;
+        if let Some(range) = range {
+            address::check_net_v6("fixed-cidr-v6", range)?;
+        }
+        let Some(bip) = self.bip6 else {
             return Ok(());
         };
-        address::check_bip(bip)?;
-        match self.fixed_cidr {
-            Some(range) => address::check_range(bip.trunc(), range),
-            None => Ok(()),
+        address::check_net_v6("bip6", bip)?;
+        if bip.addr() == bip.network() {
+            return Err(Error::Invalid(format!(
+                "bip6 {bip} must be the address of the bridge, not of the subnet"
+            )));
         }
+        if let Some(range) = range {
+            address::check_range("fixed-cidr-v6", bip.trunc().into(), range.into())?;
+        }
+        default::check_router(bip.into(), self.default_gateway_v6.map(IpAddr::V6))
+    }
+
+    /// What is said about IPv6 of the default bridge and has no effect without it.
+    #[must_use]
+    pub fn idle_without_ipv6(&self) -> Vec<&'static str> {
+        let said = [
+            ("bip6", self.bip6.is_some()),
+            ("fixed-cidr-v6", self.fixed_cidr_v6.is_some()),
+            ("default-gateway-v6", self.default_gateway_v6.is_some()),
+        ];
+        let idle = said.into_iter().filter(|(_, said)| *said && !self.ipv6);
+        idle.map(|(name, _)| name).collect()
     }
 
     /// The bridge's name, unless there is to be none.

@@ -13,7 +13,7 @@ use crate::inner::{BRIDGE, Bridge, Inner, Kernel, Kind, Net};
 use crate::ipam::{self, Surroundings};
 use crate::macvlan;
 use crate::occupied::Occupied;
-use crate::options::{BridgeOptions, MacvlanOptions};
+use crate::options::{self, BridgeOptions, MacvlanOptions};
 
 /// The names of networks that every host has.
 const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
@@ -38,6 +38,7 @@ impl Inner {
             self.document(request, &mut warnings)?
         };
         self.check_options(&document)?;
+        warnings.extend(idle(&document));
         self.store.write(|tx| tx.put(&document.name, &document))?;
         match self.bring_up(document.clone()) {
             Ok(net) => {
@@ -174,6 +175,7 @@ impl Inner {
             ip_range: config.ip_range,
             gateway: config.gateway,
             aux_addresses: config.aux_addresses.clone(),
+            chosen: config.chosen,
         });
         Ok(NetworkRequest {
             config_from: Some(source.name.clone()),
@@ -204,8 +206,7 @@ impl Inner {
                 "subnet {subnet} is not used: {unused} is not enabled in the network"
             ));
         }
-        let id = ContainerId::from_bytes(rand::random()).to_string();
-        let mut document = described(request, id);
+        let mut document = described(request);
         (document.enable_ipv4, document.enable_ipv6) = (v4, v6);
         let all = self.all();
         let documents = all.iter().map(|net| &net.document);
@@ -261,6 +262,12 @@ impl Inner {
             return Ok(());
         }
         let options = BridgeOptions::read(document)?;
+        if options.is_default {
+            return Err(Error::Invalid(
+                "only the network \"bridge\" is the default one: leave com.docker.network.bridge.default_bridge away"
+                    .to_owned(),
+            ));
+        }
         for net in &all {
             if let Kind::Bridge(other) = &net.kind
                 && other.options.name == options.name
@@ -333,6 +340,25 @@ impl Inner {
     }
 }
 
+/// What a request says to nobody: options that neither the driver nor who gives out addresses knows.
+fn idle(document: &Network) -> Vec<String> {
+    let ipam =
+        document.ipam.options.keys().map(|key| {
+            format!("the IPAM driver \"default\" has no options: {key} changes nothing")
+        });
+    let driver = document.driver.as_str();
+    let known = |key: &&String| match driver {
+        "macvlan" => options::is_of_macvlan(key),
+        // A configuration's are read by the networks that follow it.
+        "null" => true,
+        _ => options::is_ours(key),
+    };
+    let options = document.options.keys().filter(|key| !known(key));
+    let options =
+        options.map(|key| format!("the {driver} driver has no option {key}: it changes nothing"));
+    ipam.chain(options).collect()
+}
+
 /// Refuses what only drivers have that are not there.
 fn check_driver(request: &NetworkRequest) -> Result<()> {
     let not_there = |what: String| Err(Error::NotImplemented(what));
@@ -385,8 +411,7 @@ fn configuration(request: &NetworkRequest) -> Result<Network> {
                 .to_owned(),
         ));
     }
-    let id = ContainerId::from_bytes(rand::random()).to_string();
-    let mut document = described(request, id);
+    let mut document = described(request);
     document.driver = "null".to_owned();
     document.config_only = true;
     document.enable_ipv4 = request.enable_ipv4.unwrap_or(true);
@@ -399,7 +424,7 @@ fn configuration(request: &NetworkRequest) -> Result<Network> {
                 ip_range: asked.ip_range,
                 gateway: asked.gateway,
                 aux_addresses: asked.aux_addresses.clone(),
-                chosen: false,
+                chosen: asked.chosen,
             })
         })
         .collect();
@@ -407,12 +432,19 @@ fn configuration(request: &NetworkRequest) -> Result<Network> {
 }
 
 /// What a request says without any doubt.
-fn described(request: &NetworkRequest, id: String) -> Network {
+fn described(request: &NetworkRequest) -> Network {
+    let id = match &request.origin {
+        Some(origin) => origin.id.to_string(),
+        None => ContainerId::from_bytes(rand::random()).to_string(),
+    };
     let driver = match request.driver.as_str() {
         "" => BRIDGE,
         driver => driver,
     };
     let mut document = Network::new(&request.name, driver, id);
+    if let Some(origin) = &request.origin {
+        document.created = origin.created;
+    }
     document.internal = request.internal;
     document.attachable = request.attachable;
     document.config_from = request.config_from.clone().unwrap_or_default();

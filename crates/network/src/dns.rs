@@ -11,6 +11,14 @@ const EMBEDDED: &str = "127.0.0.11";
 /// Names without a dot are asked as they are, before any domain is tried.
 const NDOTS: &str = "ndots:0";
 
+/// Who is asked where the host asks nobody that containers reach.
+const PUBLIC: [&str; 4] = [
+    "8.8.8.8",
+    "8.8.4.4",
+    "2001:4860:4860::8888",
+    "2001:4860:4860::8844",
+];
+
 /// What the user asked for; empty lists mean "as the host".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
@@ -31,19 +39,25 @@ pub fn host_resolv_conf() -> String {
 }
 
 /// The resolv.conf of a container, made from the host's. Servers on loopback addresses are left out, as are those of
-/// IPv6, which containers do not have; if none is left, public ones take their place, as Docker does.
+/// IPv6 where the container has none; if none is left, public ones take their place, as Docker does.
 #[must_use]
-pub fn container_resolv_conf(host: &str, options: &Options) -> String {
+pub fn container_resolv_conf(host: &str, options: &Options, ipv6: bool) -> String {
     let conf = ResolvConf::read(host);
     let mut servers: Vec<String> = options.servers.clone();
     if servers.is_empty() {
         let reachable = conf.servers.iter().filter(|server| match server.address {
             IpAddr::V4(address) => !address.is_loopback() && !address.is_unspecified(),
-            IpAddr::V6(_) => false,
+            // The container knows nothing of the host's links.
+            IpAddr::V6(address) => {
+                ipv6 && !address.is_loopback()
+                    && !address.is_unspecified()
+                    && !address.is_unicast_link_local()
+            }
         });
         servers = reachable.map(ToString::to_string).collect();
         if servers.is_empty() {
-            servers = vec!["8.8.8.8".to_owned(), "8.8.4.4".to_owned()];
+            let public = PUBLIC.iter().filter(|server| ipv6 || !server.contains(':'));
+            servers = public.map(|&server| server.to_owned()).collect();
         }
     }
     let options_of = |own: &[String], host: Vec<String>| match own.is_empty() {
@@ -172,7 +186,7 @@ mod tests {
     use super::*;
 
     fn made(host: &str) -> String {
-        container_resolv_conf(host, &Options::default())
+        container_resolv_conf(host, &Options::default(), false)
     }
 
     #[test]
@@ -183,6 +197,12 @@ mod tests {
             made(host),
             "nameserver 10.0.0.2\nnameserver 10.0.0.3\nsearch a.example b.example\noptions ndots:2 rotate\n"
         );
+        let six = container_resolv_conf(
+            "nameserver 10.0.0.2\nnameserver fd00::53\nnameserver fe80::1\n",
+            &Options::default(),
+            true,
+        );
+        assert_eq!(six, "nameserver 10.0.0.2\nnameserver fd00::53\n");
         for empty in ["", "nameserver 127.0.0.1\n", "nameserver\nnonsense here\n"] {
             assert_eq!(made(empty), "nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
         }
@@ -197,7 +217,7 @@ mod tests {
         };
         let host = "nameserver 10.0.0.2\nsearch a\noptions rotate\n";
         assert_eq!(
-            container_resolv_conf(host, &own),
+            container_resolv_conf(host, &own, false),
             "nameserver 127.0.0.1\nnameserver fd00::53\noptions ndots:5\n"
         );
         let (text, has_ndots) = embedded(HOST_FILE, &ResolvConf::read(host), &own, false);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use onggi_model::Timestamp;
+use onggi_model::{ContainerId, Timestamp};
 use onggi_store::Record;
 use serde::{Deserialize, Serialize};
 
@@ -85,6 +85,8 @@ pub struct IpamConfig {
 pub struct NetworkRequest {
     /// Its name.
     pub name: String,
+    /// Where it was before it came here; absent for a new one.
+    pub origin: Option<Origin>,
     /// Its driver; "bridge" if empty.
     pub driver: String,
     /// Its scope; the driver's if empty.
@@ -115,6 +117,15 @@ pub struct NetworkRequest {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A network that was elsewhere before keeps this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its id.
+    pub id: ContainerId,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
 /// A subnet that a new network is to have.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IpamRequest {
@@ -126,6 +137,8 @@ pub struct IpamRequest {
     pub gateway: Option<IpAddr>,
     /// Addresses that are in use elsewhere, by name.
     pub aux_addresses: BTreeMap<String, IpAddr>,
+    /// Whether nobody asked for just this subnet: another one does where it is taken.
+    pub chosen: bool,
 }
 
 impl Record for Network {
@@ -159,8 +172,9 @@ impl Network {
     }
 
     /// Takes over the settings of the default bridge.
-    pub(crate) fn configure(&mut self, config: &Config, net: IpamConfig) {
-        self.ipam.config = vec![net];
+    pub(crate) fn configure(&mut self, config: &Config, nets: Vec<IpamConfig>) {
+        self.enable_ipv6 = nets.iter().any(|net| matches!(net.subnet, IpNet::V6(_)));
+        self.ipam.config = nets;
         let option = |key: &str, value: String| (format!("com.docker.network.{key}"), value);
         self.options = BTreeMap::from([
             option("bridge.default_bridge", "true".to_owned()),

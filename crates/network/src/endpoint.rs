@@ -11,6 +11,59 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 use crate::mac::Mac;
+use crate::sandbox;
+
+/// The container's name of its link, instead of the next free one.
+pub(crate) const INTERFACE: &str = "com.docker.network.endpoint.ifname";
+/// Switches of the container's link, `net.ipv4.conf.IFNAME.NAME=VALUE,…`.
+pub(crate) const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
+/// What Docker's own options begin with: others belong to whoever reads them.
+const OURS: &str = "com.docker.network.";
+/// What its daemon tells its drivers by such options, and how users say it.
+const ELSEWHERE: [(&str, &str); 3] = [
+    (
+        "com.docker.network.endpoint.exposedports",
+        "expose ports of the container (--expose)",
+    ),
+    (
+        "com.docker.network.endpoint.macaddress",
+        "give the endpoint a hardware address (--mac-address)",
+    ),
+    (
+        "com.docker.network.portmap",
+        "publish ports of the container (--publish)",
+    ),
+];
+
+/// Checks the options of an endpoint.
+///
+/// # Errors
+/// [`Error::Invalid`] for one of Docker's that is not known, or a value that cannot be used.
+pub fn check_options<'a>(
+    options: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> Result<(), Error> {
+    for (key, value) in options.into_iter().filter(|(key, _)| key.starts_with(OURS)) {
+        match key.as_str() {
+            INTERFACE => {
+                if !onggi_netlink::link::is_valid_name(value) || value == "lo" {
+                    return Err(Error::Invalid(format!("invalid interface name {value:?}")));
+                }
+            }
+            SYSCTLS => drop(sandbox::read_sysctls(value)?),
+            key => {
+                let other = ELSEWHERE.iter().find(|(known, _)| *known == key);
+                let instead = other.map_or_else(
+                    || format!("leave it away, there are {INTERFACE} and {SYSCTLS}"),
+                    |(_, instead)| format!("{instead} instead"),
+                );
+                return Err(Error::Invalid(format!(
+                    "endpoints have no option {key}: {instead}"
+                )));
+            }
+        }
+    }
+    Ok(())
+}
 
 /// What a container wants of a network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -268,6 +321,31 @@ impl TryFrom<Kept> for Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_endpoints() {
+        let check = |key: &str, value: &str| {
+            let options = BTreeMap::from([(key.to_owned(), value.to_owned())]);
+            check_options(&options).map_err(|error| error.to_string())
+        };
+        assert!(check("com.example.colour", "red").is_ok());
+        assert!(check(INTERFACE, "wan0").is_ok());
+        assert!(check(SYSCTLS, "net.ipv4.conf.IFNAME.log_martians=1").is_ok());
+        for (key, value, why) in [
+            (INTERFACE, "lo", "invalid interface name"),
+            (SYSCTLS, "kernel.x=1", "IFNAME"),
+            ("com.docker.network.endpoint.exposedports", "", "--expose"),
+            (
+                "com.docker.network.endpoint.macaddress",
+                "",
+                "--mac-address",
+            ),
+            ("com.docker.network.portmap", "", "--publish"),
+            ("com.docker.network.endpoint.colour", "", "no option"),
+        ] {
+            assert!(check(key, value).unwrap_err().contains(why), "{key}");
+        }
+    }
 
     #[test]
     fn endpoints_of_before_are_read() {

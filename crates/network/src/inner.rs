@@ -8,15 +8,15 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use onggi_model::ContainerId;
 use onggi_netlink::{Batch, Protocol, Socket, link};
 use onggi_store::Store;
 use tracing::{info, warn};
 
-use crate::address;
 use crate::bridge::{self, Seen};
 use crate::config::Config;
+use crate::default;
 use crate::document::{IpamConfig, Network};
 use crate::endpoint::{Endpoint, Endpoints, Published};
 use crate::error::{Error, Result};
@@ -168,7 +168,7 @@ impl Inner {
         if documents.iter().any(needs_kernel) {
             let mut route = Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?;
             let seen = Seen::look(&mut route)?;
-            settle_default(
+            default::settle(
                 &store,
                 &mut route,
                 &seen,
@@ -277,12 +277,16 @@ impl Inner {
         firewall.restore(entries.filter_map(|entry| entry.published.as_ref()), &ports)
     }
 
-    pub(crate) fn host_gateway(&self) -> Option<IpAddr> {
-        self.config.host_gateway.or_else(|| {
-            let state = self.state();
-            let default = state.networks.get(BRIDGE)?;
-            last_address(&default.document).map(|net| net.addr().into())
-        })
+    pub(crate) fn host_gateways(&self) -> Vec<IpAddr> {
+        if !self.config.host_gateways.is_empty() {
+            return self.config.host_gateways.clone();
+        }
+        let state = self.state();
+        let default = state.networks.get(BRIDGE);
+        let configs = default
+            .into_iter()
+            .flat_map(|net| &net.document.ipam.config);
+        configs.filter_map(|config| config.gateway).collect()
     }
 
     pub(crate) fn reconcile(&self, live: &HashSet<ContainerId>) -> Result<()> {
@@ -548,50 +552,6 @@ fn remove_orphans(route: &mut Socket, seen: &Seen, documents: &[Network]) -> Res
     Ok(())
 }
 
-/// Chooses the default bridge's address and brings its document up to date.
-fn settle_default(
-    store: &Store,
-    route: &mut Socket,
-    seen: &Seen,
-    documents: &mut [Network],
-    config: &Config,
-    endpoints: &[Endpoints],
-) -> Result<()> {
-    let others: Vec<IpNet> = documents
-        .iter()
-        .filter(|document| document.name != BRIDGE)
-        .flat_map(|document| document.ipam.config.iter().map(|config| config.subnet))
-        .collect();
-    let default = documents
-        .iter_mut()
-        .find(|document| document.name == BRIDGE);
-    let Some(document) = default else {
-        return Ok(());
-    };
-    let in_use = endpoints
-        .iter()
-        .flat_map(|all| &all.0)
-        .any(|endpoint| endpoint.network_id == document.id);
-    let before = last_address(document);
-    let net = bridge::choose_default(route, seen, config, before, in_use, &others)?;
-    if let Some(range) = config.fixed_cidr {
-        address::check_range(net.trunc(), range)?;
-    }
-    let ipam = IpamConfig {
-        subnet: net.trunc().into(),
-        ip_range: config.fixed_cidr.map(IpNet::V4),
-        gateway: Some(net.addr().into()),
-        aux_addresses: BTreeMap::new(),
-        chosen: config.bip.is_none(),
-    };
-    let was = document.clone();
-    document.configure(config, ipam);
-    if *document != was {
-        store.write(|tx| tx.put(&document.name, document))?;
-    }
-    Ok(())
-}
-
 /// The networks in the catalogue; the three that are always there are made when they are not.
 fn load_documents(store: &Store) -> Result<Vec<Network>> {
     let found = store.read(|tx| tx.list::<Network>())?;
@@ -621,18 +581,4 @@ fn load_documents(store: &Store) -> Result<Vec<Network>> {
 fn load_endpoints(store: &Store) -> Result<Vec<Endpoints>> {
     let found = store.read(|tx| tx.list::<Endpoints>())?;
     Ok(found.into_iter().map(|(_, all)| all).collect())
-}
-
-/// The address of IPv4 that a bridge had last.
-fn last_address(document: &Network) -> Option<Ipv4Net> {
-    document
-        .ipam
-        .config
-        .iter()
-        .find_map(|config| match (config.subnet, config.gateway) {
-            (IpNet::V4(subnet), Some(IpAddr::V4(gateway))) => {
-                Ipv4Net::new(gateway, subnet.prefix_len()).ok()
-            }
-            _ => None,
-        })
 }

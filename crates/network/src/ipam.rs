@@ -46,20 +46,24 @@ pub(crate) fn settle(
             .networks
             .iter()
             .flat_map(|other| other.ipam.config.iter().map(|c| (&other.name, c.subnet)));
-        for (name, other) in own.chain(theirs) {
-            if other.contains(&subnet.network()) || subnet.contains(&other.network()) {
+        let overlaps =
+            |other: &IpNet| other.contains(&subnet.network()) || subnet.contains(&other.network());
+        match own.chain(theirs).find(|(_, other)| overlaps(other)) {
+            Some(_) if asked.chosen => continue,
+            Some((name, other)) => {
                 return Err(Error::Overlap {
                     network: name.clone(),
                     subnet: other,
                 });
             }
+            None => {}
         }
         configs.push(IpamConfig {
             subnet: subnet.trunc(),
             ip_range: asked.ip_range.map(|range| range.trunc()),
             gateway: asked.gateway,
             aux_addresses: asked.aux_addresses.clone(),
-            chosen: false,
+            chosen: asked.chosen,
         });
     }
     let has_v4 = configs.iter().any(|c| matches!(c.subnet, IpNet::V4(_)));
@@ -133,6 +137,10 @@ mod tests {
             &around(&networks),
         );
         assert!(matches!(error, Err(Error::Overlap { .. })));
+        let mut had = request(&["172.18.4.0/24"]);
+        had.ipam[0].chosen = true;
+        let another = settle(&had, (true, false), &around(&networks)).unwrap();
+        assert_eq!(another[0].subnet.to_string(), "172.19.0.0/16");
         let twice = request(&["10.1.0.0/24", "10.1.0.128/25"]);
         assert!(settle(&twice, (true, false), &around(&[])).is_err());
         let several = request(&["10.1.0.0/24", "10.2.0.0/24", "fd01::/64"]);

@@ -11,8 +11,9 @@ use tracing::info;
 
 use crate::address;
 use crate::bridge;
+use crate::default::{GATEWAY_V4, GATEWAY_V6};
 use crate::document::{IpamConfig, Network};
-use crate::endpoint::{Endpoint, EndpointRequest, Published};
+use crate::endpoint::{Endpoint, EndpointRequest, INTERFACE, Published, check_options};
 use crate::error::{Error, Result};
 use crate::firewall::GatewayMode;
 use crate::gateway::{self, Gateways};
@@ -23,9 +24,6 @@ use crate::networks::Networks;
 use crate::publish::{Side, Target};
 use crate::sandbox;
 use crate::sysctl;
-
-/// The container's name of its link, instead of the next free one.
-const INTERFACE: &str = "com.docker.network.endpoint.ifname";
 
 impl Inner {
     pub(crate) fn endpoints(&self, network_id: &str) -> Vec<Endpoint> {
@@ -406,6 +404,7 @@ impl State {
             Kind::Macvlan(options) => &options.prefix,
             Kind::Nothing => return Err(Error::NoEndpoints(document.name.clone())),
         };
+        check_options(&request.options)?;
         let interface = self.interface(container, request, prefix)?;
         let used = self.used(document);
         let v4 = match document.enable_ipv4 {
@@ -441,11 +440,11 @@ impl State {
             interface,
             ipv4: v4.as_ref().and_then(|(ip, config)| net_v4(*ip, config)),
             ipv6: v6.as_ref().and_then(|(ip, config)| net_v6(*ip, config)),
-            gateway_v4: v4.and_then(|(_, config)| match config.gateway? {
+            gateway_v4: v4.and_then(|(_, config)| match router(config, GATEWAY_V4)? {
                 IpAddr::V4(gateway) if leads_out.0 => Some(gateway),
                 _ => None,
             }),
-            gateway_v6: v6.and_then(|(_, config)| match config.gateway? {
+            gateway_v6: v6.and_then(|(_, config)| match router(config, GATEWAY_V6)? {
                 IpAddr::V6(gateway) if leads_out.1 => Some(gateway),
                 _ => None,
             }),
@@ -457,7 +456,6 @@ impl State {
             gateway_priority: request.gateway_priority,
             options: request.options.clone(),
         };
-        sandbox::sysctls(&endpoint)?;
         let entry = Entry {
             endpoint,
             published: None,
@@ -482,9 +480,6 @@ impl State {
             .map(|entry| entry.endpoint.interface.as_str())
             .collect();
         if let Some(own) = request.options.get(INTERFACE) {
-            if !onggi_netlink::link::is_valid_name(own) || own == "lo" {
-                return Err(Error::Invalid(format!("invalid interface name {own:?}")));
-            }
             if taken.contains(own.as_str()) {
                 return Err(Error::Invalid(format!(
                     "the container has an interface {own} already"
@@ -688,6 +683,11 @@ fn outside(wanted: IpAddr) -> Error {
     Error::Invalid(format!(
         "no configured subnet or ip-range contain the IP address {wanted}"
     ))
+}
+
+/// The router of a subnet: where the network names one of its own, not the host.
+fn router(config: &IpamConfig, name: &str) -> Option<IpAddr> {
+    config.aux_addresses.get(name).copied().or(config.gateway)
 }
 
 /// Whether a network gives default routes, of IPv4 and of IPv6.

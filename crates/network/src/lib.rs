@@ -7,6 +7,7 @@ mod address; // which subnet, which address
 mod bridge; // bridges in the kernel
 mod config; // what the daemon's configuration says
 mod create; // networks made and removed
+mod default; // the default bridge's addresses
 mod document; // networks as the API shows them
 mod endpoint; // a container's place in a network
 mod error; // what can go wrong, in Docker's words
@@ -33,8 +34,8 @@ mod work; // what changes cost where there are many networks
 pub mod dns; // resolv.conf of containers
 
 pub use config::{Config, Pool};
-pub use document::{Ipam, IpamConfig, IpamRequest, Network, NetworkRequest};
-pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published};
+pub use document::{Ipam, IpamConfig, IpamRequest, Network, NetworkRequest, Origin};
+pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published, check_options};
 pub use error::{Error, PublishError, Result};
 pub use mac::Mac;
 pub use networks::Networks;

@@ -116,10 +116,10 @@ impl Networks {
         onggi_rt::blocking("look at neighbours", move || inner.crowded()).await?
     }
 
-    /// The address by which containers reach the host.
+    /// The addresses by which containers reach the host, one of a family at most.
     #[must_use]
-    pub fn host_gateway(&self) -> Option<IpAddr> {
-        self.inner.host_gateway()
+    pub fn host_gateways(&self) -> Vec<IpAddr> {
+        self.inner.host_gateways()
     }
 
     /// Gives a container addresses, hardware addresses and host ports, and records them. Nothing is in the kernel yet

@@ -20,6 +20,8 @@ const MTU: u32 = 1500;
 pub(crate) struct BridgeOptions {
     /// The bridge.
     pub(crate) name: String,
+    /// Whether it is to be the default one.
+    pub(crate) is_default: bool,
     /// Whether its containers may talk to each other.
     pub(crate) icc: bool,
     /// Whether they leave under the host's addresses.
@@ -59,6 +61,7 @@ impl BridgeOptions {
     pub(crate) fn read(network: &Network) -> Result<Self> {
         let mut options = Self {
             name: format!("br-{}", network.id.get(..12).unwrap_or(&network.id)),
+            is_default: false,
             icc: true,
             masquerade: true,
             host: None,
@@ -71,7 +74,8 @@ impl BridgeOptions {
         for (key, value) in ours(&network.options) {
             match key {
                 "bridge.name" if !value.is_empty() => value.clone_into(&mut options.name),
-                "bridge.name" | "bridge.default_bridge" => {}
+                "bridge.name" => {}
+                "bridge.default_bridge" => options.is_default = boolean(key, value)?,
                 "bridge.enable_icc" => options.icc = boolean(key, value)?,
                 "bridge.enable_ip_masquerade" => options.masquerade = boolean(key, value)?,
                 "bridge.host_binding_ipv4" => options.host = Some(parse(key, value)?),
@@ -145,6 +149,16 @@ impl MacvlanOptions {
         }
         Ok(options)
     }
+}
+
+/// Whether an option is one of Docker's own: drivers refuse those that they do not know.
+pub(crate) fn is_ours(key: &str) -> bool {
+    key.starts_with(PREFIX)
+}
+
+/// As [`is_ours`]; macvlan knows some without what they have in common.
+pub(crate) fn is_of_macvlan(key: &str) -> bool {
+    is_ours(key) || ["parent", "macvlan_mode"].contains(&key)
 }
 
 /// Docker's own options, without what they have in common. Others belong to whoever reads them.

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use onggi_netlink::{Batch, Protocol, Socket, address, link, route};
 use onggi_sys::netns;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, SYSCTLS};
 use crate::error::{Error, Result};
 use crate::gateway::Gateways;
 use crate::options::MacvlanOptions;
@@ -15,8 +15,6 @@ use crate::sysctl;
 
 /// A bridge port forwards a moment after both ends are up; nobody waits longer for it than this.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// Switches of the container's link, `net.ipv4.conf.IFNAME.NAME=VALUE,…`.
-const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
 
 /// Makes the veth pair: our end a port of the bridge, the other born in the namespace.
 pub(crate) fn connect(
@@ -210,10 +208,13 @@ fn set_up(batch: &mut Batch, endpoint: &Endpoint, index: u32) -> Result<()> {
 }
 
 /// The switches that the endpoint is to have set. Those of its own link only.
-pub(crate) fn sysctls(endpoint: &Endpoint) -> Result<Vec<(&str, &str)>> {
-    let Some(text) = endpoint.options.get(SYSCTLS) else {
-        return Ok(Vec::new());
-    };
+fn sysctls(endpoint: &Endpoint) -> Result<Vec<(&str, &str)>> {
+    let text = endpoint.options.get(SYSCTLS);
+    text.map_or_else(|| Ok(Vec::new()), |text| read_sysctls(text))
+}
+
+/// Reads switches of a link.
+pub(crate) fn read_sysctls(text: &str) -> Result<Vec<(&str, &str)>> {
     let read = |entry| check_sysctl(entry);
     text.split(',').map(read).collect()
 }

@@ -391,8 +391,8 @@ fn the_subnet_keeps_out_of_the_hosts_way() {
         );
         assert_eq!(network.options["com.docker.network.bridge.name"], "onggi0");
         assert_eq!(
-            networks.host_gateway(),
-            Some(Ipv4Addr::new(172, 20, 0, 1).into())
+            networks.host_gateways(),
+            [std::net::IpAddr::from([172, 20, 0, 1])]
         );
         // It stays where it is when the obstacle goes, as long as the bridge is there and after.
         run("ip", "route del 172.17.5.0/24");

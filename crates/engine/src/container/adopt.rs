@@ -108,7 +108,7 @@ impl Engine {
             host_config,
         };
         spec::check(self, &record)?;
-        super::files::extra_hosts(&record.host_config, self.inner.networks.host_gateway())?;
+        super::files::extra_hosts(&record.host_config, &self.inner.networks.host_gateways())?;
         Ok(record)
     }
 

@@ -75,11 +75,14 @@ impl Engine {
             Mode::Host => read("/etc/hosts"),
             _ => hosts(record, endpoints) + &links::hosts(&self.links(record)?),
         };
-        let hosts = hosts + &extra_hosts(host, self.inner.networks.host_gateway())?;
+        let hosts = hosts + &extra_hosts(host, &self.inner.networks.host_gateways())?;
         let resolv_conf = match mode {
             Mode::Host if host.dns.is_none() => read("/etc/resolv.conf"),
             _ if endpoints.iter().any(has_names) => self.embedded_resolv_conf(record, endpoints),
-            _ => dns::container_resolv_conf(&dns::host_resolv_conf(), &self.resolver(host)),
+            _ => {
+                let ipv6 = endpoints.iter().any(|endpoint| endpoint.ipv6.is_some());
+                dns::container_resolv_conf(&dns::host_resolv_conf(), &self.resolver(host), ipv6)
+            }
         };
         make_directory(&directory)?;
         write(&directory.join("hosts"), &hosts)?;
@@ -176,27 +179,32 @@ impl Engine {
     }
 }
 
-/// `--add-host NAME:ADDRESS`; `host-gateway` is the address by which containers reach the host.
-pub(crate) fn extra_hosts(host: &HostConfig, gateway: Option<IpAddr>) -> Result<String> {
+/// `--add-host NAME:ADDRESS`; `host-gateway` stands for the addresses by which containers reach the host.
+pub(crate) fn extra_hosts(host: &HostConfig, gateways: &[IpAddr]) -> Result<String> {
     let mut lines = String::new();
     for entry in host.extra_hosts.iter().flatten() {
         let bad = || Error::invalid(format!("bad format for add-host: \"{entry}\""));
         let (name, address) = entry.split_once(':').ok_or_else(bad)?;
-        let address = match address {
-            "host-gateway" => gateway
-                .ok_or_else(|| Error::invalid("unable to derive the IP value for host-gateway"))?,
-            address => address
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .parse()
-                .map_err(|_| {
-                    Error::invalid(format!("invalid IP address in add-host: \"{address}\""))
-                })?,
+        let addresses = match address {
+            "host-gateway" if gateways.is_empty() => {
+                return Err(Error::invalid(
+                    "unable to derive the IP value for host-gateway",
+                ));
+            }
+            "host-gateway" => gateways.to_vec(),
+            address => {
+                let bare = address.trim_start_matches('[').trim_end_matches(']');
+                let bad =
+                    |_| Error::invalid(format!("invalid IP address in add-host: \"{address}\""));
+                vec![bare.parse().map_err(bad)?]
+            }
         };
         if name.is_empty() || name.contains(char::is_whitespace) {
             return Err(bad());
         }
-        let _ = writeln!(lines, "{address}\t{name}");
+        for address in addresses {
+            let _ = writeln!(lines, "{address}\t{name}");
+        }
     }
     Ok(lines)
 }
@@ -230,13 +238,17 @@ mod tests {
             extra_hosts: Some(entries),
             ..HostConfig::default()
         };
-        extra_hosts(&host, Some(IpAddr::from([172, 17, 0, 1])))
+        let six = "fd00::1".parse().expect("an address");
+        extra_hosts(&host, &[IpAddr::from([172, 17, 0, 1]), six])
     }
 
     #[test]
     fn extra_hosts_are_appended() {
         let lines = extra(&["db:10.0.0.5", "six:[::1]", "host:host-gateway"]).expect("good ones");
-        assert_eq!(lines, "10.0.0.5\tdb\n::1\tsix\n172.17.0.1\thost\n");
+        assert_eq!(
+            lines,
+            "10.0.0.5\tdb\n::1\tsix\n172.17.0.1\thost\nfd00::1\thost\n"
+        );
         for bad in ["db", "db:nowhere", ":10.0.0.1", "a b:10.0.0.1"] {
             assert!(extra(&[bad]).is_err(), "{bad}");
         }

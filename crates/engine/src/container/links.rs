@@ -10,7 +10,7 @@ use onggi_model::Port;
 use super::Record;
 use crate::Engine;
 use crate::error::{Error, Result};
-use crate::spec::network::{Joined, Mode};
+use crate::spec::network::{Joined, Mode, name_of};
 
 /// A container that another knows by an alias.
 pub(crate) struct Link {
@@ -45,7 +45,7 @@ pub(crate) fn settle(
         Mode::Bridge => {}
         Mode::Named(network) => {
             // Clients send them in both places.
-            if let Some(settings) = joined.get_mut(&network) {
+            if let Some(settings) = joined.get_mut(&name_of(engine, &network)) {
                 let links = settings.links.get_or_insert_default();
                 for link in host.links.take().unwrap_or_default() {
                     if !links.contains(&link) {

@@ -29,7 +29,7 @@ impl Engine {
         container: &Arc<Container>,
     ) -> Result<Vec<Endpoint>> {
         let record = container.record();
-        let requests = spec::network::requests(&record)?;
+        let requests = spec::network::requests(self, &record)?;
         if requests.is_empty() {
             return Ok(Vec::new());
         }

@@ -6,7 +6,7 @@ use onggi_api::network::{
     ConnectRequest, CreateRequest, CreateResponse, DisconnectRequest, EndpointSettings,
 };
 use onggi_model::ErrorKind;
-use onggi_network::NetworkRequest;
+use onggi_network::{Endpoint, Network, NetworkRequest};
 use tracing::info;
 
 use super::ipam;
@@ -25,6 +25,7 @@ impl Engine {
         let asked = request.ipam.unwrap_or_default();
         let request = NetworkRequest {
             name: request.name,
+            origin: None,
             driver: request.driver,
             scope: request.scope,
             enable_ipv4: request.enable_ipv4,
@@ -105,7 +106,12 @@ impl Engine {
     /// `NotFound`; `Forbidden`: it is not in it; `InvalidParameter`: it has the host's network.
     pub async fn network_disconnect(&self, name: &str, request: DisconnectRequest) -> Result<()> {
         let network = self.inner.networks.get(name);
-        let container = self.inner.containers.find(&request.container)?;
+        let container = match self.inner.containers.find(&request.container) {
+            Err(_) if request.force => {
+                return self.forget_endpoint(&network?, &request.container).await;
+            }
+            found => found?,
+        };
         let _writer = container.writer.lock().await;
         let record = container.record();
         let joined = record.joined();
@@ -136,6 +142,21 @@ impl Engine {
             .await
     }
 
+    /// Gives back what a container that is gone has in a network.
+    async fn forget_endpoint(&self, network: &Network, container: &str) -> Result<()> {
+        let networks = &self.inner.networks;
+        let is_its = |endpoint: &Endpoint| {
+            let name = endpoint.names.first().map(String::as_str);
+            name == Some(container) || endpoint.container.as_str().starts_with(container)
+        };
+        let endpoints = networks.endpoints(&network.id);
+        let Some(endpoint) = endpoints.into_iter().find(is_its) else {
+            return Err(Error::not_found(format!("endpoint {container} not found")));
+        };
+        info!(container = %endpoint.container, network = network.name, "released by force");
+        Ok(networks.release(&endpoint.container).await?)
+    }
+
     async fn connect_running(
         &self,
         container: &Arc<Container>,
@@ -163,7 +184,7 @@ impl Engine {
 }
 
 /// What a client may ask for, without what only we know.
-fn wishes(settings: EndpointSettings) -> EndpointSettings {
+pub(crate) fn wishes(settings: EndpointSettings) -> EndpointSettings {
     EndpointSettings {
         ipam_config: settings.ipam_config,
         links: settings.links,

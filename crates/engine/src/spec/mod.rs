@@ -115,7 +115,7 @@ pub(crate) fn check(engine: &Engine, record: &Record) -> Result<()> {
     namespaces::check(engine, record)?;
     limits::check(record)?;
     cdi::edits(&record.host_config, &engine.inner.config.cdi_spec_dirs)?;
-    network::requests(record)?;
+    network::requests(engine, record)?;
     Ok(())
 }
 

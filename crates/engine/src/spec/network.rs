@@ -56,7 +56,14 @@ pub(crate) fn settle(
     let asked = asked.map(|(name, settings)| (name.as_str(), settings.clone().unwrap_or_default()));
     let own = match mode {
         Mode::Bridge => "bridge".to_owned(),
-        Mode::Named(name) => name_of(engine, &name),
+        Mode::Named(name) => match name_of(engine, &name) {
+            mode if mode == "host" || mode == "none" => {
+                return Err(Error::invalid(format!(
+                    "network {name} is {mode}, which containers have by its name alone: use --network {mode}"
+                )));
+            }
+            name => name,
+        },
         Mode::Host | Mode::None | Mode::Container(_) => {
             check_without(config, host, asked)?;
             return Ok(Joined::new());
@@ -65,10 +72,12 @@ pub(crate) fn settle(
     let mut joined = Joined::new();
     for (name, settings) in asked {
         let name = match name {
-            "default" | "bridge" => "bridge".to_owned(),
-            "host" | "none" => return Err(both(name)),
+            "default" => "bridge".to_owned(),
             name => name_of(engine, name),
         };
+        if name == "host" || name == "none" {
+            return Err(both(&name));
+        }
         check_settings(engine, &name, &settings)?;
         joined.insert(name, settings);
     }
@@ -120,7 +129,7 @@ pub(crate) fn both(mode: &str) -> Error {
 }
 
 /// The name of a network that is named by its id perhaps. One that is not there is missed at the start.
-fn name_of(engine: &Engine, name: &str) -> String {
+pub(crate) fn name_of(engine: &Engine, name: &str) -> String {
     match engine.inner.networks.get(name) {
         Ok(network) => network.name,
         Err(_) => name.to_owned(),
@@ -173,6 +182,9 @@ pub(crate) fn check_settings(
         if address.is_none_or(|ip| ip.is_unspecified()) {
             wrong.push(format!("invalid link-local IP address: {text}"));
         }
+    }
+    if let Err(fault) = onggi_network::check_options(settings.driver_opts.iter().flatten()) {
+        wrong.push(fault.to_string());
     }
     if mac(&settings.mac_address).is_err() {
         wrong.push(format!("invalid MAC address {}", settings.mac_address));
@@ -227,13 +239,13 @@ pub(crate) fn names(record: &Record, network: &str, settings: &EndpointSettings)
 }
 
 /// What a container needs of the network part; nothing where it has no endpoint of its own.
-pub(crate) fn requests(record: &Record) -> Result<Vec<EndpointRequest>> {
+pub(crate) fn requests(engine: &Engine, record: &Record) -> Result<Vec<EndpointRequest>> {
     if record.config.network_disabled {
         return Ok(Vec::new());
     }
     let joined = record.joined();
     let own = match Mode::of(&record.host_config) {
-        Mode::Named(name) => name,
+        Mode::Named(name) => name_of(engine, &name),
         _ => "bridge".to_owned(),
     };
     let mut requests = Vec::with_capacity(joined.len());

@@ -63,7 +63,31 @@ fn what_cannot_be_had_is_refused_by_name_with_the_reason() -> Result<()> {
             &[],
             &["--iptables=false with --icc=false"],
         ),
-        (json!({"ipv6": true}), &[], &["ipv6", "not there yet"]),
+        (
+            json!({"ipv6": true, "bip6": "fd00:1::/64"}),
+            &[],
+            &["bip6", "must be the address of the bridge"],
+        ),
+        (
+            json!({"ipv6": true, "fixed-cidr-v6": "fe80::/64"}),
+            &[],
+            &["fixed-cidr-v6", "link-local"],
+        ),
+        (
+            json!({"ipv6": true, "bip6": "fd00:1::1/64", "fixed-cidr-v6": "fd00:2::/80"}),
+            &[],
+            &["fixed-cidr-v6", "not within the bridge's subnet"],
+        ),
+        (
+            json!({"bip": "10.1.0.1/24", "default-gateway": "10.9.9.9"}),
+            &[],
+            &["default gateway ip must be part of the network"],
+        ),
+        (
+            json!({"host-gateway-ips": ["10.0.0.1", "10.0.0.2"]}),
+            &[],
+            &["only one IPv4 address is allowed"],
+        ),
         (
             json!({"authorization-plugins": ["opa"]}),
             &[],

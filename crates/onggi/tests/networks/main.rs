@@ -4,12 +4,14 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod core; // containers in networks: addresses, names, routes, what survives
+mod dual; // IPv6 on the default bridge
 mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
 mod kills; // the daemon is killed while networks change
 mod many; // a thousand networks, five hundred containers in one
 mod matrix; // kinds of networks, families of addresses, ways
 mod names; // containers call each other by name
+mod wishes; // what is asked of networks, seen from inside
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Subject};

@@ -7,6 +7,7 @@ use onggi_testkit::{Daemon, DaemonOptions, LIMIT, Namespace, Subject, wait_until
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -109,8 +110,7 @@ fn old(kind: Kind, family: Family, way: Way) -> Option<Cell> {
 /// What is not there yet.
 fn new(kind: Kind, family: Family, way: Way) -> Option<Cell> {
     match (kind, family, way) {
-        (Kind::Default, Family::Dual, _) => Some(Missing("IPv6 on the default bridge")),
-        (Kind::User | Kind::Shared, Family::V6 | Family::Dual, Way::FromHost) => {
+        (Kind::Default | Kind::User | Kind::Shared, Family::V6 | Family::Dual, Way::FromHost) => {
             Some(Missing("published ports on [::1]"))
         }
         _ => None,
@@ -137,7 +137,7 @@ const SERVER: &str =
 
 impl Stage {
     /// Two namespaces, a link, a daemon; in the world a server on port 7000 of every address.
-    fn open(kind: Kind) -> Result<Self> {
+    fn open(kind: Kind, subject: Subject) -> Result<Self> {
         let (host, world) = (Namespace::new()?, Namespace::new()?);
         let path = format!("/proc/{}/fd/{}", std::process::id(), world.fd().as_raw_fd());
         ip(&host, "link add up0 type veth peer name out0")?;
@@ -172,16 +172,18 @@ impl Stage {
                 let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nhere\n");
             }
         });
-        let arguments = match (Subject::from_env()?, kind) {
+        let arguments = match (subject, kind) {
             (Subject::Dockerd, Kind::Default) => {
                 "--experimental --ip6tables --ipv6 --fixed-cidr-v6=fd00:70:1::/64"
             }
             (Subject::Dockerd, _) => "--experimental --ip6tables",
+            (Subject::Onggi, Kind::Default) => "--ipv6 --fixed-cidr-v6=fd00:70:1::/64",
             (Subject::Onggi, _) => "",
         };
         let arguments = arguments.split_whitespace().map(str::to_owned).collect();
         let daemon = Daemon::start_with(DaemonOptions {
             arguments,
+            subject: Some(subject),
             namespace: Some(host),
             ..DaemonOptions::default()
         })?;
@@ -417,8 +419,8 @@ fn ip(namespace: &Namespace, arguments: &str) -> Result<()> {
 }
 
 /// All cells of a kind of network.
-fn row(kind: Kind) -> Result<()> {
-    let mut stage = Stage::open(kind)?;
+fn row(kind: Kind, subject: Subject) -> Result<()> {
+    let mut stage = Stage::open(kind, subject)?;
     ok(&stage.daemon, "network create --internal names")?;
     stage.names = names_resolve(&stage.daemon, "names")?;
     ok(&stage.daemon, "network rm names")?;
@@ -457,9 +459,26 @@ fn row(kind: Kind) -> Result<()> {
     stage.daemon.clean()
 }
 
+/// The same cells on dockerd: where it differs, [`old`] says why.
+fn row_of_dockerd(kind: Kind) -> Result<()> {
+    if std::env::var_os("ONGGI_FULL").is_none() {
+        eprintln!("skipped: the other engine is asked with ONGGI_FULL");
+        return Ok(());
+    }
+    if !Path::new("/usr/sbin/dockerd").exists() {
+        eprintln!("skipped, no dockerd is installed");
+        return Ok(());
+    }
+    row(kind, Subject::Dockerd)
+}
+
 macro_rules! rows {
     ($($name:ident: $kind:ident),* $(,)?) => {
-        $(#[test] fn $name() -> Result<()> { row(Kind::$kind) })*
+        $(#[test] fn $name() -> Result<()> { row(Kind::$kind, Subject::from_env()?) })*
+
+        mod dockerd {
+            $(#[test] fn $name() -> super::Result<()> { super::row_of_dockerd(super::Kind::$kind) })*
+        }
     };
 }
 
