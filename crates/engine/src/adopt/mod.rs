@@ -1,12 +1,13 @@
-//! `system adopt`: images, volumes and stopped containers of a stopped dockerd, taken by reading only.
+//! `system adopt`: images, volumes, networks and stopped containers of a stopped dockerd, taken by reading only.
 //!
-//! Nothing below the other engine's directory is changed. Each image, volume and container is here whole or not at all,
+//! Nothing below the other engine's directory is changed. Each image, volume, network and container is here whole or not at all,
 //! and what is here already stays as it is: adopting twice, or again after a crash, takes what is missing. The order is
-//! images, volumes, containers, because the last need the others. How a record of ours is made of a container of theirs
+//! images, volumes, networks, containers, because the last need the others. How a record of ours is made of a container of theirs
 //! is in `container/adopt.rs`.
 
-mod bolt; // the file dockerd keeps volumes in
+mod bolt; // the files dockerd keeps volumes and networks in
 mod images; // its images
+mod networks; // its networks
 mod root; // its data root: what it is, whether it is in use
 mod tar_split; // the tars of its layers
 mod volumes; // its volumes
@@ -101,6 +102,7 @@ impl Engine {
         let report = Report { client };
         self.adopt_images(&root, &report).await?;
         self.adopt_volumes(&root, &report).await?;
+        self.adopt_networks(&root, &report).await?;
         self.adopt_containers(&root, &report).await
     }
 
@@ -143,6 +145,18 @@ impl Engine {
                 self.volume_event("create", &name, []);
             }
             report.tell("volume", "", &name, had).await;
+        }
+        Ok(())
+    }
+
+    async fn adopt_networks(&self, root: &Arc<DataRoot>, report: &Report) -> Result<()> {
+        let read = root.clone();
+        let found = onggi_rt::blocking("read foreign networks", move || networks::find(&read));
+        for network in found.await?? {
+            let (id, name) = (network.id.clone(), network.name.clone());
+            let short: String = id.chars().take(12).collect();
+            let had = self.adopt_network(network).await;
+            report.tell("network", &short, &name, had).await;
         }
         Ok(())
     }

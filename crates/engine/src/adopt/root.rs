@@ -19,7 +19,8 @@ const DRIVER: &str = "overlay2";
 /// The longest document that is read.
 const DOCUMENT: u64 = 64 << 20;
 /// Databases that dockerd holds a lock on while it runs.
-const DATABASES: [&str; 5] = [
+const DATABASES: [&str; 6] = [
+    "network/files/local-kv.db",
     "volumes/metadata.db",
     "buildkit/cache.db",
     "buildkit/metadata_v2.db",

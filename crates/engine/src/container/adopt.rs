@@ -2,10 +2,12 @@
 //!
 //! What cannot be had here is refused as `create` refuses it. What is read is the business of `crate::adopt`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use onggi_api::container::{Config, HostConfig, NetworkingConfig};
+use onggi_api::network::EndpointSettings;
 use onggi_model::{ContainerId, Digest, Timestamp, check_container_name};
 use serde_json::Value;
 use tracing::warn;
@@ -70,7 +72,8 @@ impl Engine {
         if self.inner.store.image(&image)?.is_none() {
             return Err(cannot(format!("its image {} is not here", image.short())));
         }
-        self.refuse_absent(&document, &host_config)?;
+        self.refuse_absent(&host_config)?;
+        let networking = self.foreign_places(id, &document, &host_config)?;
         super::defaults::log(&self.inner.config.defaults, &mut host_config);
         spec::conflicts::check(&config, &host_config)?;
         create::check_fields(&config, &host_config)?;
@@ -83,6 +86,11 @@ impl Engine {
         }
         spec::security::disable_labels(&mut host_config);
         let (state, exits) = state(&document["State"]);
+        let joined = spec::network::settle(self, &config, &host_config, &networking)?;
+        if matches!(Mode::of(&host_config), Mode::Named(_)) {
+            // The places in the networks have them too.
+            host_config.links = None;
+        }
         let record = Record {
             created: Timestamp::parse(text("Created")).unwrap_or_else(|_| Timestamp::now()),
             mounts: Vec::new(),
@@ -91,7 +99,7 @@ impl Engine {
             networking: NetworkingConfig::default(),
             image,
             endpoints: Vec::new(),
-            joined: None,
+            joined: Some(joined),
             state,
             restart_count: number(&document["RestartCount"]),
             short_runs: 0,
@@ -113,7 +121,7 @@ impl Engine {
     }
 
     /// Refuses what leans on something that is not here.
-    fn refuse_absent(&self, document: &Value, host: &HostConfig) -> Result<()> {
+    fn refuse_absent(&self, host: &HostConfig) -> Result<()> {
         let modes = [
             ("network", &host.network_mode),
             ("IPC namespace", &host.ipc_mode),
@@ -129,21 +137,56 @@ impl Engine {
                 )));
             }
         }
-        let networks = document["NetworkSettings"]["Networks"].as_object();
-        let named = match Mode::of(host) {
+        Ok(())
+    }
+
+    /// Its places in networks, as they were asked for.
+    fn foreign_places(
+        &self,
+        id: &ContainerId,
+        document: &Value,
+        host: &HostConfig,
+    ) -> Result<NetworkingConfig> {
+        let own = match Mode::of(host) {
+            Mode::Host | Mode::None | Mode::Container(_) => return Ok(NetworkingConfig::default()),
+            Mode::Bridge => None,
             Mode::Named(name) => Some(name),
-            _ => None,
         };
-        let foreign = networks.into_iter().flat_map(|networks| networks.keys());
-        let own = ["bridge", "default", "host", "none"];
-        let foreign =
-            foreign.filter(|name| !own.contains(&name.as_str()) && !name.starts_with("container:"));
-        match named.as_ref().or(foreign.clone().next()) {
-            Some(name) => Err(cannot(format!(
-                "it is in the network {name:?}, which is not here"
-            ))),
-            None => Ok(()),
+        let networks = &self.inner.networks;
+        let known = |name: &str, network_id: &str| {
+            let same = networks.list().into_iter().find(|one| one.id == network_id);
+            let found = same.map_or_else(|| networks.get(name), Ok);
+            found
+                .map(|network| network.name)
+                .map_err(|_| cannot(format!("it is in the network {name:?}, which is not here")))
+        };
+        if let Some(own) = own {
+            known(&own, &own)?;
         }
+        let mut places = BTreeMap::new();
+        let foreign = document["NetworkSettings"]["Networks"].as_object();
+        for (name, place) in foreign.into_iter().flatten() {
+            let name = known(name, place["NetworkID"].as_str().unwrap_or_default())?;
+            let bytes = serde_json::to_vec(place).unwrap_or_default();
+            let place_ours: EndpointSettings =
+                onggi_api::decode(&bytes).map_err(|fault| Error::of(&fault))?;
+            let mut wishes = crate::network::wishes(place_ours);
+            // What it had, but for what newer ones were asked for.
+            let wanted = place["DesiredMacAddress"].as_str();
+            wishes.mac_address = wanted.unwrap_or_default().to_owned();
+            if let Some(aliases) = &mut wishes.aliases {
+                // It is added to those of everyone.
+                aliases.retain(|alias| *alias != id.short());
+            }
+            wishes.ipam_config = wishes
+                .ipam_config
+                .filter(|asked| *asked != Default::default());
+            places.insert(name, Some(wishes));
+        }
+        Ok(NetworkingConfig {
+            endpoints_config: Some(places),
+            ..NetworkingConfig::default()
+        })
     }
 
     /// What it has mounted: as it was asked for, with the volumes that were made for it.

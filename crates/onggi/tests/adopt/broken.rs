@@ -60,7 +60,10 @@ fn what_is_broken_or_unknown_is_left() -> Result<()> {
         .cli(&["create", "--name", "onchanged", "changed:1"])?
         .ok()?;
     docker
-        .post("/networks/create", &json!({"Name": "backend"}))?
+        .post(
+            "/networks/create",
+            &json!({"Name": "backend", "Options": {"com.docker.network.bridge.colour": "red"}}),
+        )?
         .ok()?;
     docker
         .cli(&[
@@ -105,6 +108,7 @@ fn what_is_broken_or_unknown_is_left() -> Result<()> {
         ("image", "lost:1", "lost: no such file"),
         ("image", "config:1", "its configuration is broken"),
         ("container", "onchanged", "is not here"),
+        ("network", "backend", "no option"),
         (
             "container",
             "networked",

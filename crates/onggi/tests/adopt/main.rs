@@ -5,6 +5,7 @@
 
 mod broken; // what cannot be taken
 mod crash; // kill -9 in the middle
+mod networks; // networks, and containers in them
 mod tree; // files, compared
 mod whole; // what is taken
 
