@@ -214,6 +214,7 @@ pub(crate) const OPTIONS: &[Entry] = {
         same("oom-score-adjust", Int, "oom_score_adj of the daemon").refused("0", "set OOMScoreAdjust= in the unit of systemd"),
         same("pidfile", Text, "File with the daemon's pid").short('p').default("/run/onggi/onggid.pid"),
         key("proxies", Object, "http-proxy, https-proxy and no-proxy"),
+        same("publish-policy", Text, "Whose rules published ports obey: docker (none but ours), host (the host's input rules too)").default("docker"),
         same("raw-logs", Bool, "No colours in the daemon's log").default("false"),
         same("registry-config-dir", Text, "Folder with registries.d (mirrors of any registry) and certs.d (certificates); Docker's certs.d counts too").default("/etc/onggi").reloads(),
         both("registry-mirrors", "registry-mirror", List, "Mirrors of docker.io").reloads(),

@@ -9,7 +9,7 @@ use onggi_api::container::{LogConfig, Ulimit};
 use onggi_engine::{Defaults, Live, Proxies, Runtime, SeccompProfile};
 use onggi_model::Fault;
 use onggi_model::units::ram_in_bytes;
-use onggi_network::Pool;
+use onggi_network::{Pool, PublishPolicy};
 use onggi_snapshot::Driver;
 use serde::Deserialize;
 use serde_json::Value;
@@ -66,6 +66,7 @@ struct Settings {
     ip_masq: Option<bool>,
     ip6tables: Option<bool>,
     ipv6: bool,
+    publish_policy: Option<String>,
     iptables: Option<bool>,
     labels: Vec<String>,
     live_restore: Option<bool>,
@@ -378,6 +379,15 @@ fn network(s: &Settings) -> Result<onggi_network::Config> {
             Err(_) => return invalid(format!("invalid --ip: {text} is no IPv4 address")),
         },
     };
+    let publish_policy = match s.publish_policy.as_deref().unwrap_or_default() {
+        "" | "docker" => PublishPolicy::Docker,
+        "host" => PublishPolicy::Host,
+        other => {
+            return invalid(format!(
+                "publish-policy: invalid value \"{other}\", use docker or host"
+            ));
+        }
+    };
     Ok(onggi_network::Config {
         bridge: s.bridge.clone().unwrap_or_else(|| "onggi0".to_owned()),
         bip: parsed("bip", &s.bip)?,
@@ -396,6 +406,7 @@ fn network(s: &Settings) -> Result<onggi_network::Config> {
         default_publish_address,
         pools,
         host_gateways: host_gateways(&s.host_gateway_ips)?,
+        publish_policy,
     })
 }
 

@@ -49,6 +49,24 @@ pub fn add(index: u32, net: impl Into<IpNet>) -> Message {
     message
 }
 
+/// As [`add`], for an address that only this machine itself knows.
+#[must_use]
+pub fn add_for_host(index: u32, net: impl Into<IpNet>) -> Message {
+    const SCOPE_HOST: u8 = 254;
+    let net = net.into();
+    let family = if net.addr().is_ipv4() {
+        AF_INET
+    } else {
+        AF_INET6
+    };
+    let mut fixed = [family, net.prefix_len(), 0, SCOPE_HOST, 0, 0, 0, 0];
+    fixed[4..].copy_from_slice(&index.to_ne_bytes());
+    let mut message = Message::new(NEW, CREATE);
+    message.raw(&fixed);
+    put(&mut message, net);
+    message
+}
+
 /// The message that takes `net` from a link.
 #[must_use]
 pub fn delete(index: u32, net: impl Into<IpNet>) -> Message {

@@ -38,6 +38,7 @@ const INET_CONF: u16 = 1;
 
 const UP: u32 = 1;
 const LOOPBACK: u32 = 8;
+const NO_ARP: u32 = 0x80;
 /// Length of `struct ifinfomsg`.
 const FIXED: usize = 16;
 
@@ -145,6 +146,8 @@ pub enum Ipv4Switch {
     ArpNotify,
     /// `route_localnet`: 127.0.0.0/8 may be routed through this link.
     RouteLocalnet,
+    /// `src_valid_mark`: the mark counts when the way back to a sender is looked for.
+    SrcValidMark,
 }
 
 /// The message that makes a bridge that is up. Its hardware address is given, because a bridge without one
@@ -178,6 +181,31 @@ pub fn add_veth(veth: &Veth<'_>) -> Message {
                         .attribute(ADDRESS, &veth.peer_mac)
                         .u32(MTU, veth.mtu)
                         .attribute(NAMESPACE_FD, &veth.namespace.as_raw_fd().to_ne_bytes());
+                });
+            });
+        });
+    message
+}
+
+/// The message that makes a veth pair of which both ends are here, down, with the same hardware address: what one sends, to
+/// whichever address, the other takes. Nobody is asked who has an address.
+#[must_use]
+pub fn add_pair(name: &str, peer: &str, mac: Mac) -> Message {
+    let mut silent = [0; FIXED];
+    silent[8..12].copy_from_slice(&NO_ARP.to_ne_bytes());
+    silent[12..16].copy_from_slice(&NO_ARP.to_ne_bytes());
+    let mut message = Message::new(NEW, CREATE);
+    message.raw(&silent);
+    message
+        .link_name(NAME, name)
+        .attribute(ADDRESS, &mac)
+        .nest(INFO, |info| {
+            info.text(INFO_KIND, "veth").nest(INFO_DATA, |data| {
+                data.nest(VETH_PEER, |other| {
+                    other
+                        .raw(&silent)
+                        .link_name(NAME, peer)
+                        .attribute(ADDRESS, &mac);
                 });
             });
         });
@@ -309,6 +337,7 @@ pub fn set_ipv4(name: &str, switches: &[Ipv4Switch]) -> Message {
                     conf.u32(
                         match switch {
                             Ipv4Switch::ArpNotify => 22,
+                            Ipv4Switch::SrcValidMark => 24,
                             Ipv4Switch::RouteLocalnet => 26,
                         },
                         1,

@@ -125,8 +125,15 @@ pub(crate) fn ensure(socket: &mut Socket, seen: &Seen, wanted: &Wanted<'_>) -> R
     }
     batch
         .push(
-            "route_localnet of the bridge",
-            link::set_ipv4(name, &[link::Ipv4Switch::RouteLocalnet]),
+            "switches of the bridge",
+            // The mark, for hosts that check senders: routing rules of the firewall depend on it.
+            link::set_ipv4(
+                name,
+                &[
+                    link::Ipv4Switch::RouteLocalnet,
+                    link::Ipv4Switch::SrcValidMark,
+                ],
+            ),
         )
         .push("bridge up", link::set_state(index, link::State::Up));
     socket

@@ -45,6 +45,18 @@ pub struct Config {
     pub pools: Vec<Pool>,
     /// What containers know as `host-gateway`, one of a family at most; the bridge if empty.
     pub host_gateways: Vec<IpAddr>,
+    /// Whose rules published ports obey.
+    pub publish_policy: PublishPolicy,
+}
+
+/// Whose rules published ports obey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PublishPolicy {
+    /// Ours alone: what is published is reached, as with Docker.
+    #[default]
+    Docker,
+    /// The host's as well: what comes by a wire must be let in by its own input rules, as for any server of the host.
+    Host,
 }
 
 /// A range that is cut into subnets.
@@ -100,6 +112,7 @@ impl Default for Config {
             default_gateway_v6: None,
             pools: Vec::new(),
             host_gateways: Vec::new(),
+            publish_policy: PublishPolicy::Docker,
         }
     }
 }

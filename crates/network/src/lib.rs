@@ -33,7 +33,7 @@ mod work; // what changes cost where there are many networks
 
 pub mod dns; // resolv.conf of containers
 
-pub use config::{Config, Pool};
+pub use config::{Config, Pool, PublishPolicy};
 pub use document::{Ipam, IpamConfig, IpamRequest, Network, NetworkRequest, Origin};
 pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published, check_options};
 pub use error::{Error, PublishError, Result};

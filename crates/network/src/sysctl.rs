@@ -30,6 +30,20 @@ pub(crate) fn carry_ipv6(link: &str) -> io::Result<()> {
     std::fs::write(format!("{folder}/disable_ipv6"), "0")
 }
 
+/// Lets a link have an address of IPv6 that is valid there, where the kernel has IPv6; nobody is asked whether it is free.
+pub(crate) fn route_own_v6(link: &str) -> io::Result<()> {
+    match carry_ipv6_at_once(link) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Lets packets of all senders come in by a link that no route leads back by; `rp_filter` of all links counts too, unless
+/// this one's is greater.
+pub(crate) fn take_any_source(link: &str) -> io::Result<()> {
+    std::fs::write(format!("/proc/sys/net/ipv4/conf/{link}/rp_filter"), "2")
+}
+
 /// As [`carry_ipv6`] for a link that is not up yet: nobody waits until its addresses are known to be its own.
 pub(crate) fn carry_ipv6_at_once(link: &str) -> io::Result<()> {
     std::fs::write(format!("/proc/sys/net/ipv6/conf/{link}/accept_dad"), "0")?;

@@ -52,7 +52,7 @@ impl Leftovers {
     /// Without what belongs to the daemon as such: its bridges, its tables, and its helpers in the case of dockerd.
     #[must_use]
     pub fn of_containers(mut self) -> Self {
-        const OWN: &[&str] = &["docker0", "onggi0"];
+        const OWN: &[&str] = &["docker0", "onggi0", "onggi-gate0", "onggi-gate1"];
         // Networks of users stay until they are removed.
         self.links
             .retain(|link| !OWN.contains(&link.as_str()) && !link.starts_with("br-"));

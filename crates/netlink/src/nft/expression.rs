@@ -196,6 +196,13 @@ pub enum Expression {
     },
     /// Rewrites the source to the address of the outgoing link.
     Masquerade,
+    /// Sends a copy of the packet, which nobody tracks, to an address by a link.
+    Duplicate {
+        /// The address it is routed to.
+        address: Register,
+        /// The link's number, in the machine's order.
+        device: Register,
+    },
     /// Writes a constant.
     Immediate {
         /// Where to.
@@ -236,6 +243,7 @@ impl Expression {
             Self::Fib { .. } => "fib",
             Self::Nat { .. } => "nat",
             Self::Masquerade => "masq",
+            Self::Duplicate { .. } => "dup",
             Self::Immediate { .. } | Self::Verdict(_) => "immediate",
             Self::Counter => "counter",
         }
@@ -336,6 +344,9 @@ impl Expression {
                 }
             }
             Self::Masquerade | Self::Counter => {}
+            Self::Duplicate { address, device } => {
+                data.be32(1, address.0).be32(2, device.0);
+            }
             Self::Immediate { to, value } => {
                 data.be32(1, to.0);
                 put_value(data, 2, value);

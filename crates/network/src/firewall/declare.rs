@@ -34,6 +34,7 @@ pub(super) struct Chain {
 }
 
 /// A rule and what it is for.
+#[derive(Clone)]
 pub(super) struct Rule {
     pub(super) purpose: String,
     pub(super) expressions: Vec<Expression>,
@@ -130,6 +131,15 @@ impl Table {
                 self.read(socket, nft::rules)?,
             )
         };
+        let is_wanted = |found: &&nft::Chain| self.chains.iter().any(|one| one.name == found.name);
+        for chain in chains.iter().filter(|found| !is_wanted(found)) {
+            batch
+                .push("empty a chain", flush_chain(self.family, NAME, &chain.name))
+                .push(
+                    "remove a chain",
+                    nft::delete_chain(self.family, NAME, &chain.name),
+                );
+        }
         for chain in &self.chains {
             let exists = chains.iter().any(|present| present.name == chain.name);
             if !exists {

@@ -7,6 +7,7 @@ mod apart; // the table of the bridges, where containers may not talk to each ot
 mod bridge; // what of a bridge is in the sets
 mod declare; // a table as it should be; the difference to the one in the kernel
 mod forward; // the jump in the tables of iptables and ip6tables
+mod gate; // through the host's own input rules
 mod owned; // the firewall as a whole
 mod prohibit; // routing rules, where our tables may vanish
 mod published; // what of published ports is in the maps

@@ -11,8 +11,8 @@ use tracing::warn;
 use super::bridge::Bridge;
 use super::declare::{self, Elements, NAME, Table};
 use super::rules::Footing;
-use super::{apart, forward, prohibit, published, rules};
-use crate::config::Config;
+use super::{apart, forward, gate, prohibit, published, rules};
+use crate::config::{Config, PublishPolicy};
 use crate::endpoint::{Endpoint, Published};
 use crate::error::{Error, Result};
 use crate::publish::protocol_number;
@@ -35,8 +35,10 @@ pub(crate) struct Firewall {
     /// Opened when it is first needed, and kept: to close such a socket behind a change of the tables waits for a grace
     /// period of the kernel (10 ms and more).
     tracked: Option<Socket>,
-    /// For routing rules, where the tables may vanish in the flushes of others.
+    /// For routing rules, where the tables may vanish in the flushes of others, and the links of [`gate`].
     route: Option<Socket>,
+    /// Whose rules published ports obey.
+    policy: PublishPolicy,
 }
 
 impl Firewall {
@@ -60,6 +62,7 @@ impl Firewall {
             flags: None,
             tracked: None,
             route: None,
+            policy: config.publish_policy,
         })
     }
 
@@ -95,10 +98,23 @@ impl Firewall {
             }
         }
         changed |= !batch.is_empty();
-        self.socket
-            .transact(batch)
-            .map_err(Error::kernel("set up the firewall"))?;
+        let policy = self.policy;
+        self.socket.transact(batch).map_err(|error| {
+            let unknown = [rustix::io::Errno::NOENT, rustix::io::Errno::OPNOTSUPP];
+            if policy == PublishPolicy::Host && error.errno().is_some_and(|n| unknown.contains(&n)) {
+                return Error::Invalid(
+                    "publish-policy=host needs nft_dup_ipv4 and nft_dup_ipv6, and this kernel has them not: load the \
+                     modules, or use publish-policy=docker"
+                        .to_owned(),
+                );
+            }
+            Error::kernel("set up the firewall")(error)
+        })?;
         self.standing = standing;
+        if self.policy == PublishPolicy::Docker {
+            // A daemon before may have had another policy.
+            gate::remove(self.route()?)?;
+        }
         changed |= self.restore_jumps()?;
         self.warn_of_others();
         Ok(changed)
@@ -141,6 +157,7 @@ impl Firewall {
             .map_err(Error::kernel("add a bridge to the firewall"))?;
         self.standing = standing;
         self.restore_jumps()?;
+        self.warn_of_others();
         Ok(())
     }
 
@@ -227,7 +244,8 @@ impl Firewall {
         self.standing.clear();
         self.socket
             .transact(batch)
-            .map_err(Error::kernel("remove the firewall"))
+            .map_err(Error::kernel("remove the firewall"))?;
+        gate::remove(self.route()?)
     }
 
     /// Whether a table of this family is needed. The one of IPv4 always stands; that of IPv6 would make the kernel track
@@ -251,12 +269,13 @@ impl Firewall {
 
     fn plan(&mut self, family: Family, elements: Elements, batch: &mut Batch) -> Result<()> {
         let (port, flags) = (self.port()?, self.flags()?);
+        let gate = self.gate()?;
         let table = match family {
             Family::Bridge => Table {
                 elements,
                 ..apart::table(&[])
             },
-            _ => rules::table(family, elements, self.footing()?),
+            _ => rules::table(family, elements, self.footing()?, gate),
         };
         table.plan(&mut self.socket, port, flags, batch)
     }
@@ -266,13 +285,25 @@ impl Firewall {
         if self.footing()? == Footing::Firm {
             return Ok(false);
         }
-        let socket = match &mut self.route {
+        let (bridges, off) = (self.bridges.clone(), self.off.clone());
+        prohibit::restore(self.route()?, &bridges, &off)
+    }
+
+    fn route(&mut self) -> Result<&mut Socket> {
+        Ok(match &mut self.route {
             Some(socket) => socket,
             none => {
                 none.insert(Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?)
             }
-        };
-        prohibit::restore(socket, &self.bridges, &self.off)
+        })
+    }
+
+    /// The link that packets take which the host's input rules have let in, if they are asked.
+    fn gate(&mut self) -> Result<Option<u32>> {
+        match self.policy {
+            PublishPolicy::Docker => Ok(None),
+            PublishPolicy::Host => gate::ensure(self.route()?).map(Some),
+        }
     }
 
     fn footing(&mut self) -> Result<Footing> {

@@ -5,7 +5,7 @@
 //! other; 127.0.0.0/8 never comes in by a wire; containers leave under the host's addresses; a container reaches published
 //! ports of every network by the host's addresses, those of its own too.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::Ipv4Net;
 use onggi_netlink::nft::{
@@ -14,6 +14,7 @@ use onggi_netlink::nft::{
 };
 
 use super::declare::{Chain, Elements, Rule, Table, link_name};
+use super::gate;
 
 /// `proto . daddr . dport : address . port`, for ports published on one address.
 pub(super) const MAP: &str = "publish";
@@ -112,8 +113,14 @@ pub(super) enum Footing {
     Loose,
 }
 
-/// The table of IPv4 or IPv6 with these elements.
-pub(super) fn table(family: Family, elements: Elements, footing: Footing) -> Table {
+/// The table of IPv4 or IPv6 with these elements. `gate`: what comes by a wire for a published port has to pass the host's
+/// own input rules, and goes on by the link with this number.
+pub(super) fn table(
+    family: Family,
+    elements: Elements,
+    footing: Footing,
+    gate: Option<u32>,
+) -> Table {
     let words = if family == Family::Ip6 { V6 } else { V4 };
     let base = |kind, hook, priority| {
         Some(Base {
@@ -130,7 +137,10 @@ pub(super) fn table(family: Family, elements: Elements, footing: Footing) -> Tab
         chain(
             "prerouting",
             base(Kind::Nat, Hook::Prerouting, -100),
-            words.publish(),
+            match gate {
+                Some(_) => [words.not_yet(), words.publish()].concat(),
+                None => words.publish(),
+            },
         ),
         chain(
             "output",
@@ -155,6 +165,11 @@ pub(super) fn table(family: Family, elements: Elements, footing: Footing) -> Tab
             base(Kind::Filter, Hook::Prerouting, -300),
             guard(),
         ));
+    }
+    if let Some(link) = gate {
+        // Behind all filters of the host; what is dropped here is not tracked yet.
+        let base = base(Kind::Filter, Hook::Input, 1000);
+        chains.push(chain("admitted", base, words.admitted(link)));
     }
     if footing == Footing::Loose {
         // Behind the translation of addresses, before the route is chosen.
@@ -222,11 +237,80 @@ impl Words {
             ];
             [local, vec![protocol(), port_to(B), map(name), nat(port)]]
         };
-        vec![
+        let mut rules = vec![
             rule("published on one address", one(MAP, Some(self.port))),
             rule("runs published on one address", one(RANGES, None)),
             rule("published on all addresses", any(MAP_ANY, Some(self.port))),
             rule("runs published on all addresses", any(RANGES_ANY, None)),
+        ];
+        if self.family == Family::Ip6 {
+            // From there the kernel routes to no other link: the monitors of containers listen.
+            let to_loopback = vec![
+                self.payload(self.destination, A),
+                equal(A, Ipv6Addr::LOCALHOST.octets().to_vec()),
+            ];
+            rules.insert(
+                0,
+                rule("::1 itself", [to_loopback, verdict(Verdict::Accept)]),
+            );
+        }
+        rules
+    }
+
+    /// What comes by a wire is not translated before the host's input rules have seen it.
+    fn not_yet(self) -> Vec<Rule> {
+        vec![rule(
+            "asked of the host's input rules",
+            [
+                not_in_set(MetaKey::InName, BRIDGES),
+                link(MetaKey::InName, Comparison::NotEqual, gate::IN),
+                verdict(Verdict::Accept),
+            ],
+        )]
+    }
+
+    /// What the host's input rules let in goes on by this link, and comes back to be translated.
+    fn admitted(self, link_number: u32) -> Vec<Rule> {
+        let accept = || verdict(Verdict::Accept);
+        let by = |name| link(MetaKey::InName, Comparison::Equal, name);
+        let beyond = match gate::beyond(self.family) {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        let send_on = || {
+            vec![
+                Expression::Immediate {
+                    to: ADDRESS,
+                    value: beyond.clone(),
+                },
+                Expression::Immediate {
+                    to: A,
+                    value: link_number.to_ne_bytes().to_vec(),
+                },
+                Expression::Duplicate {
+                    address: ADDRESS,
+                    device: A,
+                },
+                Expression::Verdict(Verdict::Drop),
+            ]
+        };
+        let known = |map: &str| {
+            vec![Expression::Map {
+                map: map.to_owned(),
+                from: A,
+                to: ADDRESS,
+            }]
+        };
+        let one = |map| [self.target_key(), known(map), send_on()];
+        let any = |map| [vec![protocol(), port_to(B)], known(map), send_on()];
+        vec![
+            rule("by the gate", [by(gate::IN), accept()]),
+            rule("the host itself", [by("lo"), accept()]),
+            rule("networks", [in_set(MetaKey::InName, BRIDGES), accept()]),
+            rule("published on one address", one(MAP)),
+            rule("runs published on one address", one(RANGES)),
+            rule("published on all addresses", any(MAP_ANY)),
+            rule("runs published on all addresses", any(RANGES_ANY)),
         ]
     }
 
@@ -299,7 +383,8 @@ impl Words {
         ]
     }
 
-    /// What is in order is marked: answers, and what was published.
+    /// What is in order is marked: answers, and what was published. What leaves our networks is marked as well, because
+    /// hosts that check senders (`rp_filter`) ask the routing rules for the way back to them.
     fn vouch(self) -> Vec<Rule> {
         let mark = || set_mark(VOUCHED);
         vec![
@@ -308,6 +393,17 @@ impl Words {
                 [conntrack(ConntrackKey::State, ESTABLISHED_RELATED), mark()],
             ),
             rule("published", [conntrack(ConntrackKey::Status, DNAT), mark()]),
+            rule(
+                "to the outside",
+                [
+                    in_set(MetaKey::InName, BRIDGES),
+                    vec![
+                        self.payload(self.destination, A),
+                        lookup(INSIDE, Inverted::Yes),
+                    ],
+                    mark(),
+                ],
+            ),
         ]
     }
 

@@ -18,8 +18,9 @@ pub(crate) fn protocol_number(protocol: Protocol) -> u8 {
     }
 }
 
-/// A socket bound to the port; `None` where the kernel has no such sockets, and so nobody can have one. Without
-/// SO_REUSEADDR: a port that a listener of the host has must not be taken from it.
+/// A socket bound to the port; `None` where the kernel has no such sockets, and so nobody can have one. With SO_REUSEADDR
+/// for the moment of binding, on TCP: what is left of connections to `[::1]` of the container before does not count, a
+/// listener of the host does. From then on nobody shares it.
 pub(super) fn bind(protocol: Protocol, address: SocketAddr) -> Result<Option<OwnedFd>, Errno> {
     let (kind, number) = match protocol {
         Protocol::Tcp => (Type::STREAM, socket2::Protocol::TCP),
@@ -39,7 +40,10 @@ pub(super) fn bind(protocol: Protocol, address: SocketAddr) -> Result<Option<Own
         // The port of IPv4 is held, or not, on its own.
         socket.set_only_v6(true).map_err(errno)?;
     }
+    let shares = protocol == Protocol::Tcp;
+    socket.set_reuse_address(shares).map_err(errno)?;
     socket.bind(&address.into()).map_err(errno)?;
+    socket.set_reuse_address(false).map_err(errno)?;
     if protocol == Protocol::Udp {
         // Should a packet get here after all, it is not kept for long.
         let _ = socket.set_recv_buffer_size(0);

@@ -38,6 +38,8 @@ pub(super) fn in_a_lab(test: impl FnOnce(&Lab) + Send) {
         for path in ["ipv4/ip_forward", "ipv6/conf/all/forwarding"] {
             std::fs::write(format!("/proc/sys/net/{path}"), "1").unwrap();
         }
+        // The strictest of the kernel's own checks of senders.
+        std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "1").unwrap();
         // Bridged packets go round the chains of IP, as on most hosts.
         for path in ["iptables", "ip6tables"] {
             let _ = std::fs::write(format!("/proc/sys/net/bridge/bridge-nf-call-{path}"), "0");
@@ -79,11 +81,9 @@ pub(super) fn make(firewall: &mut Firewall, bridge: Bridge, number: u8) {
     let name = bridge.name.clone();
     firewall.add_bridge(bridge).unwrap();
     run("ip", &format!("link add {name} type bridge"));
-    std::fs::write(
-        format!("/proc/sys/net/ipv4/conf/{name}/route_localnet"),
-        "1",
-    )
-    .unwrap();
+    for switch in ["route_localnet", "src_valid_mark"] {
+        std::fs::write(format!("/proc/sys/net/ipv4/conf/{name}/{switch}"), "1").unwrap();
+    }
     give(
         &name,
         &at(number, 1).map(|ip| IpNet::new(ip, prefix(ip)).unwrap()),

@@ -1,5 +1,6 @@
 //! Who reaches whom with several networks of both families, by real packets.
 
+mod gate; // the host's own input rules
 mod hostile; // others flush the tables
 mod lab; // a host, containers, someone outside
 
