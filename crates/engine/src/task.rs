@@ -174,6 +174,11 @@ impl Task {
         self.version.load(Ordering::Relaxed) >= protocol::RESOLVES
     }
 
+    /// Whether the monitor passes on what comes to `[::1]`.
+    pub(crate) fn listens(&self) -> bool {
+        self.version.load(Ordering::Relaxed) >= protocol::LISTENS
+    }
+
     /// Sends `signal` to the container's process.
     pub(crate) async fn signal(&self, signal: i32) -> Result<()> {
         self.send(&ToMonitor::Signal { signal }, Vec::new()).await

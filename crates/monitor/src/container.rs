@@ -19,9 +19,10 @@ use crate::exec::{Exec, Request};
 use crate::exit::{self, Keep};
 use crate::foreign::{self, Foreign};
 use crate::log::Log;
+use crate::loopback::Loopback;
 use crate::monitor::GRACE;
 use crate::oom;
-use crate::protocol::{Exit, Launch, Oom, StdinMode};
+use crate::protocol::{Exit, Forward, Launch, Oom, StdinMode};
 use crate::resolver::Resolver;
 use crate::runtime::{self, Failure};
 use crate::streams::{self, EndsWith, Pace, Scratch, Streams};
@@ -70,6 +71,10 @@ pub(crate) struct Container {
     held: Vec<OwnedFd>,
     /// Where it is in a network with names. Like `held` it keeps the network namespace, and must not outlive the process.
     pub(crate) resolver: Option<Resolver>,
+    /// What is to be passed on from `[::1]`, until it runs.
+    forwards: Vec<Forward>,
+    /// Who does it, while it runs.
+    pub(crate) loopback: Option<Box<Loopback>>,
     /// The runtime that has it, where that is not ours.
     foreign: Option<Foreign>,
     /// Processes of others whose namespaces it has; they must live until it begins.
@@ -266,6 +271,8 @@ impl Container {
                 self.memory = oom::Watch::new(&running.group);
                 self.stage = Stage::Running(Box::new(running));
                 (self.pid, self.started_at, self.held) = (Some(pid), Some(now), held);
+                let forwards = std::mem::take(&mut self.forwards);
+                self.listen(forwards);
                 Ok((pid, now))
             }
             Err(failure) => {
@@ -293,6 +300,29 @@ impl Container {
             }
         }
         Ok(created.start()?)
+    }
+
+    /// Passes these ports on from `[::1]`, and no others, as long as it runs.
+    pub(crate) fn listen(&mut self, forwards: Vec<Forward>) {
+        if !matches!(self.stage, Stage::Running(_)) {
+            self.forwards = forwards;
+            return;
+        }
+        if self.loopback.is_none() && !forwards.is_empty() {
+            match Loopback::new() {
+                Ok(new) => self.loopback = Some(Box::new(new)),
+                Err(error) => report(&format!("nothing is published on [::1]: {error}")),
+            }
+        }
+        if let Some(loopback) = &mut self.loopback {
+            loopback.settle(forwards, &self.held);
+        }
+    }
+
+    pub(crate) fn advance_loopback(&mut self) {
+        if let Some(loopback) = &mut self.loopback {
+            loopback.advance(&self.held);
+        }
     }
 
     /// Nobody will start it.
@@ -363,6 +393,7 @@ impl Container {
         // With a pid namespace of its own all others are dead already.
         let _ = group.kill();
         self.resolver = None;
+        self.loopback = None;
         self.streams.process_ended();
         self.stage = Stage::Draining {
             group,

@@ -30,6 +30,8 @@ pub(crate) enum Token {
     Input(Owner),
     Client(Owner, usize),
     Resolver(Resolving),
+    /// Published ports on `[::1]`.
+    Loopback,
 }
 
 /// A part of the container's resolver.

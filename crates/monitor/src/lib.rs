@@ -12,6 +12,7 @@ mod exec; // further processes in the container
 mod exit; // the exit file
 mod foreign; // another OCI runtime in the place of ours
 mod log; // the log, and what to do when it cannot be written
+mod loopback; // published ports on [::1] of the host
 mod monitor; // the loop: what to wait for, who is told
 mod oom; // who fell to the memory killer
 pub mod protocol; // what daemon and monitor say to each other

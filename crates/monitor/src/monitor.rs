@@ -155,6 +155,9 @@ impl Monitor {
         if let Some(resolver) = &self.container.resolver {
             resolver.interests(!self.daemon_resolves, &mut list);
         }
+        if let Some(loopback) = &self.container.loopback {
+            loopback.interests(&mut list);
+        }
         if matches!(self.container.stage, Stage::New) && self.control.is_none() {
             list.until(self.born + PATIENCE);
         }
@@ -198,6 +201,11 @@ impl Monitor {
                     resolver.handle(what);
                 }
             }
+            Token::Loopback => {
+                if let Some(loopback) = &mut self.container.loopback {
+                    loopback.handle(&mut self.scratch);
+                }
+            }
             Token::Client(Owner::Container, index) => self.container.streams.serve(index, flags),
             Token::Client(Owner::Exec(exec), index) => {
                 if let Some(Some(exec)) = self.execs.get_mut(exec) {
@@ -232,6 +240,7 @@ impl Monitor {
         if let Some(resolver) = &mut self.container.resolver {
             resolver.advance();
         }
+        self.container.advance_loopback();
         self.container.streams.leave_behind();
         let told = self.control.as_ref().is_none_or(Connection::is_flushed);
         for slot in &mut self.execs {
@@ -466,6 +475,7 @@ impl Monitor {
                 }
             }
             ToMonitor::Resolve { view } => self.resolve(*view, descriptors),
+            ToMonitor::Listen { ports } => self.container.listen(ports),
             ToMonitor::Acknowledge => {
                 self.acknowledged =
                     matches!(self.container.stage, Stage::Exited | Stage::Failed(_));

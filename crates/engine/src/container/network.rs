@@ -130,6 +130,7 @@ impl Engine {
         let attached = match networks.attach(std::slice::from_ref(new), netns).await {
             Ok(held) => {
                 container.hold_sockets(held);
+                self.renew_loopback(container).await;
                 self.renew_names(container).await
             }
             Err(fault) => Err(Error::of(&fault)),
@@ -163,6 +164,7 @@ impl Engine {
             .await?;
         self.record_endpoints(container, joined, &rest).await?;
         networks.forget_one(&container.id, &endpoint.network_id);
+        self.renew_loopback(container).await;
         self.remove_hosts(&record, endpoint)
     }
 
@@ -208,6 +210,7 @@ impl Engine {
         if let Err(fault) = mended {
             warn!(container = %container.id, "{}", onggi_model::chain(&fault));
         }
+        self.renew_loopback(container).await;
     }
 }
 

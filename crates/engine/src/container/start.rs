@@ -175,6 +175,10 @@ impl Engine {
             // A client that left meanwhile needs none.
             let _ = stream.send(attached);
         }
+        let record = container.record();
+        self.tell_loopback(&record, &endpoints, &task)
+            .await
+            .map_err(general)?;
         task.send(&ToMonitor::Start, held).await.map_err(general)?;
         let (pid, started_at) = expect_started(&mut events).await?;
         Ok(Launched {

@@ -10,20 +10,24 @@
 
 mod frame; // frames, descriptors
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use onggi_dns::View;
 use onggi_logs::LogSpec;
+use onggi_model::Protocol;
 use onggi_oci::runtime::{Process, Spec};
 use serde::{Deserialize, Serialize};
 
 pub use frame::{Decoder, Error, MAX_PAYLOAD, Message, Outgoing, encode, receive};
 
 /// What [`ToMonitor::Control`] says today.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// The first version that knows [`ToMonitor::Resolve`].
 pub const RESOLVES: u32 = 2;
+/// The first version that knows [`ToMonitor::Listen`].
+pub const LISTENS: u32 = 3;
 
 /// From the daemon.
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,6 +114,12 @@ pub enum ToMonitor {
     Resolve {
         /// What the container sees.
         view: Box<View>,
+    },
+    /// From [`LISTENS`] on. Published ports of which the monitor passes on what comes to `[::1]` of the host; those it has
+    /// been told before and that are not here are closed, for new connections. Before `Start`: from then on. No answer.
+    Listen {
+        /// All of them.
+        ports: Vec<Forward>,
     },
     /// The exit status (or the failure) is safe with the daemon: the monitor may go.
     Acknowledge,
@@ -247,6 +257,19 @@ pub struct UserSpec {
     /// Supplementary groups.
     #[serde(default)]
     pub groups: Vec<String>,
+}
+
+/// A run of published ports, and where the first of them leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    /// tcp or udp.
+    pub protocol: Protocol,
+    /// The host's first port.
+    pub port: u16,
+    /// How many there are, each next to the one before, on both sides.
+    pub length: u16,
+    /// The container's address and first port.
+    pub to: SocketAddr,
 }
 
 /// What the container's stdin is.

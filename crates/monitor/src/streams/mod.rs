@@ -43,7 +43,7 @@ impl Scratch {
         *self = Self::default();
     }
 
-    fn space(&mut self) -> &mut [u8] {
+    pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.bytes.is_empty() {
             self.bytes = vec![0; CHUNK];
         }

@@ -8,6 +8,7 @@ mod dual; // IPv6 on the default bridge
 mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
 mod kills; // the daemon is killed while networks change
+mod loopback; // published ports at [::1]
 mod many; // a thousand networks, five hundred containers in one
 mod matrix; // kinds of networks, families of addresses, ways
 mod names; // containers call each other by name

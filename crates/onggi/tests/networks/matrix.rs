@@ -107,16 +107,6 @@ fn old(kind: Kind, family: Family, way: Way) -> Option<Cell> {
     }
 }
 
-/// What is not there yet.
-fn new(kind: Kind, family: Family, way: Way) -> Option<Cell> {
-    match (kind, family, way) {
-        (Kind::Default | Kind::User | Kind::Shared, Family::V6 | Family::Dual, Way::FromHost) => {
-            Some(Missing("published ports on [::1]"))
-        }
-        _ => None,
-    }
-}
-
 /// The daemon's machine and the world.
 struct Stage {
     daemon: Daemon,
@@ -204,7 +194,7 @@ impl Stage {
             Subject::Onggi if way == Way::Name && !self.names => {
                 Some(Missing("a resolver at 127.0.0.11"))
             }
-            Subject::Onggi => new(self.kind, self.family, way),
+            Subject::Onggi => None,
         };
         match cell(self.kind, self.family, way) {
             Empty(why) => Empty(why),
