@@ -7,6 +7,7 @@ mod core; // containers in networks: addresses, names, routes, what survives
 mod dual; // IPv6 on the default bridge
 mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
+mod hostile; // firewalls of others
 mod kills; // the daemon is killed while networks change
 mod loopback; // published ports at [::1]
 mod many; // a thousand networks, five hundred containers in one
