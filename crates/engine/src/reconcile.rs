@@ -119,6 +119,7 @@ impl Engine {
         let engine = Self {
             inner: Arc::new(inner),
         };
+        let held = engine.inner.names.hold();
         for (_, record) in records {
             engine
                 .inner
@@ -130,6 +131,7 @@ impl Engine {
             }
             engine.inner.containers.insert(Container::new(record));
         }
+        drop(held);
         engine.reconcile().await?;
         for container in engine.inner.containers.all() {
             engine.ship_log(&container);

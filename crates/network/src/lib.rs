@@ -39,5 +39,5 @@ pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published, check_o
 pub use error::{Error, PublishError, Result};
 pub use mac::Mac;
 pub use networks::Networks;
-pub use resolver::{Names, Place, Settings, Sockets};
+pub use resolver::{Held, Names, Place, Settings, Sockets};
 pub use usage::SubnetUsage;

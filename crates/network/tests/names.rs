@@ -263,6 +263,28 @@ fn names_come_and_go_while_it_runs() {
     });
 }
 
+/// Who answers from the files never sees some of the names.
+#[test]
+fn files_are_written_when_all_is_known() {
+    on_a_host(&[], async |scene| {
+        let file = scene.folder.path().join("names").join("1f".repeat(32));
+        let kept = || std::fs::read_to_string(&file).unwrap_or_default();
+        let has = |name: &str| kept().contains(name).then_some(());
+        wait_until("the first names", LIMIT, || has(" db ")).unwrap();
+        let before = kept();
+        let (one, other) = (scene.names.hold(), scene.names.hold());
+        for host in 10..60 {
+            let id = ContainerId::random().unwrap();
+            scene.names.attach(&id, place(host, &format!("n{host}")));
+        }
+        drop(one);
+        assert_eq!(kept(), before);
+        drop(other);
+        wait_until("all names", LIMIT, || has(" n59 ")).unwrap();
+        assert_eq!(kept().lines().count(), 52);
+    });
+}
+
 #[test]
 fn other_names_are_asked_of_upstreams() {
     on_a_host(&[UPSTREAM], async |scene| {

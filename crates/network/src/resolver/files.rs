@@ -21,6 +21,19 @@ struct Waiting {
     networks: BTreeSet<String>,
     /// Somebody is at it.
     writing: bool,
+    /// Who does not want that now.
+    holds: usize,
+}
+
+/// See [`super::Names::hold`].
+#[derive(Debug)]
+pub struct Held(Arc<Inner>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.files.waiting().holds -= 1;
+        Files::write(&self.0);
+    }
 }
 
 impl Files {
@@ -33,12 +46,25 @@ impl Files {
 
     /// The file of this network is to be written anew.
     pub(super) fn changed(inner: &Arc<Inner>, network: String) {
+        inner.files.waiting().networks.insert(network);
+        Self::write(inner);
+    }
+
+    fn write(inner: &Arc<Inner>) {
         let mut waiting = inner.files.waiting();
-        waiting.networks.insert(network);
+        if waiting.holds > 0 || waiting.networks.is_empty() {
+            return;
+        }
         if !std::mem::replace(&mut waiting.writing, true) {
             let inner = Arc::clone(inner);
             onggi_rt::spawn_blocking("write names", move || write_all(&inner));
         }
+    }
+
+    /// Nothing is written until this is dropped; then what has changed meanwhile, all of it.
+    pub(super) fn hold(inner: &Arc<Inner>) -> Held {
+        inner.files.waiting().holds += 1;
+        Held(Arc::clone(inner))
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -50,7 +76,11 @@ fn write_all(inner: &Inner) {
     loop {
         let network = {
             let mut waiting = inner.files.waiting();
-            let Some(network) = waiting.networks.pop_first() else {
+            let network = match waiting.holds {
+                0 => waiting.networks.pop_first(),
+                _ => None,
+            };
+            let Some(network) = network else {
                 waiting.writing = false;
                 return;
             };

@@ -29,6 +29,7 @@ use directory::Directory;
 use files::Files;
 use host::Host;
 
+pub use files::Held;
 pub use sockets::Sockets;
 
 /// Where a container is, and under which names.
@@ -92,6 +93,13 @@ impl Names {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// The monitors' files stay as they are until this is dropped. A daemon that begins tells us of one container after
+    /// the other, and monitors answer from the files meanwhile: with some of the names they would deny the others.
+    #[must_use]
+    pub fn hold(&self) -> Held {
+        Files::hold(&self.inner)
     }
 
     /// A container is in a network, or is there under other names.

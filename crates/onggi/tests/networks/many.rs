@@ -125,7 +125,7 @@ fn a_thousand_networks_come_and_go() -> Result<()> {
     }
     // Ranges of a VPN in the middle of the pool.
     for line in [
-        "ip link add vpn0 type dummy",
+        "ip link add vpn0 type bridge",
         "ip link set vpn0 addrgenmode none",
         "ip link set vpn0 up",
         "ip address add 10.96.3.1/24 dev vpn0",
