@@ -33,9 +33,9 @@ pub fn tables(socket: &mut Socket) -> Result<Vec<Table>> {
     let replies = socket.dump("list tables of neighbours", message)?;
     let replies = replies.iter().filter(|reply| reply.kind == NEW);
     // Each table is told once as a whole, and then once for every link.
-    Ok(replies
+    replies
         .filter_map(|reply| parse(reply).transpose())
-        .collect::<Result<_>>()?)
+        .collect()
 }
 
 fn parse(reply: &Reply) -> Result<Option<Table>> {

@@ -66,7 +66,6 @@ fn the_last_network_costs_as_much_as_the_first() {
             .collect();
         let many_removed = remove("n7");
         let most = |list: &[u64]| list.iter().copied().max().unwrap();
-        eprintln!("created {few:?} {many:?}, removed {few_removed} {many_removed}");
         assert!(most(&many) <= 2 * most(&few), "{few:?} {many:?}");
         assert!(
             many_removed <= 2 * few_removed,

@@ -84,7 +84,10 @@ impl Drop for Over<'_> {
 }
 
 /// One turn of what changes networks. A daemon that is just killed does not answer.
-fn change(api: &Api, worker: usize, number: u64) {
+fn change(api: &Api, over: &AtomicBool, worker: usize, number: u64) {
+    // While it is away there is nothing to do.
+    let is_there = || over.load(Ordering::Relaxed) || api.get("/_ping").is_ok();
+    let _ = wait_until("the daemon", LIMIT, || is_there().then_some(()));
     let post = |path: &str, body: &Value| drop(api.post(path, body));
     match worker {
         0 => {
@@ -109,7 +112,7 @@ fn change(api: &Api, worker: usize, number: u64) {
             let name = format!("n{number}");
             post(
                 "/networks/create",
-                &json!({"Name": name, "EnableIPv6": number % 2 == 0}),
+                &json!({"Name": name, "EnableIPv6": number.is_multiple_of(2)}),
             );
             drop(api.delete(&format!("/networks/{name}")));
         }
@@ -221,7 +224,7 @@ fn killed_at_any_point() -> Result<()> {
         for worker in 0..3 {
             scope.spawn(move || {
                 beside.repeat(&beside.asked, |number| {
-                    change(api, worker, number);
+                    change(api, &beside.over, worker, number);
                     Ok(())
                 });
             });
