@@ -135,7 +135,7 @@ pub(crate) fn lowest_free(
 }
 
 /// Whether an address of a subnet stands for the subnet itself, or for all in it.
-fn is_end(subnet: IpNet, address: IpAddr) -> bool {
+pub(crate) fn is_end(subnet: IpNet, address: IpAddr) -> bool {
     match subnet {
         // RFC 3021: a subnet of two addresses has two hosts.
         IpNet::V4(net) if net.prefix_len() < 31 => {

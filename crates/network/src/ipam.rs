@@ -73,32 +73,59 @@ pub(crate) fn settle(
     taken.extend(theirs.map(|config| config.subnet));
     if v4 && !has_v4 {
         let subnet = address::choose_pool(around.pools, &taken)?.into();
-        configs.insert(0, chosen(subnet, &request.ipam));
+        configs.insert(0, chosen(subnet, &request.ipam)?);
     }
     if v6 && !has_v6 {
         let subnet = address::choose_pool_v6(around.local, &taken)?.into();
-        configs.push(chosen(subnet, &[]));
+        configs.push(chosen(subnet, &[])?);
     }
     for config in &mut configs {
         if config.gateway.is_none() {
             let others: BTreeSet<IpAddr> = config.aux_addresses.values().copied().collect();
             config.gateway = Some(address::gateway(config.subnet, &others)?);
         }
+        check(config)?;
     }
     Ok(configs)
 }
 
+/// Refuses addresses of the user's choice that stand for all, or for two.
+fn check(config: &IpamConfig) -> Result<()> {
+    let in_use = |what: String| {
+        Err(Error::Forbidden(format!(
+            "failed to allocate {what}: Address already in use"
+        )))
+    };
+    let mut given = BTreeSet::new();
+    if let Some(gateway) = config.gateway {
+        if address::is_end(config.subnet, gateway) {
+            return in_use(format!("gateway ({gateway})"));
+        }
+        given.insert(gateway);
+    }
+    for (name, ip) in &config.aux_addresses {
+        if address::is_end(config.subnet, *ip) || !given.insert(*ip) {
+            return in_use(format!("secondary ip address ({name}:{ip})"));
+        }
+    }
+    Ok(())
+}
+
 /// A subnet that nobody asked for by number.
-fn chosen(subnet: IpNet, asked: &[IpamRequest]) -> IpamConfig {
-    // What was said without a subnet holds as far as it fits the one that was found.
+fn chosen(subnet: IpNet, asked: &[IpamRequest]) -> Result<IpamConfig> {
     let asked = asked.iter().find(|asked| asked.subnet.is_none());
-    let fitting = |ip: &IpAddr| subnet.contains(ip);
-    IpamConfig {
-        subnet,
-        ip_range: None,
-        gateway: asked.and_then(|asked| asked.gateway).filter(fitting),
-        aux_addresses: BTreeMap::new(),
-        chosen: true,
+    let gateway = asked.and_then(|asked| asked.gateway);
+    match gateway.filter(|gateway| !subnet.contains(gateway)) {
+        None => Ok(IpamConfig {
+            subnet,
+            ip_range: None,
+            gateway,
+            aux_addresses: BTreeMap::new(),
+            chosen: true,
+        }),
+        Some(gateway) => Err(Error::Invalid(format!(
+            "failed to allocate gateway ({gateway}): it is not in {subnet}, which was free; give the network a subnet, too"
+        ))),
     }
 }
 
@@ -141,6 +168,29 @@ mod tests {
         had.ipam[0].chosen = true;
         let another = settle(&had, (true, false), &around(&networks)).unwrap();
         assert_eq!(another[0].subnet.to_string(), "172.19.0.0/16");
+        for (gateway, aux, why) in [
+            ("10.3.0.0", "10.3.0.9", "gateway (10.3.0.0)"),
+            ("10.3.0.255", "10.3.0.9", "gateway (10.3.0.255)"),
+            ("10.3.0.9", "10.3.0.9", "secondary ip address (a:10.3.0.9)"),
+            (
+                "10.3.0.1",
+                "10.3.0.255",
+                "secondary ip address (a:10.3.0.255)",
+            ),
+        ] {
+            let mut bad = request(&["10.3.0.0/24"]);
+            bad.ipam[0].gateway = Some(gateway.parse().unwrap());
+            bad.ipam[0].aux_addresses = BTreeMap::from([("a".to_owned(), aux.parse().unwrap())]);
+            let error = settle(&bad, (true, false), &around(&[])).unwrap_err();
+            let text = format!("failed to allocate {why}: Address already in use");
+            assert_eq!(error.to_string(), text);
+        }
+        let mut alone = request(&[]);
+        alone.ipam = vec![IpamRequest {
+            gateway: Some("10.3.0.1".parse().unwrap()),
+            ..IpamRequest::default()
+        }];
+        assert!(settle(&alone, (true, false), &around(&[])).is_err());
         let twice = request(&["10.1.0.0/24", "10.1.0.128/25"]);
         assert!(settle(&twice, (true, false), &around(&[])).is_err());
         let several = request(&["10.1.0.0/24", "10.2.0.0/24", "fd01::/64"]);

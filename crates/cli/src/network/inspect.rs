@@ -5,6 +5,7 @@ use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, switch, value};
 use crate::command::{Arity, Command, command};
 use crate::error::Result;
+use crate::network::named;
 use crate::system::inspect::{FORMAT_HELP, Object, inspect};
 
 const FLAGS: &[Flag] = &[
@@ -29,6 +30,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let client = cli.client()?;
     let verbose = matches.on("verbose");
     inspect(cli, matches.text("format"), &matches.args, |cli, name| {
+        let name = named("network", name)?;
         Ok(Object::network(
             cli.block_on(client.network_inspect(name, verbose))??,
         ))

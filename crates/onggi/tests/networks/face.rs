@@ -184,6 +184,21 @@ fn refused() -> Vec<(&'static str, &'static str, Value, u16, &'static str)> {
         (
             "POST",
             "/networks/create",
+            json!({"Name": "x", "IPAM": {"Config": [{"Subnet": "10.89.0.0/24", "Gateway": "10.89.0.255"}]}}),
+            403,
+            "failed to allocate gateway (10.89.0.255): Address already in use",
+        ),
+        (
+            "POST",
+            "/networks/create",
+            json!({"Name": "x", "IPAM": {"Config": [{"Subnet": "10.89.0.0/24", "Gateway": "10.89.0.9",
+                "AuxiliaryAddresses": {"a": "10.89.0.9"}}]}}),
+            403,
+            "failed to allocate secondary ip address (a:10.89.0.9): Address already in use",
+        ),
+        (
+            "POST",
+            "/networks/create",
             json!({"Name": "x", "ConfigFrom": {"Network": "nosuch"}}),
             404,
             "nosuch",
