@@ -35,6 +35,7 @@ pub(crate) fn run(full: bool, seconds: u64) -> Result<()> {
         filter: None,
         programs: Vec::new(),
         build: Build::Release,
+        full: false,
         limit: LIMIT,
         command: Vec::new(),
     };

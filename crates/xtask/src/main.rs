@@ -169,6 +169,7 @@ fn run(command: Command) -> Result<()> {
                 filter,
                 programs,
                 build,
+                full: std::env::var_os("ONGGI_FULL").is_some(),
                 limit,
                 command,
             };

@@ -35,6 +35,8 @@ pub(crate) struct Job {
     pub(crate) programs: Vec<PathBuf>,
     /// Which build of our programs.
     pub(crate) build: Build,
+    /// Whether tests go on for long, as in the full tier.
+    pub(crate) full: bool,
     /// Seconds until the guest is given up.
     pub(crate) limit: u64,
     /// A shell command after the tests.

@@ -28,6 +28,9 @@ cd /root
 failed=0
 "
     );
+    if job.full {
+        script.push_str("export ONGGI_FULL=1\n");
+    }
     let install = |from: &Path, to: &str| install(&root, from, to);
     for program in &job.programs {
         install(
@@ -35,8 +38,11 @@ failed=0
             &format!("bin/{}", program.file_name().context("name")?.display()),
         )?;
     }
-    if let Ok(nft) = fs::canonicalize("/usr/sbin/nft") {
-        install(&nft, "sbin/nft")?;
+    // What tests of networks ask of the kernel; busybox knows less of it.
+    for (program, to) in [("/usr/sbin/nft", "sbin/nft"), ("/sbin/ip", "bin/ip")] {
+        if let Ok(program) = fs::canonicalize(program) {
+            install(&program, to)?;
+        }
     }
     // The tests of a single crate do without the programs.
     if job.packages.iter().any(|name| split(name).0 == "onggi") || !job.command.is_empty() {

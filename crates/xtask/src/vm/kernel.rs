@@ -21,6 +21,8 @@ const WANTED: &[&str] = &[
     "nft_fib_inet",
     "nft_redir",
     "nft_reject_inet",
+    "nft_dup_ipv4",
+    "nft_dup_ipv6",
     "tun",
     "vxlan",
     "erofs",
