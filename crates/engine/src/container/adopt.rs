@@ -185,7 +185,6 @@ impl Engine {
         }
         Ok(NetworkingConfig {
             endpoints_config: Some(places),
-            ..NetworkingConfig::default()
         })
     }
 
