@@ -5,8 +5,9 @@
 //! keys win and passes over keys it does not know: exactly what clients of dockerd rely on.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Whether Go's `omitempty` would leave a value out.
@@ -367,15 +368,28 @@ pub(crate) fn refuse<E: serde::de::Error>(text: impl std::fmt::Display) -> E {
 /// [`DecodeError`], of kind `InvalidParameter`.
 pub fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, DecodeError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = T::deserialize(&mut reader).map_err(|error| {
-        let text = error.to_string();
-        match text.split(REFUSED).nth(1) {
-            Some(refused) => DecodeError::Refused(refused.to_owned()),
-            None => DecodeError::Json(text),
-        }
-    })?;
+    let value = T::deserialize(&mut reader).map_err(|error| wrong(&error))?;
     reader.end().map_err(|_| DecodeError::Trailing)?;
     Ok(value)
+}
+
+/// As [`decode`], of a document that comes piece by piece: it is never in memory as a whole.
+///
+/// # Errors
+/// As [`decode`]; what the reader fails with has the text of [`DecodeError::Json`].
+pub fn decode_from<T: DeserializeOwned>(reader: impl Read) -> Result<T, DecodeError> {
+    let mut reader = serde_json::Deserializer::from_reader(reader);
+    let value = T::deserialize(&mut reader).map_err(|error| wrong(&error))?;
+    reader.end().map_err(|_| DecodeError::Trailing)?;
+    Ok(value)
+}
+
+fn wrong(error: &serde_json::Error) -> DecodeError {
+    let text = error.to_string();
+    match text.split(REFUSED).nth(1) {
+        Some(refused) => DecodeError::Refused(refused.to_owned()),
+        None => DecodeError::Json(text),
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub mod version; // API versions
 pub mod volume; // volumes
 
 pub use error::ErrorResponse;
-pub use go::{DecodeError, Empty, decode};
+pub use go::{DecodeError, Empty, decode, decode_from};
 pub use version::ApiVersion;
 
 go::document! {

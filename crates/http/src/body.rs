@@ -13,7 +13,7 @@ use hyper::body::{Frame, Incoming};
 use onggi_model::{ErrorKind, Fault};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-use tokio_util::io::StreamReader;
+use tokio_util::io::{StreamReader, SyncIoBridge};
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -120,6 +120,39 @@ pub async fn read(mut body: Incoming, limit: usize) -> Result<Bytes, BodyError> 
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
+}
+
+/// A body to read from on a thread for blocking work, at most `limit` bytes of it.
+///
+/// # Errors
+/// [`BodyError::TooLarge`], where the length is announced; a longer one ends with an error of the reader.
+pub fn blocking_reader(
+    body: Incoming,
+    limit: usize,
+) -> Result<impl io::Read + Send + 'static, BodyError> {
+    if hyper::body::Body::size_hint(&body).lower() > limit as u64 {
+        return Err(BodyError::TooLarge(limit));
+    }
+    let bridge = SyncIoBridge::new(Box::pin(reader(body)));
+    Ok(Bounded {
+        reader: io::BufReader::with_capacity(1 << 16, bridge),
+        left: limit,
+    })
+}
+
+/// Fails where there is more than may be read.
+struct Bounded<R> {
+    reader: io::BufReader<R>,
+    left: usize,
+}
+
+impl<R: io::Read> io::Read for Bounded<R> {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(to)?;
+        let left = self.left.checked_sub(count);
+        self.left = left.ok_or_else(|| io::Error::other("the request body is too large"))?;
+        Ok(count)
+    }
 }
 
 /// A body as a stream of bytes to read from.

@@ -92,13 +92,15 @@ pub struct EndpointRequest {
     pub options: BTreeMap<String, String>,
 }
 
-/// A port to publish.
+/// Ports to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PublishRequest {
-    /// The container's port.
+    /// The container's first port.
     pub port: Port,
-    /// Where on the host.
+    /// Where on the host that one is.
     pub host: HostBinding,
+    /// How many ports: the others follow, at the ports of the host that follow, or each at any.
+    pub length: u16,
 }
 
 impl PublishRequest {
@@ -110,6 +112,7 @@ impl PublishRequest {
         Ok(Self {
             port,
             host: HostBinding::parse(host_ip, host_port)?,
+            length: 1,
         })
     }
 }

@@ -21,6 +21,12 @@ use crate::failure::Failure;
 
 /// The longest JSON body we read.
 pub(crate) const MAX_JSON: usize = 64 << 20;
+/// Longer ones, and those of unknown length, are read piece by piece.
+const WHOLE: u64 = 256 << 10;
+/// Documents with more ports are written piece by piece.
+const MANY_PORTS: usize = 1000;
+/// How many bytes such a piece has.
+const PIECE: usize = 32 << 10;
 
 /// A request on its way to a handler.
 pub(crate) struct Call {
@@ -121,11 +127,19 @@ impl Call {
     }
 
     /// The JSON body. `None` when there is no body.
-    pub(crate) async fn json_if_any<T: DeserializeOwned>(self) -> Result<Option<T>, Failure> {
+    pub(crate) async fn json_if_any<T: DeserializeOwned + Send + 'static>(
+        self,
+    ) -> Result<Option<T>, Failure> {
         if has_no_body(&self.headers) {
             return Ok(None);
         }
         check_json(&self.headers)?;
+        if hyper::body::Body::size_hint(&self.body)
+            .exact()
+            .is_none_or(|length| length > WHOLE)
+        {
+            return long_json(self.body).await;
+        }
         let bytes = body::read(self.body, MAX_JSON).await?;
         if bytes.is_empty() {
             return Ok(None);
@@ -134,11 +148,36 @@ impl Call {
     }
 
     /// The JSON body.
-    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T, Failure> {
+    pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(self) -> Result<T, Failure> {
         self.json_if_any()
             .await?
             .ok_or_else(|| Failure::invalid("invalid JSON: got EOF while reading request body"))
     }
+}
+
+/// A document that may be long: what is left of it in memory is what it says.
+async fn long_json<T: DeserializeOwned + Send + 'static>(
+    body: Incoming,
+) -> Result<Option<T>, Failure> {
+    let mut reader = body::blocking_reader(body, MAX_JSON)?;
+    onggi_rt::blocking("read a request", move || {
+        let mut first = [0];
+        loop {
+            match std::io::Read::read(&mut reader, &mut first) {
+                Ok(0) => return Ok(None),
+                Ok(_) => break,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    let text = format!("reading the request body: {error}");
+                    return Err(Failure::invalid(text));
+                }
+            }
+        }
+        let whole = std::io::Read::chain(&first[..], reader);
+        Ok(Some(onggi_api::decode_from(whole)?))
+    })
+    .await
+    .map_err(|error| Failure::new(ErrorKind::Internal, error.to_string()))?
 }
 
 fn has_no_body(headers: &HeaderMap) -> bool {
@@ -198,6 +237,52 @@ pub(crate) fn json_with(status: StatusCode, document: &impl Serialize) -> Reply 
     })?;
     text.push(b'\n');
     Ok(typed(status, "application/json", body::full(text)))
+}
+
+/// As [`json`], for a document with this many ports: of many the text is never in memory as a whole.
+pub(crate) fn json_of_ports(ports: usize, document: impl Serialize + Send + 'static) -> Reply {
+    if ports <= MANY_PORTS {
+        return json(&document);
+    }
+    let (chunks, receiver) = tokio::sync::mpsc::channel(2);
+    onggi_rt::spawn_blocking("write an answer", move || {
+        let mut pieces = Pieces {
+            chunks,
+            piece: Vec::with_capacity(PIECE),
+        };
+        // A client that went away needs no more.
+        let written = serde_json::to_writer(&mut pieces, &document);
+        if written.is_ok() && std::io::Write::write_all(&mut pieces, b"\n").is_ok() {
+            let _ = std::io::Write::flush(&mut pieces);
+        }
+    });
+    Ok(typed(
+        StatusCode::OK,
+        "application/json",
+        body::channel(receiver),
+    ))
+}
+
+/// A writer whose text is sent whenever there is enough of it.
+struct Pieces {
+    chunks: tokio::sync::mpsc::Sender<Bytes>,
+    piece: Vec<u8>,
+}
+
+impl std::io::Write for Pieces {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.piece.extend_from_slice(text);
+        if self.piece.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        let sent = self.chunks.blocking_send(piece.into());
+        sent.map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
 }
 
 /// A status without a body.

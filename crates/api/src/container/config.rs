@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::container::{HostConfig, PortSet};
+use crate::container::{HostConfig, PortMap, PortSet};
 use crate::go::{Empty, document};
 use crate::network::EndpointSettings;
 
@@ -79,5 +79,23 @@ document! {
     pub struct CreateResponse {
         pub id: String => "Id";
         pub warnings: Vec<String> => "Warnings";
+    }
+}
+
+document! {
+    /// Ports that move to another container; onggi's alone.
+    pub struct MovePortsRequest {
+        /// The container that gets them.
+        pub to: String => "To";
+        /// `80/tcp`; all that are published where none is named.
+        pub ports: Option<Vec<String>> => "Ports" @omitempty;
+    }
+}
+
+document! {
+    /// What moved.
+    pub struct MovePortsResponse {
+        /// Where each port is published.
+        pub ports: PortMap => "Ports";
     }
 }

@@ -12,7 +12,10 @@ mod resources; // limits
 mod stats; // what it uses
 mod summary; // a container in a list
 
-pub use config::{Config, CreateRequest, CreateResponse, HealthConfig, NetworkingConfig};
+pub use config::{
+    Config, CreateRequest, CreateResponse, HealthConfig, MovePortsRequest, MovePortsResponse,
+    NetworkingConfig,
+};
 pub use host::{
     HostConfig, LogConfig, PortBinding, RestartPolicy, RestartPolicyMode, UpdateRequest,
     UpdateResponse,
@@ -28,7 +31,7 @@ pub use options::{
     AttachOptions, ListOptions, LogsOptions, RemoveOptions, WaitCondition, WaitError, WaitResponse,
 };
 pub use path::{CommitResponse, FilesystemChange, PATH_STAT_HEADER, PathStat, file_mode};
-pub use ports::{PortMap, PortSet, as_runs};
+pub use ports::{PortList, PortMap, PortRun, PortSet, as_runs};
 pub use resources::{
     DeviceMapping, DeviceRequest, Resources, ThrottleDevice, Ulimit, WeightDevice,
 };

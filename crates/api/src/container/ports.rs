@@ -1,15 +1,20 @@
 //! Ports of containers, by `80/tcp`: Go's maps on the wire, runs of neighbours in memory. 40,000 published ports are one
 //! run, and a few of one document's texts.
 
+mod list; // ports in a list of containers
+mod run; // neighbours, and how they are put together
+
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fmt;
 
+use onggi_model::{Port, Protocol};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::container::PortBinding;
 use crate::go::{Empty, Zero};
+pub use list::{PortList, PortRun};
+use run::{Key, Run, Runs, Step};
 
 thread_local! {
     static RUNS: Cell<bool> = const { Cell::new(false) };
@@ -28,19 +33,37 @@ pub fn as_runs<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
+/// What a port is bound to: nothing said, or a list.
+type Bindings = Option<Vec<PortBinding>>;
+
 /// Where ports are published, by `80/tcp`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PortMap(Runs<Option<Vec<PortBinding>>>);
+pub struct PortMap(Runs<Bindings>);
 
 /// Ports by `80/tcp`: Go's set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PortSet(Runs<Empty>);
+
+/// Entries in the order of their texts, made one by one.
+type Entries<'a, V> = Box<dyn Iterator<Item = (String, V)> + 'a>;
 
 impl PortMap {
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.0.is_empty()
+    }
+
+    /// How many ports there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many runs of neighbours there are.
+    #[must_use]
+    pub fn run_count(&self) -> usize {
+        self.0.0.len()
     }
 
     /// What the port, `80/tcp`, is bound to.
@@ -50,8 +73,126 @@ impl PortMap {
     }
 
     /// All ports, in the order of their texts.
-    pub fn iter(&self) -> std::collections::btree_map::IntoIter<String, Option<Vec<PortBinding>>> {
-        self.0.map().into_iter()
+    pub fn iter(&self) -> Entries<'_, Option<Vec<PortBinding>>> {
+        Box::new(self.0.in_order())
+    }
+
+    /// The runs: the first port's text, how many ports, and what the first is bound to. The others are bound to the ports
+    /// of the host that follow.
+    pub fn runs(&self) -> impl Iterator<Item = (String, u16, &Option<Vec<PortBinding>>)> {
+        let runs = self.0.0.iter();
+        runs.map(|run| (run.first.text(0), run.length, &run.value))
+    }
+
+    /// From runs that may lie over each other: each port has all its bindings, in the order they come here; those of a
+    /// longer run go on by one with each port. A run without a binding is only exposed.
+    #[must_use]
+    pub fn overlay(runs: impl IntoIterator<Item = (Port, u16, Option<PortBinding>)>) -> Self {
+        /// One run: the first port, the one after the last, its place, its binding.
+        type Layer = (Protocol, u32, u32, usize, Option<PortBinding>);
+        let layer = |(place, (port, length, binding)): (usize, (Port, u16, _))| -> Layer {
+            let first = u32::from(port.number);
+            (
+                port.protocol,
+                first,
+                first + u32::from(length),
+                place,
+                binding,
+            )
+        };
+        let mut layers: Vec<Layer> = runs.into_iter().enumerate().map(layer).collect();
+        layers.sort_by_key(|(protocol, first, _, place, _)| (*protocol, *first, *place));
+        let ends = layers
+            .iter()
+            .flat_map(|(protocol, first, end, ..)| [(*protocol, *first), (*protocol, *end)]);
+        let mut cuts: Vec<(Protocol, u32)> = ends.collect();
+        cuts.sort_unstable();
+        cuts.dedup();
+        let mut all = Runs::default();
+        let mut coming = layers.iter().peekable();
+        let mut open: Vec<&Layer> = Vec::new();
+        for pair in cuts.windows(2) {
+            let ((protocol, from), (_, to)) = (pair[0], pair[1]);
+            open.retain(|(theirs, _, end, ..)| *theirs == protocol && *end > from);
+            while let Some(next) = coming.next_if(|(p, first, ..)| (*p, *first) == (protocol, from))
+            {
+                open.push(next);
+            }
+            let (Ok(number), Ok(length)) = (u16::try_from(from), u16::try_from(to.abs_diff(from)))
+            else {
+                continue;
+            };
+            if open.is_empty() {
+                continue;
+            }
+            open.sort_by_key(|(_, _, _, place, _)| *place);
+            let bound = open.iter().filter_map(|(_, first, _, _, binding)| {
+                let by = number.saturating_sub(u16::try_from(*first).ok()?);
+                binding.as_ref()?.step(by)
+            });
+            let bound: Vec<PortBinding> = bound.collect();
+            all.push_run(Run {
+                first: Key::Port { protocol, number },
+                value: Some(bound).filter(|bound| !bound.is_empty()),
+                length,
+            });
+        }
+        Self(all.settled())
+    }
+}
+
+impl PortMap {
+    /// Without the ports of these runs, and only those.
+    #[must_use]
+    pub fn cut(&self, ports: &[(Port, u16)]) -> (Self, Self) {
+        let (mut left, mut taken) = (Runs::default(), Runs::default());
+        for run in &self.0.0 {
+            let Key::Port { protocol, number } = run.first else {
+                left.push_run(run.clone());
+                continue;
+            };
+            let same = ports.iter().filter(|(port, _)| port.protocol == protocol);
+            let mut here: Vec<(u16, u16)> = same
+                .map(|(port, length)| {
+                    let end = u32::from(port.number) + u32::from(*length);
+                    let end = end.saturating_sub(u32::from(number));
+                    let from = port.number.saturating_sub(number);
+                    (from, u16::try_from(end).unwrap_or(u16::MAX).min(run.length))
+                })
+                .collect();
+            here.sort_unstable();
+            let mut at = 0;
+            for (from, end) in here {
+                let from = from.max(at).min(run.length);
+                if end <= from {
+                    continue;
+                }
+                left.extend(run.part(at, from));
+                taken.extend(run.part(from, end));
+                at = end;
+            }
+            left.extend(run.part(at, run.length));
+        }
+        (Self(left.settled()), Self(taken.settled()))
+    }
+
+    /// With other ports: one of both has the bindings of both.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        Self::overlay(self.layers().chain(other.layers()))
+    }
+
+    fn layers(&self) -> impl Iterator<Item = (Port, u16, Option<PortBinding>)> {
+        self.0.0.iter().flat_map(|run| {
+            let Key::Port { protocol, number } = run.first else {
+                return Vec::new();
+            };
+            let layer = |binding| (Port::new(number, protocol), run.length, binding);
+            match run.value.as_deref() {
+                None | Some([]) => vec![layer(None)],
+                Some(bindings) => bindings.iter().cloned().map(Some).map(layer).collect(),
+            }
+        })
     }
 }
 
@@ -62,219 +203,38 @@ impl PortSet {
         self.0.0.is_empty()
     }
 
+    /// How many ports there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many runs of neighbours there are.
+    #[must_use]
+    pub fn run_count(&self) -> usize {
+        self.0.0.len()
+    }
+
     /// All ports, in the order of their texts.
-    pub fn iter(&self) -> std::collections::btree_map::IntoIter<String, Empty> {
-        self.0.map().into_iter()
+    pub fn iter(&self) -> Entries<'_, Empty> {
+        Box::new(self.0.in_order())
+    }
+
+    /// The runs: the first port's text, and how many ports.
+    pub fn runs(&self) -> impl Iterator<Item = (String, u16)> {
+        self.0.0.iter().map(|run| (run.first.text(0), run.length))
     }
 
     /// Adds ports.
     pub fn extend(&mut self, ports: impl IntoIterator<Item = String>) {
-        let mut all = self.0.map();
-        all.extend(ports.into_iter().map(|port| (port, Empty)));
-        self.0 = all.into_iter().collect();
-    }
-}
-
-/// Entries of neighbouring ports with neighbouring values.
-#[derive(Clone, Debug, PartialEq)]
-struct Runs<V>(Vec<Run<V>>);
-
-#[derive(Clone, Debug, PartialEq)]
-struct Run<V> {
-    first: Key,
-    value: V,
-    length: u16,
-}
-
-/// A port, or a text that is none: whoever uses it will say so.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Port { protocol: String, number: u16 },
-    Text(String),
-}
-
-/// A value that may go on by one with each port.
-trait Step: Clone + PartialEq {
-    /// The value `by` ports on; `None` where it cannot be told.
-    fn step(&self, by: u16) -> Option<Self>;
-}
-
-impl Step for Empty {
-    fn step(&self, _: u16) -> Option<Self> {
-        Some(Empty)
-    }
-}
-
-impl Step for Option<Vec<PortBinding>> {
-    fn step(&self, by: u16) -> Option<Self> {
-        let Some(bindings) = self else {
-            return Some(None);
-        };
-        let next = |binding: &PortBinding| {
-            let port = number(&binding.host_port)?.checked_add(by)?;
-            Some(PortBinding {
-                host_ip: binding.host_ip.clone(),
-                host_port: port.to_string(),
-            })
-        };
-        bindings
-            .iter()
-            .map(next)
-            .collect::<Option<Vec<_>>>()
-            .map(Some)
-    }
-}
-
-/// A port in the one way to write it; none is 0.
-fn number(text: &str) -> Option<u16> {
-    let number: u16 = text.parse().ok().filter(|number| *number != 0)?;
-    (number.to_string() == text).then_some(number)
-}
-
-impl Key {
-    fn of(text: String) -> Self {
-        match text.split_once('/') {
-            Some((port, protocol)) => match number(port) {
-                Some(number) => Self::Port {
-                    protocol: protocol.to_owned(),
-                    number,
-                },
-                None => Self::Text(text),
-            },
-            None => Self::Text(text),
+        let mut all = std::mem::take(&mut self.0);
+        for port in ports {
+            all.push(Key::of(&port), Empty);
         }
-    }
-
-    fn text(&self, step: u16) -> String {
-        match self {
-            Self::Port { protocol, number } => {
-                format!("{}/{protocol}", number.saturating_add(step))
-            }
-            Self::Text(text) => text.clone(),
-        }
-    }
-
-    /// Whether `other` is the port `by` ports on.
-    fn is_before(&self, other: &Self, by: u16) -> bool {
-        match (self, other) {
-            (
-                Self::Port { protocol, number },
-                Self::Port {
-                    protocol: theirs,
-                    number: next,
-                },
-            ) => protocol == theirs && number.checked_add(by) == Some(*next),
-            _ => false,
-        }
+        self.0 = all.settled();
     }
 }
 
-impl<V> Default for Runs<V> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<V: Step> Runs<V> {
-    fn get(&self, text: &str) -> Option<V> {
-        let wanted = Key::of(text.to_owned());
-        self.0.iter().find_map(|run| {
-            let by = match (&run.first, &wanted) {
-                (Key::Port { number: first, .. }, Key::Port { number, .. }) => {
-                    number.checked_sub(*first).filter(|by| *by < run.length)?
-                }
-                (first, wanted) if first == wanted => 0,
-                _ => return None,
-            };
-            let found = by == 0 && run.first == wanted || run.first.is_before(&wanted, by);
-            found.then(|| run.at(by)).flatten()
-        })
-    }
-
-    /// Adds an entry: to the last run, if that goes on with it.
-    fn push(&mut self, key: Key, value: V) {
-        if let Some(run) = self.0.last_mut()
-            && run.first.is_before(&key, run.length)
-            && run.at(run.length).as_ref() == Some(&value)
-        {
-            run.length += 1;
-            return;
-        }
-        self.0.push(Run {
-            first: key,
-            value,
-            length: 1,
-        });
-    }
-
-    fn map(&self) -> BTreeMap<String, V> {
-        let each = |run: &Run<V>| -> Vec<(String, V)> {
-            let all = 0..run.length;
-            all.filter_map(|by| Some((run.first.text(by), run.at(by)?)))
-                .collect()
-        };
-        self.0.iter().flat_map(each).collect()
-    }
-}
-
-impl<V: Step> Run<V> {
-    /// The key of a run as it is kept.
-    fn text(&self) -> String {
-        match &self.first {
-            Key::Port { protocol, number } if self.length > 1 => {
-                let last = number.saturating_add(self.length - 1);
-                format!("{number}-{last}/{protocol}")
-            }
-            first => first.text(0),
-        }
-    }
-
-    /// A run as it is kept.
-    fn kept(text: String, value: V) -> Self {
-        let range = || {
-            let (range, protocol) = text.split_once('/')?;
-            let (first, last) = range.split_once('-')?;
-            let (first, last) = (number(first)?, number(last)?);
-            let length = last.checked_sub(first)?.checked_add(1)?;
-            Some((first, length, protocol.to_owned()))
-        };
-        match range() {
-            Some((number, length, protocol)) => Self {
-                first: Key::Port { protocol, number },
-                value,
-                length,
-            },
-            None => Self {
-                first: Key::of(text),
-                value,
-                length: 1,
-            },
-        }
-    }
-
-    fn at(&self, by: u16) -> Option<V> {
-        if by == 0 {
-            return Some(self.value.clone());
-        }
-        self.value.step(by)
-    }
-}
-
-impl<V: Step> FromIterator<(String, V)> for Runs<V> {
-    fn from_iter<I: IntoIterator<Item = (String, V)>>(entries: I) -> Self {
-        // Of a key that comes twice the last one counts.
-        let entries: BTreeMap<Key, V> = entries
-            .into_iter()
-            .map(|(text, value)| (Key::of(text), value))
-            .collect();
-        let mut runs = Self(Vec::new());
-        for (key, value) in entries {
-            runs.push(key, value);
-        }
-        runs.0.shrink_to_fit();
-        runs
-    }
-}
 impl FromIterator<(String, Option<Vec<PortBinding>>)> for PortMap {
     fn from_iter<I: IntoIterator<Item = (String, Option<Vec<PortBinding>>)>>(entries: I) -> Self {
         Self(entries.into_iter().collect())
@@ -287,17 +247,17 @@ impl FromIterator<(String, Empty)> for PortSet {
     }
 }
 
-impl IntoIterator for &PortMap {
+impl<'a> IntoIterator for &'a PortMap {
     type Item = (String, Option<Vec<PortBinding>>);
-    type IntoIter = std::collections::btree_map::IntoIter<String, Option<Vec<PortBinding>>>;
+    type IntoIter = Entries<'a, Option<Vec<PortBinding>>>;
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl IntoIterator for &PortSet {
+impl<'a> IntoIterator for &'a PortSet {
     type Item = (String, Empty);
-    type IntoIter = std::collections::btree_map::IntoIter<String, Empty>;
+    type IntoIter = Entries<'a, Empty>;
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
@@ -305,19 +265,42 @@ impl IntoIterator for &PortSet {
 
 impl<V: Step + Serialize> Serialize for Runs<V> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
         if RUNS.get() {
-            let mut map = to.serialize_map(Some(self.0.len()))?;
             for run in &self.0 {
                 map.serialize_entry(&run.text(), &run.value)?;
             }
-            return map.end();
-        }
-        let all = self.map();
-        let mut map = to.serialize_map(Some(all.len()))?;
-        for (port, value) in &all {
-            map.serialize_entry(port, value)?;
+        } else {
+            for (port, value) in self.in_order() {
+                map.serialize_entry(&port, &value)?;
+            }
         }
         map.end()
+    }
+}
+
+/// A key as it comes; no text is made of it.
+struct Read(Key, Option<u16>);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Read;
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("a port")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Read, E> {
+                Ok(match RUNS.get() {
+                    true => {
+                        let (key, length) = Key::kept(text);
+                        Read(key, Some(length))
+                    }
+                    false => Read(Key::of(text), None),
+                })
+            }
+        }
+        from.deserialize_str(Text)
     }
 }
 
@@ -330,20 +313,18 @@ impl<'de, V: Step + Deserialize<'de>> Deserialize<'de> for Runs<V> {
                 to.write_str("a map of ports")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Runs<V>, A::Error> {
-                let mut runs = Runs(Vec::new());
-                while let Some((text, value)) = map.next_entry::<String, V>()? {
-                    if RUNS.get() {
-                        runs.0.push(Run::kept(text, value));
-                    } else {
-                        runs.push(Key::of(text), value);
+                let mut runs = Runs::default();
+                while let Some((Read(first, length), value)) = map.next_entry::<Read, V>()? {
+                    match length {
+                        Some(length) => runs.0.push(Run {
+                            first,
+                            value,
+                            length,
+                        }),
+                        None => runs.push(first, value),
                     }
                 }
-                // Clients send them in order, most often; else they are put in order.
-                if RUNS.get() || runs.0.len() < 2 {
-                    runs.0.shrink_to_fit();
-                    return Ok(runs);
-                }
-                Ok(runs.map().into_iter().collect())
+                Ok(runs.settled())
             }
         }
         from.deserialize_map(Entries(std::marker::PhantomData))
@@ -377,77 +358,4 @@ macro_rules! wire {
 wire!(PortMap, PortSet);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bound(port: &str, host: &str) -> (String, Option<Vec<PortBinding>>) {
-        let binding = PortBinding {
-            host_ip: String::new(),
-            host_port: host.to_owned(),
-        };
-        (port.to_owned(), Some(vec![binding]))
-    }
-
-    #[test]
-    fn neighbours_are_a_run_and_come_back_one_by_one() {
-        let all: Vec<_> = (9_990..=49_999_u16)
-            .map(|port| bound(&format!("{port}/udp"), &(port + 5).to_string()))
-            .collect();
-        let ports: PortMap = all.iter().cloned().collect();
-        assert_eq!(ports.0.0.len(), 1);
-        let map: BTreeMap<_, _> = all.into_iter().collect();
-        assert!(ports.iter().eq(map.clone()));
-        let text = serde_json::to_string(&ports).unwrap();
-        assert_eq!(text, serde_json::to_string(&map).unwrap());
-        assert_eq!(serde_json::from_str::<PortMap>(&text).unwrap(), ports);
-        assert_eq!(ports.get("20000/udp"), Some(bound("", "20005").1));
-        assert_eq!(ports.get("20000/tcp"), None);
-        assert_eq!(ports.get("50000/udp"), None);
-    }
-
-    #[test]
-    fn what_is_kept_has_an_entry_a_run() {
-        let all = (1..=65_535_u16).map(|port| bound(&format!("{port}/tcp"), &port.to_string()));
-        let mut ports: PortMap = all.collect();
-        let kept = as_runs(|| serde_json::to_string(&ports)).unwrap();
-        assert_eq!(kept, r#"{"1-65535/tcp":[{"HostIp":"","HostPort":"1"}]}"#);
-        ports = ports
-            .iter()
-            .chain([bound("80", ""), bound("9/udp", "1-5")])
-            .collect();
-        let kept = as_runs(|| serde_json::to_string(&ports)).unwrap();
-        let read: PortMap = as_runs(|| serde_json::from_str(&kept)).unwrap();
-        assert_eq!(read, ports);
-        // Clients have no such keys.
-        let strange: PortMap = serde_json::from_str(r#"{"8-9/tcp":null}"#).unwrap();
-        assert_eq!(strange.iter().next().unwrap().0, "8-9/tcp");
-    }
-
-    #[test]
-    fn everything_else_stays_as_it_is() {
-        for text in [
-            r#"{}"#,
-            r#"{"80/tcp":null,"81/tcp":null,"82/tcp":[]}"#,
-            r#"{"80/tcp":[{"HostIp":"","HostPort":"1"}],"81/tcp":[{"HostIp":"","HostPort":""}]}"#,
-            r#"{"80/tcp":[{"HostIp":"","HostPort":"0"}],"81/tcp":[{"HostIp":"","HostPort":"1"}]}"#,
-            r#"{"80/tcp":[{"HostIp":"","HostPort":"8000-8010"}],"81/tcp":[{"HostIp":"","HostPort":"8000-8010"}]}"#,
-            r#"{"80/tcp":[{"HostIp":"::1","HostPort":"80"}],"81/tcp":[{"HostIp":"","HostPort":"81"}]}"#,
-            r#"{"080/tcp":null,"80":null,"80-82/tcp":null,"81":null,"x":null}"#,
-            r#"{"65535/tcp":null,"65536/tcp":null}"#,
-        ] {
-            let ports: PortMap = serde_json::from_str(text).unwrap();
-            assert_eq!(serde_json::to_string(&ports).unwrap(), text);
-        }
-        let twice: PortMap =
-            serde_json::from_str(r#"{"80/tcp":null,"80/tcp":[{"HostIp":"","HostPort":"1"}]}"#)
-                .unwrap();
-        assert_eq!(twice.get("80/tcp"), Some(bound("", "1").1));
-        let mut set: PortSet = serde_json::from_str(r#"{"80/tcp":{},"81/tcp":{}}"#).unwrap();
-        set.extend(["82/tcp".to_owned()]);
-        assert_eq!(set.0.0.len(), 1);
-        assert_eq!(
-            serde_json::to_string(&set).unwrap(),
-            r#"{"80/tcp":{},"81/tcp":{},"82/tcp":{}}"#
-        );
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::container::MountPoint;
+use crate::container::{MountPoint, PortList};
 use crate::go::document;
 use crate::image::Descriptor;
 use crate::network::EndpointSettings;
@@ -19,7 +19,7 @@ document! {
         pub command: String => "Command";
         /// Seconds since the epoch.
         pub created: i64 => "Created";
-        pub ports: Vec<PortSummary> => "Ports";
+        pub ports: PortList => "Ports";
         pub size_rw: i64 => "SizeRw" @omitempty;
         pub size_root_fs: i64 => "SizeRootFs" @omitempty;
         pub labels: BTreeMap<String, String> => "Labels";

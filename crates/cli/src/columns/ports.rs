@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use onggi_api::container::PortSummary;
+use onggi_api::container::{PortList, PortRun};
 
 /// A run of ports that follow each other.
 #[derive(Clone, Copy)]
@@ -12,9 +12,27 @@ struct Run {
 }
 
 /// The ports of a container in one line.
-pub(crate) fn display(ports: &[PortSummary]) -> String {
-    let mut ports: Vec<&PortSummary> = ports.iter().collect();
-    ports.sort_by(|a, b| {
+pub(crate) fn display(ports: &PortList) -> String {
+    let is_moved = |run: &&PortRun| {
+        !run.first.ip.is_empty() && run.first.public_port != run.first.private_port
+    };
+    let moved = ports.runs().filter(is_moved).flat_map(PortRun::each);
+    let mut moved: Vec<_> = moved.collect();
+    moved.sort_by(|a, b| {
+        (a.private_port, &a.ip, a.public_port, &a.kind).cmp(&(
+            b.private_port,
+            &b.ip,
+            b.public_port,
+            &b.kind,
+        ))
+    });
+    let moved = moved.iter().map(|port| {
+        let host = address(&port.ip, &port.public_port.to_string());
+        format!("{host}->{}/{}", port.private_port, port.kind)
+    });
+    let mut others: Vec<&PortRun> = ports.runs().filter(|run| !is_moved(run)).collect();
+    others.sort_by(|a, b| {
+        let (a, b) = (&a.first, &b.first);
         (a.private_port, &a.ip, a.public_port, &a.kind).cmp(&(
             b.private_port,
             &b.ip,
@@ -23,28 +41,27 @@ pub(crate) fn display(ports: &[PortSummary]) -> String {
         ))
     });
     let mut shown = Vec::new();
-    let mut moved = Vec::new();
     // Open runs, by address and protocol, in the order they were opened.
     let mut runs: BTreeMap<(usize, String, String), Run> = BTreeMap::new();
-    for port in ports {
+    for PortRun {
+        first: port,
+        length,
+    } in others
+    {
         let number = port.private_port;
-        if !port.ip.is_empty() && port.public_port != number {
-            let host = address(&port.ip, &port.public_port.to_string());
-            moved.push(format!("{host}->{number}/{}", port.kind));
-            continue;
-        }
+        let last = number.saturating_add(length - 1);
         let open = runs
             .iter()
             .find(|((_, ip, kind), _)| *ip == port.ip && *kind == port.kind);
         let key = open.map(|(key, _)| key.clone());
         let key = key.unwrap_or_else(|| (runs.len(), port.ip.clone(), port.kind.clone()));
         match runs.get_mut(&key) {
-            Some(run) if run.last.checked_add(1) == Some(number) => run.last = number,
+            Some(run) if run.last.checked_add(1) == Some(number) => run.last = last,
             Some(run) => {
                 shown.push(text(&key, *run));
                 *run = Run {
                     first: number,
-                    last: number,
+                    last,
                 };
             }
             None => {
@@ -52,7 +69,7 @@ pub(crate) fn display(ports: &[PortSummary]) -> String {
                     key,
                     Run {
                         first: number,
-                        last: number,
+                        last,
                     },
                 );
             }
@@ -88,6 +105,7 @@ pub(crate) fn address(ip: &str, port: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use onggi_api::container::PortSummary;
 
     fn port(ip: &str, private_port: u16, public_port: u16) -> PortSummary {
         PortSummary {
@@ -120,7 +138,8 @@ mod tests {
                 "0.0.0.0:80-81->80-81/tcp, 443/tcp",
             ),
         ] {
-            assert_eq!(display(&ports), text);
+            let runs = ports.into_iter().map(|first| PortRun { first, length: 1 });
+            assert_eq!(display(&runs.collect()), text);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `inspect`: one container in full.
 
-use onggi_api::container::{self as api, Inspect, NetworkSettings, PortBinding, PortMap};
+use onggi_api::container::{self as api, Inspect, NetworkSettings, PortBinding, PortMap, PortSet};
 use onggi_api::network::EndpointSettings;
-use onggi_model::{Digest, Timestamp};
+use onggi_model::{Digest, Port, Timestamp};
 use onggi_network::Endpoint;
 use std::collections::BTreeMap;
 
@@ -144,25 +144,19 @@ pub(crate) fn ports(record: &Record) -> PortMap {
     if record.endpoints.is_empty() {
         return PortMap::default();
     }
-    let mut ports: BTreeMap<String, Option<Vec<PortBinding>>> = BTreeMap::new();
-    for (port, _) in record.config.exposed_ports.iter().flatten() {
-        ports.insert(port, None);
-    }
+    let exposed = record.config.exposed_ports.iter().flat_map(PortSet::runs);
+    let exposed =
+        exposed.filter_map(|(first, length)| Some((Port::parse(&first).ok()?, length, None)));
     let runs = record.endpoints.iter().flat_map(|endpoint| &endpoint.ports);
     // What is reached at the container's own address is exposed, and bound nowhere.
-    let bound = runs.filter(|run| run.host_port != 0);
-    for published in bound.flat_map(|run| run.each()) {
+    let bound = runs.filter(|run| run.host_port != 0).map(|run| {
         let binding = PortBinding {
-            host_ip: published.host_ip.to_string(),
-            host_port: published.host_port.to_string(),
+            host_ip: run.host_ip.to_string(),
+            host_port: run.host_port.to_string(),
         };
-        ports
-            .entry(published.port.to_string())
-            .or_default()
-            .get_or_insert_default()
-            .push(binding);
-    }
-    ports.into_iter().collect()
+        (run.port, run.length, Some(binding))
+    });
+    PortMap::overlay(exposed.chain(bound))
 }
 
 impl Engine {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use onggi_api::container::{
-    HealthSummary, ListOptions, NetworkSettingsSummary, PortSummary, Summary, SummaryHostConfig,
+    HealthSummary, ListOptions, NetworkSettingsSummary, PortList, PortRun, PortSummary, Summary,
+    SummaryHostConfig,
 };
 use onggi_api::image::Descriptor;
 use onggi_model::units::human_duration;
@@ -210,13 +211,17 @@ impl<'a> Chosen<'a> {
         if self.publish.is_empty() && self.expose.is_empty() {
             return true;
         }
-        let has = |ports: &[onggi_model::Port], number: u16, kind: &str| {
+        let has = |ports: &[onggi_model::Port], first: u16, run: &PortRun| {
             let mut ports = ports.iter();
-            ports.any(|port| port.number == number && port.protocol.as_str() == kind)
+            ports.any(|port| {
+                let by = port.number.checked_sub(first);
+                by.is_some_and(|by| by < run.length) && port.protocol.as_str() == run.first.kind
+            })
         };
-        port_list(record).iter().any(|port| {
-            has(&self.publish, port.public_port, &port.kind)
-                || has(&self.expose, port.private_port, &port.kind)
+        port_list(record).runs().any(|run| {
+            let public = run.first.public_port;
+            public != 0 && has(&self.publish, public, run)
+                || has(&self.expose, run.first.private_port, run)
         })
     }
 
@@ -336,27 +341,29 @@ fn status(record: &Record, now: Timestamp) -> String {
     }
 }
 
-fn port_list(record: &Record) -> Vec<PortSummary> {
-    let mut list = Vec::new();
-    for (port, bindings) in &ports(record) {
-        let Ok(port) = onggi_model::Port::parse(&port) else {
+fn port_list(record: &Record) -> PortList {
+    let mut list = PortList::default();
+    for (first, length, bindings) in ports(record).runs() {
+        let Ok(port) = onggi_model::Port::parse(&first) else {
             continue;
         };
-        let kind = port.protocol.as_str().to_owned();
-        for binding in bindings.iter().flatten() {
-            list.push(PortSummary {
-                ip: binding.host_ip.clone(),
+        let mut push = |ip: &str, public_port: u16| {
+            let first = PortSummary {
+                ip: ip.to_owned(),
                 private_port: port.number,
-                public_port: binding.host_port.parse().unwrap_or_default(),
-                kind: kind.clone(),
-            });
-        }
-        if bindings.is_none() {
-            list.push(PortSummary {
-                private_port: port.number,
-                kind,
-                ..PortSummary::default()
-            });
+                public_port,
+                kind: port.protocol.as_str().to_owned(),
+            };
+            list.push(PortRun { first, length });
+        };
+        match bindings {
+            None => push("", 0),
+            Some(bindings) => bindings.iter().for_each(|binding| {
+                push(
+                    &binding.host_ip,
+                    binding.host_port.parse().unwrap_or_default(),
+                );
+            }),
         }
     }
     list

@@ -1,9 +1,9 @@
 //! The network of a container: its mode, and what it asks of the network part.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use onggi_api::container::{Config, HostConfig, NetworkingConfig};
+use onggi_api::container::{Config, HostConfig, NetworkingConfig, PortBinding, PortMap, PortSet};
 use onggi_api::network::EndpointSettings;
 use onggi_model::Port;
 use onggi_network::{EndpointRequest, Mac, Network, PublishRequest};
@@ -294,29 +294,36 @@ fn some<T: std::str::FromStr>(text: &str) -> Result<Option<T>, ()> {
 fn ports(record: &Record) -> Result<Vec<PublishRequest>> {
     let host = &record.host_config;
     let mut ports = Vec::new();
-    for (port, bindings) in host.port_bindings.iter().flatten() {
-        let port = parse(&port)?;
-        let bindings = bindings.unwrap_or_default();
-        if bindings.is_empty() {
-            ports.push(PublishRequest::new(port, "", "").map_err(|fault| Error::of(&fault))?);
-        }
-        for binding in &bindings {
+    let mut bound = Vec::new();
+    for (first, length, bindings) in host.port_bindings.iter().flat_map(PortMap::runs) {
+        let port = parse(&first)?;
+        bound.push((port, length));
+        let anywhere = [PortBinding::default()];
+        let bindings = match bindings.as_deref() {
+            None | Some([]) => &anywhere[..],
+            Some(bindings) => bindings,
+        };
+        for binding in bindings {
             let request = PublishRequest::new(port, &binding.host_ip, &binding.host_port);
-            ports.push(request.map_err(|fault| Error::of(&fault))?);
+            let request = request.map_err(|fault| Error::of(&fault))?;
+            ports.push(PublishRequest { length, ..request });
         }
     }
     if host.publish_all_ports {
-        let bound: HashSet<Port> = ports.iter().map(|request| request.port).collect();
-        for port in record
-            .config
-            .exposed_ports
-            .iter()
-            .flatten()
-            .map(|(port, _)| port)
-        {
-            let port = parse(&port)?;
-            if !bound.contains(&port) {
-                ports.push(PublishRequest::new(port, "", "").map_err(|fault| Error::of(&fault))?);
+        let is_bound = |port: Port| {
+            bound.iter().any(|(first, length): &(Port, u16)| {
+                let by = port.number.checked_sub(first.number);
+                first.protocol == port.protocol && by.is_some_and(|by| by < *length)
+            })
+        };
+        for (first, length) in record.config.exposed_ports.iter().flat_map(PortSet::runs) {
+            let first = parse(&first)?;
+            for by in 0..length {
+                let port = Port::new(first.number.saturating_add(by), first.protocol);
+                if !is_bound(port) {
+                    let request = PublishRequest::new(port, "", "");
+                    ports.push(request.map_err(|fault| Error::of(&fault))?);
+                }
             }
         }
     }

@@ -52,18 +52,29 @@ pub(super) fn runs(requests: &[PublishRequest]) -> Vec<Run> {
     let mut fixed: Vec<&PublishRequest> = requests.iter().filter(is_fixed).collect();
     // Stable: what is wanted twice stays in its order.
     fixed.sort_by_key(|request| (request.port.protocol, request.host.ip, request.port.number));
-    let free = requests.iter().filter(|request| !is_fixed(request));
     let mut runs: Vec<Run> = Vec::new();
-    for request in fixed.into_iter().chain(free) {
+    for request in fixed {
         match runs.last_mut() {
-            Some(run) if run.continues(request) => run.length += 1,
+            Some(run) if run.continues(request) => run.length += request.length,
             _ => runs.push(Run {
                 port: request.port,
                 ip: request.host.ip,
                 host: request.host.ports,
-                length: 1,
+                length: request.length,
             }),
         }
+    }
+    for request in requests.iter().filter(|request| !is_fixed(request)) {
+        // Each finds a port of its own.
+        runs.extend((0..request.length).map(|by| Run {
+            port: Port::new(
+                request.port.number.saturating_add(by),
+                request.port.protocol,
+            ),
+            ip: request.host.ip,
+            host: request.host.ports,
+            length: 1,
+        }));
     }
     runs
 }
@@ -78,7 +89,11 @@ mod tests {
         let requests: Vec<PublishRequest> = texts
             .iter()
             .flat_map(|text| onggi_model::ports::parse_publish(text).unwrap())
-            .map(|(port, host)| PublishRequest { port, host })
+            .map(|(port, host)| PublishRequest {
+                port,
+                host,
+                length: 1,
+            })
             .collect();
         let runs = runs(&requests);
         runs.iter()
@@ -99,6 +114,19 @@ mod tests {
             [(8, Some((8, 8)), 4)]
         );
         assert_eq!(of(&["8000-8001:80-81"]), [(80, Some((8000, 8000)), 2)]);
+    }
+
+    #[test]
+    fn runs_of_requests_stay_runs() {
+        let port = Port::parse("20000/udp").unwrap();
+        let run = |host: &str, length: u16| PublishRequest {
+            length,
+            ..PublishRequest::new(port, "", host).unwrap()
+        };
+        let seen =
+            |all: &[PublishRequest]| runs(all).iter().map(|run| run.length).collect::<Vec<_>>();
+        assert_eq!(seen(&[run("20000", 40_000)]), [40_000]);
+        assert_eq!(seen(&[run("", 3), run("7", 5)]), [5, 1, 1, 1]);
     }
 
     #[test]

@@ -154,7 +154,11 @@ pub(crate) fn request(publish: &[&str]) -> EndpointRequest {
     let ports = publish
         .iter()
         .flat_map(|text| onggi_model::ports::parse_publish(text).unwrap())
-        .map(|(port, host): (Port, _)| PublishRequest { port, host })
+        .map(|(port, host): (Port, _)| PublishRequest {
+            port,
+            host,
+            length: 1,
+        })
         .collect();
     EndpointRequest {
         network: "bridge".to_owned(),

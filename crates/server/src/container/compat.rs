@@ -2,8 +2,9 @@
 //! 1.44, 1.47 and 1.51 hold us to it.
 
 use onggi_api::ApiVersion;
-use onggi_api::container::{CreateRequest, Inspect, Summary, UpdateRequest};
+use onggi_api::container::{CreateRequest, Inspect, PortMap, PortSet, Summary, UpdateRequest};
 use onggi_api::network::EndpointSettings;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 
 /// What an old client's request means today.
@@ -43,8 +44,95 @@ pub(crate) fn update_request(request: &mut UpdateRequest, version: ApiVersion) {
     }
 }
 
+/// A container as clients of some version know it. Ports stay runs until they are written.
+pub(crate) enum Shown {
+    Newest(Box<Inspect>),
+    Old(Map<String, Value>, Box<Ports>),
+}
+
+/// What stands in `HostConfig.PortBindings`, `Config.ExposedPorts` and `NetworkSettings.Ports`.
+pub(crate) struct Ports {
+    bindings: Option<PortMap>,
+    exposed: Option<PortSet>,
+    published: Option<PortMap>,
+}
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let (fields, ports) = match self {
+            Self::Newest(inspect) => return inspect.serialize(to),
+            Self::Old(fields, ports) => (fields, ports),
+        };
+        let mut map = to.serialize_map(Some(fields.len()))?;
+        for (key, value) in fields {
+            match (key.as_str(), value) {
+                ("HostConfig", Value::Object(fields)) => {
+                    let fields = Instead(fields, "PortBindings", ports.bindings.as_ref());
+                    map.serialize_entry(key, &fields)?;
+                }
+                ("Config", Value::Object(fields)) => {
+                    let fields = Instead(fields, "ExposedPorts", ports.exposed.as_ref());
+                    map.serialize_entry(key, &fields)?;
+                }
+                ("NetworkSettings", Value::Object(fields)) => {
+                    let fields = Instead(fields, "Ports", ports.published.as_ref());
+                    map.serialize_entry(key, &fields)?;
+                }
+                (key, value) => map.serialize_entry(key, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// An object, with another value for one of its keys.
+struct Instead<'a, T>(&'a Map<String, Value>, &'static str, Option<&'a T>);
+
+impl<T: Serialize> Serialize for Instead<'_, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self(fields, instead, other) = self;
+        let mut map = to.serialize_map(Some(fields.len()))?;
+        for (key, value) in *fields {
+            match other {
+                Some(other) if key == instead => map.serialize_entry(key, other)?,
+                _ => map.serialize_entry(key, value)?,
+            }
+        }
+        map.end()
+    }
+}
+
 /// A container as a client of `version` knows it.
-pub(crate) fn inspect(inspect: &Inspect, version: ApiVersion) -> Value {
+pub(crate) fn inspect(mut inspect: Inspect, version: ApiVersion) -> Shown {
+    if version >= ApiVersion::new(1, 52) {
+        return Shown::Newest(Box::new(inspect));
+    }
+    let ports = Ports {
+        bindings: inspect.host_config.port_bindings.clone(),
+        exposed: inspect.config.exposed_ports.clone(),
+        published: Some(inspect.network_settings.ports.clone()),
+    };
+    // Any port, so that there is something in its place.
+    if let Some(exposed) = inspect
+        .config
+        .exposed_ports
+        .as_mut()
+        .filter(|all| !all.is_empty())
+    {
+        *exposed = PortSet::default();
+        exposed.extend(["1/tcp".to_owned()]);
+    }
+    if let Some(bindings) = &mut inspect.host_config.port_bindings {
+        *bindings = PortMap::default();
+    }
+    inspect.network_settings.ports = PortMap::default();
+    match bent(&inspect, version) {
+        Value::Object(fields) => Shown::Old(fields, Box::new(ports)),
+        _ => Shown::Newest(Box::new(inspect)),
+    }
+}
+
+fn bent(inspect: &Inspect, version: ApiVersion) -> Value {
     let mut value = serde_json::to_value(inspect).unwrap_or_default();
     let before = |minor| version < ApiVersion::new(1, minor);
     let Some(fields) = value.as_object_mut() else {
@@ -56,20 +144,18 @@ pub(crate) fn inspect(inspect: &Inspect, version: ApiVersion) -> Value {
     if before(48) {
         fields.shift_remove("ImageManifestDescriptor");
     }
-    if before(52) {
-        legacy_network(fields, before(44));
-        if let Some(storage) = fields.shift_remove("Storage")
-            && !fields.contains_key("GraphDriver")
-        {
-            let name = storage
-                .pointer("/RootFS/Snapshot/Name")
-                .cloned()
-                .unwrap_or_else(|| json!(""));
-            fields.insert(
-                "GraphDriver".to_owned(),
-                json!({"Data": null, "Name": name}),
-            );
-        }
+    legacy_network(fields, before(44));
+    if let Some(storage) = fields.shift_remove("Storage")
+        && !fields.contains_key("GraphDriver")
+    {
+        let name = storage
+            .pointer("/RootFS/Snapshot/Name")
+            .cloned()
+            .unwrap_or_else(|| json!(""));
+        fields.insert(
+            "GraphDriver".to_owned(),
+            json!({"Data": null, "Name": name}),
+        );
     }
     value
 }
@@ -192,7 +278,8 @@ pub(crate) mod tests {
                     continue;
                 }
                 let document: Inspect = serde_json::from_value(new.clone()).unwrap();
-                let mut ours = inspect(&document, ApiVersion::new(1, minor));
+                let ours = inspect(document, ApiVersion::new(1, minor));
+                let mut ours = serde_json::to_value(ours).unwrap();
                 sort_mounts(&mut ours);
                 sort_mounts(&mut expected);
                 assert_eq!(ours, expected, "1.{minor} {key}");
@@ -200,6 +287,22 @@ pub(crate) mod tests {
             }
         }
         assert!(compared >= 9, "only {compared} compared");
+    }
+
+    #[test]
+    fn old_clients_see_each_port() {
+        let text = r#"{"Config":{"ExposedPorts":{"80/tcp":{},"81/tcp":{}}},"HostConfig":{"PortBindings":
+            {"80/tcp":[{"HostIp":"","HostPort":"8080"}],"81/tcp":[{"HostIp":"","HostPort":"8081"}]}}}"#;
+        let document: Inspect = serde_json::from_str(text).unwrap();
+        let wanted = serde_json::to_value(&document).unwrap();
+        let old = serde_json::to_value(inspect(document, ApiVersion::new(1, 44))).unwrap();
+        for path in [
+            "/Config/ExposedPorts",
+            "/HostConfig/PortBindings",
+            "/NetworkSettings/Ports",
+        ] {
+            assert_eq!(old.pointer(path), wanted.pointer(path), "{path}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use onggi_api::container::ListOptions;
 
 use super::compat;
-use crate::call::{Call, Reply, json};
+use crate::call::{Call, Reply, json_of_ports};
 
 pub(crate) async fn handle(call: Call) -> Reply {
     let options = ListOptions {
@@ -21,5 +21,6 @@ pub(crate) async fn handle(call: Call) -> Reply {
         .into_iter()
         .map(|one| compat::summary(one, call.version))
         .collect();
-    json(&list)
+    let ports = list.iter().map(|one| one.ports.len()).sum();
+    json_of_ports(ports, list)
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use onggi_api::container::{
     Config, CreateRequest, HealthConfig, HostConfig, LogConfig, NetworkingConfig, PortBinding,
-    PortSet, RestartPolicy, RestartPolicyMode,
+    PortMap, PortSet, RestartPolicy, RestartPolicyMode,
 };
 use onggi_api::go::Empty;
 use onggi_client::Version;
@@ -73,7 +73,6 @@ pub(crate) fn create_request(
     config.stdin_once = config.open_stdin && config.attach_stdin;
 
     let (exposed, bindings) = ports(matches)?;
-    let exposed: PortSet = exposed.into_iter().collect();
     config.exposed_ports = Some(exposed).filter(|ports| !ports.is_empty());
 
     let (add, drop) = security::capabilities(matches);
@@ -102,7 +101,7 @@ pub(crate) fn create_request(
         container_id_file: matches.text("cidfile").to_owned(),
         log_config: log_config(matches)?,
         network_mode: networks.mode.clone(),
-        port_bindings: Some(bindings.into_iter().collect()),
+        port_bindings: Some(bindings),
         restart_policy: restart_policy(matches.one("restart").unwrap_or("no"))?,
         auto_remove: matches.on("rm"),
         volume_driver: matches.text("volume-driver").to_owned(),
@@ -270,29 +269,23 @@ fn expand(spec: &str) -> String {
     }
 }
 
-type Ports = (
-    BTreeMap<String, Empty>,
-    BTreeMap<String, Option<Vec<PortBinding>>>,
-);
-
 /// `-p` and `--expose`.
-fn ports(matches: &Matches) -> Result<Ports> {
-    let mut exposed = BTreeMap::new();
-    let mut bindings: BTreeMap<String, Option<Vec<PortBinding>>> = BTreeMap::new();
+fn ports(matches: &Matches) -> Result<(PortSet, PortMap)> {
+    let mut bindings = Vec::new();
     for spec in matches.all("publish") {
         let spec = published(spec)?;
         let published = onggi_model::ports::parse_publish(&spec)
             .map_err(|error| Error::new(error.to_string()))?;
-        for (port, host) in published {
-            let port = port.to_string();
-            exposed.insert(port.clone(), Empty);
-            let list = bindings.entry(port).or_default().get_or_insert_default();
-            list.push(PortBinding {
+        bindings.extend(published.into_iter().map(|(port, host)| {
+            let binding = PortBinding {
                 host_ip: host.host_ip(),
                 host_port: host.host_port(),
-            });
-        }
+            };
+            (port, 1, Some(binding))
+        }));
     }
+    let bindings = PortMap::overlay(bindings);
+    let mut exposed: PortSet = bindings.iter().map(|(port, _)| (port, Empty)).collect();
     for spec in matches.all("expose") {
         if spec.contains(':') {
             return Err(Error::new(format!(
@@ -311,9 +304,7 @@ fn ports(matches: &Matches) -> Result<Ports> {
         if first > last {
             return Err(fail(format!("invalid range specified for port: {range}")));
         }
-        for port in first..=last {
-            exposed.insert(format!("{port}/{protocol}"), Empty);
-        }
+        exposed.extend((first..=last).map(|port| format!("{port}/{protocol}")));
     }
     Ok((exposed, bindings))
 }
