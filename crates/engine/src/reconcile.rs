@@ -143,10 +143,20 @@ impl Engine {
         let all = self.inner.containers.all();
         let holding: Vec<_> = all
             .iter()
-            .filter(|container| !container.record().endpoints.is_empty())
+            .filter(|container| {
+                let record = container.record();
+                // One that runs may have ports that wait for a network.
+                !record.endpoints.is_empty() || record.state.is_running()
+            })
             .map(|container| container.id.clone())
             .collect();
         self.inner.networks.reconcile(&holding).await?;
+        for container in &all {
+            self.inner
+                .networks
+                .name(&container.id, &container.record().name);
+        }
+        let containers = all.clone();
         futures_util::stream::iter(all)
             .for_each_concurrent(AT_ONCE, |container| async move {
                 let (engine, id) = (self.clone(), container.id.clone());
@@ -161,8 +171,24 @@ impl Engine {
                 }
             })
             .await;
+        self.hold_all(&containers).await;
         self.inner.volumes.reconcile();
         Ok(())
+    }
+
+    /// Each monitor holds the ports of its container, and no others: the daemon before may have ended while ports came or
+    /// went. First all let go, then what nobody holds is held.
+    async fn hold_all(&self, containers: &[Arc<Container>]) {
+        let running = || {
+            let all = containers.iter();
+            all.filter(|container| container.record().state.is_running())
+        };
+        for container in running() {
+            self.hold_ports(container, Vec::new()).await;
+        }
+        for container in running() {
+            self.hold_missing(container, Duration::ZERO).await;
+        }
     }
 
     async fn take_up(&self, container: &Arc<Container>) -> Result<()> {

@@ -179,6 +179,11 @@ impl Task {
         self.version.load(Ordering::Relaxed) >= protocol::LISTENS
     }
 
+    /// Whether the monitor can be told which ports it holds.
+    pub(crate) fn holds(&self) -> bool {
+        self.version.load(Ordering::Relaxed) >= protocol::HOLDS
+    }
+
     /// Sends `signal` to the container's process.
     pub(crate) async fn signal(&self, signal: i32) -> Result<()> {
         self.send(&ToMonitor::Signal { signal }, Vec::new()).await

@@ -22,7 +22,7 @@ use crate::log::Log;
 use crate::loopback::Loopback;
 use crate::monitor::GRACE;
 use crate::oom;
-use crate::protocol::{Exit, Forward, Launch, Oom, StdinMode};
+use crate::protocol::{Exit, Forward, HeldPorts, Launch, Oom, StdinMode};
 use crate::resolver::Resolver;
 use crate::runtime::{self, Failure};
 use crate::streams::{self, EndsWith, Pace, Scratch, Streams};
@@ -243,6 +243,13 @@ impl Container {
         self.log = Some(log);
         self.stage = Stage::Made(Box::new(running));
         Ok((made.pid, namespace))
+    }
+
+    /// Its published ports are these now. What comes too late is closed.
+    pub(crate) fn hold(&mut self, ports: &[HeldPorts], coming: Vec<OwnedFd>) {
+        if matches!(self.stage, Stage::Running(_)) {
+            crate::held::settle(&mut self.held, ports, coming);
+        }
     }
 
     /// Runs its process.

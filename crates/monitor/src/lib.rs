@@ -11,6 +11,7 @@ mod events; // what the loop waits for
 mod exec; // further processes in the container
 mod exit; // the exit file
 mod foreign; // another OCI runtime in the place of ours
+mod held; // sockets that keep published ports
 mod log; // the log, and what to do when it cannot be written
 mod loopback; // published ports on [::1] of the host
 mod monitor; // the loop: what to wait for, who is told

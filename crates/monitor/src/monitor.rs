@@ -476,6 +476,7 @@ impl Monitor {
             }
             ToMonitor::Resolve { view } => self.resolve(*view, descriptors),
             ToMonitor::Listen { ports } => self.container.listen(ports),
+            ToMonitor::Hold { ports } => self.container.hold(&ports, descriptors),
             ToMonitor::Acknowledge => {
                 self.acknowledged =
                     matches!(self.container.stage, Stage::Exited | Stage::Failed(_));

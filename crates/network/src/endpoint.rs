@@ -200,6 +200,14 @@ pub struct Endpoint {
 #[serde(from = "OneOrMany")]
 pub(crate) struct Endpoints(pub(crate) Vec<Endpoint>);
 
+/// The published ports of a container that runs without a network at the moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Parked(pub(crate) Vec<Published>);
+
+impl Record for Parked {
+    const TABLE: &'static str = "network/parked";
+}
+
 /// Catalogues written when there was one network have one endpoint a container.
 #[derive(Deserialize)]
 #[serde(untagged)]

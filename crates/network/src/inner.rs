@@ -18,7 +18,7 @@ use crate::bridge::{self, Seen};
 use crate::config::Config;
 use crate::default;
 use crate::document::{IpamConfig, Network};
-use crate::endpoint::{Endpoint, Endpoints, Published};
+use crate::endpoint::{Endpoint, Endpoints, Parked, Published};
 use crate::error::{Error, Result};
 use crate::firewall::{self, Firewall, GatewayMode};
 use crate::macvlan;
@@ -58,6 +58,8 @@ pub(crate) struct State {
     pub(crate) ports: HostPorts,
     /// The ports of containers that run without a network at the moment.
     pub(crate) parked: BTreeMap<ContainerId, Vec<Published>>,
+    /// Ports that containers had, and others have now: what flows through them still goes to who had them.
+    pub(crate) moved: BTreeMap<ContainerId, Vec<Published>>,
     /// Containers whose links may not be as they say: a daemon before may have ended on the way.
     pub(crate) doubtful: HashSet<ContainerId>,
 }
@@ -201,6 +203,12 @@ impl Inner {
             }
         }
         state.take_endpoints(&store, endpoints)?;
+        for (container, Parked(ports)) in store.read(|tx| tx.list::<Parked>())? {
+            if let Ok(container) = container.parse::<ContainerId>() {
+                state.ports.adopt(container.short(), &ports);
+                state.parked.insert(container, ports);
+            }
+        }
         let inner = Self {
             config,
             store,
@@ -292,8 +300,7 @@ impl Inner {
     pub(crate) fn reconcile(&self, live: &HashSet<ContainerId>) -> Result<()> {
         let gone: Vec<ContainerId> = self
             .state()
-            .endpoints
-            .keys()
+            .known()
             .filter(|container| !live.contains(*container))
             .cloned()
             .collect();
@@ -441,6 +448,11 @@ impl State {
                 several.len()
             ))),
         }
+    }
+
+    /// All containers of which there is anything.
+    fn known(&self) -> impl Iterator<Item = &ContainerId> {
+        self.endpoints.keys().chain(self.parked.keys())
     }
 
     /// The endpoints on record; those of networks that are not here are dropped.

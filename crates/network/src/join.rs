@@ -52,8 +52,10 @@ impl Inner {
         entries.map(|entry| entry.endpoint.clone()).collect()
     }
 
+    /// Whether there is anything of the container: endpoints, or ports that wait for one.
     pub(crate) fn has_endpoints(&self, container: &ContainerId) -> bool {
-        self.state().endpoints.contains_key(container)
+        let state = self.state();
+        state.endpoints.contains_key(container) || state.parked.contains_key(container)
     }
 
     pub(crate) fn allocate(
@@ -284,21 +286,22 @@ impl Inner {
             return Ok(false);
         }
         let mut kernel = self.kernel();
-        let mut published = Vec::new();
+        let (mut published, mut addresses) = (Vec::new(), Vec::new());
+        let moved;
         {
             let mut state = self.state();
-            let Some(entries) = state.endpoints.get_mut(container) else {
-                return Ok(false);
-            };
-            for entry in entries {
+            let entries = state.endpoints.get_mut(container);
+            for entry in entries.into_iter().flatten() {
                 entry.sockets.clear();
+                addresses.extend(entry.endpoint.addresses());
                 published.extend(entry.published.take());
             }
+            moved = state.moved.remove(container).unwrap_or_default();
         }
         let Some(Kernel { firewall, .. }) = kernel.as_mut() else {
             return Ok(true);
         };
-        let mut result = Ok(true);
+        let mut result = firewall.forget_answered(&moved, &addresses).map(|()| true);
         for endpoint in published {
             if let Err(error) = firewall.unpublish(&endpoint) {
                 let mut state = self.state();
@@ -323,6 +326,7 @@ impl Inner {
         if let Some(ports) = state.parked.remove(container) {
             state.ports.release(&ports);
         }
+        state.moved.remove(container);
     }
 
     /// Whether a daemon before had the container: it may have ended in the middle of a change.
@@ -529,13 +533,17 @@ impl State {
             if holder != leading {
                 let ports = std::mem::take(&mut entries[holder].endpoint.ports);
                 let sockets = std::mem::take(&mut entries[holder].sockets);
-                entries[leading].endpoint.ports = movable(ports, &entries[leading].endpoint);
+                let (ports, lost) = movable(ports, &entries[leading].endpoint);
+                entries[leading].endpoint.ports = ports;
                 entries[leading].sockets = sockets;
+                self.ports.release(&lost);
             }
             return Ok(());
         }
         if let Some(parked) = self.parked.remove(container) {
-            entries[leading].endpoint.ports = movable(parked, &entries[leading].endpoint);
+            let (ports, lost) = movable(parked, &entries[leading].endpoint);
+            entries[leading].endpoint.ports = ports;
+            self.ports.release(&lost);
             return Ok(());
         }
         let asks = |request: &&EndpointRequest| {
@@ -599,8 +607,10 @@ impl State {
             .find(|entry| Some(&entry.endpoint.network_id) == next.as_ref());
         match next {
             Some(entry) => {
-                entry.endpoint.ports = movable(ports, &entry.endpoint);
+                let (ports, lost) = movable(ports, &entry.endpoint);
+                entry.endpoint.ports = ports;
                 entry.sockets = sockets;
+                self.ports.release(&lost);
             }
             None => {
                 self.parked.insert(container.clone(), ports);
@@ -609,8 +619,8 @@ impl State {
     }
 }
 
-/// The ports that another endpoint can take over: those that are translated, of its families.
-fn movable(ports: Vec<Published>, to: &Endpoint) -> Vec<Published> {
+/// The ports that another endpoint can take over, those that are translated, of its families; and the others.
+fn movable(ports: Vec<Published>, to: &Endpoint) -> (Vec<Published>, Vec<Published>) {
     let fits = |one: &Published| {
         one.host_port != 0
             && match one.host_ip {
@@ -618,7 +628,7 @@ fn movable(ports: Vec<Published>, to: &Endpoint) -> Vec<Published> {
                 IpAddr::V6(_) => to.ipv6.is_some(),
             }
     };
-    ports.into_iter().filter(fits).collect()
+    ports.into_iter().partition(fits)
 }
 
 /// The entry that gives the default route.

@@ -13,6 +13,7 @@ mod endpoint; // a container's place in a network
 mod error; // what can go wrong, in Docker's words
 mod firewall; // our nftables table and the one jump
 mod gateway; // which network gives a container its default routes
+mod hand_over; // ports that move from one container to another
 mod inner; // what the daemon knows of its networks
 mod ipam; // the subnets of a new network
 mod join; // containers in and out of networks
@@ -37,7 +38,9 @@ pub use config::{Config, Pool, PublishPolicy};
 pub use document::{Ipam, IpamConfig, IpamRequest, Network, NetworkRequest, Origin};
 pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published, check_options};
 pub use error::{Error, PublishError, Result};
+pub use hand_over::{HandOver, Party};
 pub use mac::Mac;
 pub use networks::Networks;
+pub use publish::HeldPorts;
 pub use resolver::{Held, Names, Place, Settings, Sockets};
 pub use usage::SubnetUsage;

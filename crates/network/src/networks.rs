@@ -7,15 +7,18 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use onggi_model::ContainerId;
+use onggi_model::{ContainerId, Port};
 use onggi_store::{Store, WriteTx};
 
 use crate::config::Config;
 use crate::document::{Network, NetworkRequest};
-use crate::endpoint::{Endpoint, EndpointRequest, Endpoints};
+use crate::endpoint::{Endpoint, EndpointRequest, Endpoints, Parked, Published};
 use crate::error::Result;
+use crate::hand_over::{HandOver, Party};
 use crate::inner::Inner;
+use crate::publish::{HeldPorts, held_ports, hold_free};
 use crate::sandbox;
 use crate::usage::SubnetUsage;
 use crate::watch::Watch;
@@ -221,6 +224,44 @@ impl Networks {
         self.inner.forget_one(container, network_id);
     }
 
+    /// The ports of the host that are to be held for a container.
+    #[must_use]
+    pub fn held_ports(&self, container: &ContainerId) -> Vec<HeldPorts> {
+        let state = self.inner.state();
+        let entries = state.endpoints.get(container).into_iter().flatten();
+        let published = entries.flat_map(|entry| &entry.endpoint.ports);
+        let parked = state.parked.get(container).into_iter().flatten();
+        held_ports(published.chain(parked))
+    }
+
+    /// Sockets for those of these ports that nobody has. Those whose last holder is on its way out are waited for.
+    ///
+    /// # Errors
+    /// When the work cannot be run.
+    pub async fn hold(&self, ports: Vec<HeldPorts>, patience: Duration) -> Result<Vec<OwnedFd>> {
+        Ok(onggi_rt::blocking("hold ports", move || hold_free(&ports, patience)).await?)
+    }
+
+    /// What it would lead to if one running container got published ports of another: those of `ports`, or all. Nothing is
+    /// changed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Absent`]: a port that is not published; [`crate::Error::Invalid`], [`crate::Error::Publish`]: the
+    /// other cannot have them.
+    pub fn plan_hand_over(&self, from: &Party, to: &Party, ports: &[Port]) -> Result<HandOver> {
+        self.inner.plan_hand_over(from, to, ports)
+    }
+
+    /// Makes a planned move: new connections go to the other container from one moment to the next, those that stand go on
+    /// where they are. Record the endpoints of both before, in one transaction.
+    ///
+    /// # Errors
+    /// What the kernel refused; nothing has changed then.
+    pub async fn hand_over(&self, from: Party, to: Party, plan: HandOver) -> Result<()> {
+        let inner = Arc::clone(&self.inner);
+        onggi_rt::blocking("move ports", move || inner.hand_over(&from, &to, &plan)).await?
+    }
+
     /// Takes published ports, addresses and record of a container back; its links die with its namespace. Nothing
     /// happens for a container without endpoints.
     ///
@@ -250,7 +291,36 @@ impl Networks {
     /// [`crate::Error::Store`].
     pub fn forget_in(tx: &mut WriteTx<'_>, container: &ContainerId) -> Result<()> {
         tx.delete::<Endpoints>(container.as_str())?;
+        tx.delete::<Parked>(container.as_str())?;
         Ok(())
+    }
+
+    /// The published ports of a container that is in no network at the moment: they wait for the next.
+    #[must_use]
+    pub fn parked(&self, container: &ContainerId) -> Vec<Published> {
+        let state = self.inner.state();
+        state.parked.get(container).cloned().unwrap_or_default()
+    }
+
+    /// Records [`Networks::parked`] in a transaction, in place of those on record.
+    ///
+    /// # Errors
+    /// [`crate::Error::Store`].
+    pub fn park_in(
+        tx: &mut WriteTx<'_>,
+        container: &ContainerId,
+        parked: &[Published],
+    ) -> Result<()> {
+        match parked {
+            [] => tx.delete::<Parked>(container.as_str()).map(drop)?,
+            parked => tx.put(container.as_str(), &Parked(parked.to_vec()))?,
+        }
+        Ok(())
+    }
+
+    /// The container is called so: what others are told in whose way its ports are.
+    pub fn name(&self, container: &ContainerId, name: &str) {
+        self.inner.state().name(container, name);
     }
 
     /// Gives the addresses of withdrawn endpoints to whoever comes next. After their record is gone, not before.

@@ -3,6 +3,7 @@
 //! held so; longer runs are compared with the sockets of the host once, and not held.
 
 mod bind; // sockets of the host
+mod held; // which ports monitors hold
 mod run; // requests as runs of ports
 
 use std::collections::HashMap;
@@ -18,6 +19,8 @@ use crate::endpoint::{PublishRequest, Published};
 use crate::error::PublishError;
 use crate::firewall::GatewayMode;
 pub(crate) use bind::protocol_number;
+pub use held::HeldPorts;
+pub(crate) use held::{hold_free, of as held_ports};
 use run::Run;
 
 /// How long a port that was just given back may still be held by the process that had it.
@@ -119,6 +122,26 @@ impl HostPorts {
         }
     }
 
+    /// The container that has these ports is called so from now on.
+    pub(crate) fn rename(&mut self, name: &str, published: &[Published]) {
+        for one in published.iter().filter(|one| one.host_port != 0) {
+            let is_it = |holder: &&mut Holder| holder.ip == one.host_ip;
+            if one.length > 1 {
+                let runs = self.runs.iter_mut().filter(|(protocol, ports, _)| {
+                    *protocol == one.port.protocol && *ports == one.host_ports()
+                });
+                let holder = runs.map(|(_, _, holder)| holder).find(is_it);
+                if let Some(holder) = holder {
+                    name.clone_into(&mut holder.name);
+                }
+            } else if let Some(holders) = self.single.get_mut(&key(one))
+                && let Some(holder) = holders.iter_mut().find(is_it)
+            {
+                name.clone_into(&mut holder.name);
+            }
+        }
+    }
+
     /// Takes ports for all requests, or for none.
     pub(crate) fn take(
         &mut self,
@@ -214,7 +237,8 @@ impl HostPorts {
             if hold || run.length == 1 {
                 for number in ports.clone() {
                     let socket = self.hold(HostPort { protocol, number }, *ip);
-                    sockets.extend(socket.map_err(|errno| refuse(number, errno))?);
+                    let socket = socket.map_err(|errno| refuse(number, errno))?;
+                    sockets.extend(socket.filter(|_| hold));
                 }
             } else if let Some(number) = bind::in_use(protocol, *ip, ports) {
                 return Err(refuse(number, Errno::ADDRINUSE));
@@ -245,7 +269,10 @@ impl HostPorts {
                     if run.host.is_none() {
                         self.next = number.checked_add(1).unwrap_or(first);
                     }
-                    sockets.extend(held);
+                    // Of more than may be held it is only known that they were free.
+                    if sockets.len() + held.len() <= HELD {
+                        sockets.extend(held);
+                    }
                     return Ok(number);
                 }
                 Err(because @ (Errno::ADDRINUSE, ..)) => refused = Some(because),

@@ -1,25 +1,40 @@
 //! `port`: where a container's ports are published.
 
-use onggi_api::container::PortMap;
+use onggi_api::container::{MovePortsRequest, PortMap};
 use serde::Deserialize as _;
 
 use crate::Cli;
 use crate::args::Matches;
 use crate::args::check::parse_uint;
-use crate::args::flag::Complete;
+use crate::args::flag::{Complete, Flag, Kind, flag};
 use crate::columns::ports::address;
 use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 
 pub(crate) const COMMAND: Command = Command {
-    usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
+    usage: "[OPTIONS] CONTAINER [PRIVATE_PORT[/PROTO]]",
     about: "Show where the ports of a container are published",
     arity: Arity::Between(1, 2),
     complete: &[Complete::Containers, Complete::Nothing],
+    flags: &[FLAGS],
     ..command(&["container port", "port"], run)
 };
 
+const FLAGS: &[Flag] = &[Flag {
+    complete: Complete::Containers,
+    ..flag(
+        None,
+        "move-to",
+        Kind::One,
+        "container",
+        "Move the ports to another running container; established connections stay",
+    )
+}];
+
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    if let Some(to) = matches.one("move-to") {
+        return move_to(cli, matches, to.to_owned());
+    }
     let client = cli.client()?;
     let name = &matches.args[0];
     let container = cli.block_on(client.container_inspect(name, false))??;
@@ -42,18 +57,36 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
             lines.push((0, address(&binding.host_ip, &binding.host_port)));
         }
     } else {
-        for (port, bindings) in &ports {
-            let number = port
-                .split('/')
-                .next()
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(0);
-            for binding in bindings.iter().flatten() {
-                let host = address(&binding.host_ip, &binding.host_port);
-                lines.push((number, format!("{port} -> {host}")));
-            }
+        lines = published(&ports);
+    }
+    print(cli, lines)
+}
+
+fn move_to(cli: &mut Cli, matches: &Matches, to: String) -> Result<u8> {
+    let client = cli.client()?;
+    let port = matches.args.get(1).cloned();
+    let request = MovePortsRequest {
+        to,
+        ports: port.map(|port| vec![port]),
+    };
+    let moved = cli.block_on(client.container_move_ports(&matches.args[0], &request))??;
+    print(cli, published(&moved.ports))
+}
+
+/// Each port and where it is, with its number.
+fn published(ports: &PortMap) -> Vec<(u16, String)> {
+    let mut lines = Vec::new();
+    for (port, bindings) in ports {
+        let number = port.split('/').next().and_then(|n| n.parse().ok());
+        for binding in bindings.iter().flatten() {
+            let host = address(&binding.host_ip, &binding.host_port);
+            lines.push((number.unwrap_or(0), format!("{port} -> {host}")));
         }
     }
+    lines
+}
+
+fn print(cli: &mut Cli, mut lines: Vec<(u16, String)>) -> Result<u8> {
     lines.sort();
     for (_, line) in lines {
         cli.line(&line)?;

@@ -10,6 +10,7 @@ mod inspect;
 mod kill;
 mod list;
 mod logs;
+mod move_ports;
 mod pause;
 mod prune;
 mod remove;

@@ -28,6 +28,7 @@ mod names;
 mod network;
 pub(crate) mod pause;
 mod place;
+mod ports;
 pub(crate) mod prune;
 mod record;
 mod remove;

@@ -129,7 +129,7 @@ impl Engine {
         }
         let attached = match networks.attach(std::slice::from_ref(new), netns).await {
             Ok(held) => {
-                container.hold_sockets(held);
+                self.hold_ports(container, held).await;
                 self.renew_loopback(container).await;
                 self.renew_names(container).await
             }
@@ -165,6 +165,7 @@ impl Engine {
         self.record_endpoints(container, joined, &rest).await?;
         networks.forget_one(&container.id, &endpoint.network_id);
         self.renew_loopback(container).await;
+        self.hold_ports(container, Vec::new()).await;
         self.remove_hosts(&record, endpoint)
     }
 
@@ -177,6 +178,7 @@ impl Engine {
     ) -> Result<()> {
         let (id, endpoints) = (container.id.clone(), endpoints.to_vec());
         let on_record = endpoints.clone();
+        let parked = self.inner.networks.parked(&container.id);
         self.commit_with(
             container,
             |record| {
@@ -188,7 +190,8 @@ impl Engine {
                     true => Networks::forget_in(tx, &id),
                     false => Networks::record_in(tx, &id, &endpoints),
                 };
-                written.map_err(|fault| Error::of(&fault))
+                let parked = written.and_then(|()| Networks::park_in(tx, &id, &parked));
+                parked.map_err(|fault| Error::of(&fault))
             },
         )
         .await

@@ -37,6 +37,7 @@ impl Engine {
             return Err(fault);
         }
         self.inner.containers.release(&old);
+        self.inner.networks.name(&container.id, name);
         let attributes = [("oldName".to_owned(), format!("/{old}"))];
         let record = container.record();
         if record.state.is_running() && record.endpoints.iter().any(has_names) {

@@ -10,7 +10,7 @@
 
 mod frame; // frames, descriptors
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -23,11 +23,13 @@ use serde::{Deserialize, Serialize};
 pub use frame::{Decoder, Error, MAX_PAYLOAD, Message, Outgoing, encode, receive};
 
 /// What [`ToMonitor::Control`] says today.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// The first version that knows [`ToMonitor::Resolve`].
 pub const RESOLVES: u32 = 2;
 /// The first version that knows [`ToMonitor::Listen`].
 pub const LISTENS: u32 = 3;
+/// The first version that knows [`ToMonitor::Hold`].
+pub const HOLDS: u32 = 4;
 
 /// From the daemon.
 #[derive(Debug, Serialize, Deserialize)]
@@ -120,6 +122,12 @@ pub enum ToMonitor {
     Listen {
         /// All of them.
         ports: Vec<Forward>,
+    },
+    /// From [`HOLDS`] on. The published ports of a running container: sockets of `Start` and of here that are bound to others
+    /// are closed. Descriptors: sockets for ports that came to it. No answer.
+    Hold {
+        /// All of them.
+        ports: Vec<HeldPorts>,
     },
     /// The exit status (or the failure) is safe with the daemon: the monitor may go.
     Acknowledge,
@@ -270,6 +278,19 @@ pub struct Forward {
     pub length: u16,
     /// The container's address and first port.
     pub to: SocketAddr,
+}
+
+/// Ports of the host that a monitor holds, at one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldPorts {
+    /// Their transport.
+    pub protocol: Protocol,
+    /// The host's address; 0.0.0.0 and :: for all of a family.
+    pub ip: IpAddr,
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
 }
 
 /// What the container's stdin is.

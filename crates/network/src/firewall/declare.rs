@@ -235,6 +235,15 @@ pub(super) fn add(batch: &mut Batch, what: &'static str, family: Family, element
     }
 }
 
+/// Some elements go and others come, at the same moment.
+pub(super) fn replace(batch: &mut Batch, family: Family, gone: &Elements, come: &Elements) {
+    const WHAT: &str = "move ports";
+    for (set, elements) in by_set(gone.iter()) {
+        batch.extend(WHAT, delete_elements(family, NAME, set, &elements));
+    }
+    add(batch, WHAT, family, come);
+}
+
 /// Deletes those of `elements` that are there. What is gone already is not missed.
 pub(super) fn remove_elements(
     socket: &mut Socket,

@@ -207,6 +207,37 @@ impl Firewall {
         self.forget_udp(endpoint)
     }
 
+    /// Ports change hands, of both families in one transaction. What flows already keeps its way.
+    ///
+    /// # Errors
+    /// What the kernel refused; nothing has changed then.
+    pub(crate) fn hand_over(&mut self, before: &[Endpoint], after: &[Endpoint]) -> Result<()> {
+        let mut batch = Batch::new();
+        for family in FAMILIES {
+            let all = |endpoints: &[Endpoint]| -> Elements {
+                let all = endpoints.iter();
+                all.flat_map(|one| published::elements(one, family))
+                    .collect()
+            };
+            let (before, after) = (all(before), all(after));
+            let without = |some: &Elements, others: &Elements| -> Elements {
+                let others: BTreeSet<_> = others.iter().map(key).collect();
+                let some = some.iter().filter(|one| !others.contains(&key(one)));
+                some.cloned().collect()
+            };
+            let (gone, come) = (without(&before, &after), without(&after, &before));
+            declare::replace(&mut batch, family, &gone, &come);
+        }
+        self.socket
+            .transact(batch)
+            .map_err(Error::kernel("move ports"))
+    }
+
+    /// The flows through ports that another has now, and that are still answered from these addresses, begin anew.
+    pub(crate) fn forget_answered(&mut self, ports: &[Published], by: &[IpAddr]) -> Result<()> {
+        self.forget_flows(ports, |flow| by.contains(&flow.reply.0))
+    }
+
     /// Takes back the ports of one endpoint. What is not there any more is not missed.
     pub(crate) fn unpublish(&mut self, endpoint: &Endpoint) -> Result<()> {
         self.unpublish_ports(endpoint)?;
@@ -380,8 +411,16 @@ impl Firewall {
 
     /// UDP flows keep the way they were first tracked on; those that a change of published ports concerns begin anew.
     fn forget_udp(&mut self, endpoint: &Endpoint) -> Result<()> {
+        self.forget_flows(&endpoint.ports, |_| true)
+    }
+
+    fn forget_flows(
+        &mut self,
+        ports: &[Published],
+        chosen: impl Fn(&conntrack::Flow) -> bool,
+    ) -> Result<()> {
         let is_udp = |one: &&Published| one.port.protocol == onggi_model::Protocol::Udp;
-        let udp: Vec<&Published> = endpoint.ports.iter().filter(is_udp).collect();
+        let udp: Vec<&Published> = ports.iter().filter(is_udp).collect();
         if udp.is_empty() {
             return Ok(());
         }
@@ -400,6 +439,7 @@ impl Firewall {
                 && udp
                     .iter()
                     .any(|one| one.host_ports().contains(&port) && is_for(one.host_ip))
+                && chosen(flow)
         };
         // A kernel without ctnetlink has no way to forget them: the ports are published all the same.
         if let Err(error) = conntrack::forget(socket, concerned) {
@@ -450,4 +490,14 @@ impl Firewall {
         self.flags = Some(flags);
         Ok(flags)
     }
+}
+
+/// What tells elements apart: where they are, what they match, what they lead to.
+fn key((set, element): &(&'static str, nft::Element)) -> (&'static str, Vec<u8>, Vec<u8>, Vec<u8>) {
+    let data = match &element.data {
+        Some(nft::Data::Value(data)) => data.clone(),
+        _ => Vec::new(),
+    };
+    let last = element.last.clone().unwrap_or_default();
+    (*set, element.key.clone(), last, data)
 }

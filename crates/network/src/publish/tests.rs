@@ -212,6 +212,40 @@ fn runs_are_taken_whole() {
 }
 
 #[test]
+fn no_more_sockets_are_kept_than_may_be() {
+    let mut ports = HostPorts::default();
+    let target = Target {
+        range: (30_000, 39_999),
+        ..target("127.0.0.78")
+    };
+    let free = |count: u16| PublishRequest {
+        length: count,
+        ..request("1000/udp", "", "")
+    };
+    let (published, held) = ports.take(&[free(1_500)], &target).unwrap();
+    assert_eq!((published.len(), held.len()), (1_500, HELD));
+    let odd =
+        (0..1_100_u16).map(|by| request(&format!("{by}/udp"), "", &(40_001 + 2 * by).to_string()));
+    let (published, held) = ports.take(&odd.collect::<Vec<_>>(), &target).unwrap();
+    assert_eq!((published.len(), held.len()), (1_100, HELD));
+}
+
+#[test]
+fn holders_get_other_names() {
+    let mut ports = HostPorts::default();
+    let number = free_port().to_string();
+    let wanted = [request("80", "", &number)];
+    let (published, _held) = ports.take(&wanted, &local()).unwrap();
+    let holder = |ports: &mut HostPorts| match ports.take(&wanted, &local()) {
+        Err(PublishError::Allocated { holder, .. }) => holder,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(holder(&mut ports), "web");
+    ports.rename("shop", &published);
+    assert_eq!(holder(&mut ports), "shop");
+}
+
+#[test]
 fn routed_ports_take_nothing_of_the_host() {
     let mut target = local();
     target.sides[0].mode = GatewayMode::Routed;

@@ -13,6 +13,7 @@ mod loopback; // published ports at [::1]
 mod many; // a thousand networks, five hundred containers in one
 mod matrix; // kinds of networks, families of addresses, ways
 mod names; // containers call each other by name
+mod ports; // published ports while containers run
 mod wishes; // what is asked of networks, seen from inside
 
 use anyhow::{Context, Result, ensure};

@@ -12,6 +12,7 @@ mod inspect;
 mod kill;
 mod list;
 mod logs;
+mod move_ports;
 mod pause;
 mod prune;
 mod remove;
@@ -44,6 +45,7 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("containers/{id}/restart", &restart::handle),
     post("containers/{id}/kill", &kill::handle),
     post("containers/{id}/resize", &resize::handle),
+    post("containers/{id}/ports/move", &move_ports::handle),
     post("containers/{id}/rename", &rename::handle),
     post("containers/{id}/wait", &wait::handle),
     post("containers/{id}/attach", &attach::handle),
