@@ -196,9 +196,10 @@ fn ports_move_while_connections_go_on() -> Result<()> {
     });
     // From another network, by the way of whoever comes from outside.
     ok(&daemon, "network create other")?;
-    let ask = format!("echo | nc -w 20 {gateway} 8080 | grep -qE 'blue|green'");
+    // Read to its end: a peer that vanishes leaves a socket behind that waits for it.
+    let ask = format!("echo | nc -w 20 {gateway} 8080 >/said; grep -qE 'blue|green' /said");
     let script = format!(
-        "n=0; while [ ! -e /stop ]; do {ask} || echo failed; n=$((n + 1)); done; echo $n times"
+        "n=0; while [ ! -e /stop ]; do {{ {ask}; }} || echo failed; n=$((n + 1)); done; echo $n times"
     );
     let outside = [
         "run",
