@@ -376,6 +376,14 @@ pub fn delete(index: u32) -> Message {
     header(DELETE, 0, index, None)
 }
 
+/// The message that deletes the link of this name; as [`delete`].
+#[must_use]
+pub fn delete_by_name(name: &str) -> Message {
+    let mut message = header(DELETE, 0, 0, None);
+    message.link_name(NAME, name);
+    message
+}
+
 /// All links of the socket's namespace.
 ///
 /// # Errors

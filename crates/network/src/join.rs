@@ -316,17 +316,20 @@ impl Inner {
         result
     }
 
-    /// Gives back what is in memory only.
-    pub(crate) fn forget(&self, container: &ContainerId) {
+    /// Gives back what is in memory only. Returns the links of the host that go with the container's namespace.
+    pub(crate) fn forget(&self, container: &ContainerId) -> Vec<String> {
         let mut state = self.state();
+        let mut links = Vec::new();
         for entry in state.endpoints.remove(container).into_iter().flatten() {
             drop(entry.sockets);
             state.ports.release(&entry.endpoint.ports);
+            links.push(entry.endpoint.host_link());
         }
         if let Some(ports) = state.parked.remove(container) {
             state.ports.release(&ports);
         }
         state.moved.remove(container);
+        links
     }
 
     /// Whether a daemon before had the container: it may have ended in the middle of a change.

@@ -17,6 +17,7 @@ mod hand_over; // ports that move from one container to another
 mod inner; // what the daemon knows of its networks
 mod ipam; // the subnets of a new network
 mod join; // containers in and out of networks
+mod lingering; // links that outlive their container
 mod mac; // hardware addresses
 mod macvlan; // links of the host that containers share
 mod neighbours; // whether the kernel's table of them is large enough

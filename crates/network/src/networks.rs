@@ -18,6 +18,7 @@ use crate::endpoint::{Endpoint, EndpointRequest, Endpoints, Parked, Published};
 use crate::error::Result;
 use crate::hand_over::{HandOver, Party};
 use crate::inner::Inner;
+use crate::lingering;
 use crate::publish::{HeldPorts, held_ports, hold_free};
 use crate::sandbox;
 use crate::usage::SubnetUsage;
@@ -324,8 +325,10 @@ impl Networks {
     }
 
     /// Gives the addresses of withdrawn endpoints to whoever comes next. After their record is gone, not before.
+    /// Links that are still there a moment later are deleted.
     pub fn forget(&self, container: &ContainerId) {
-        self.inner.forget(container);
+        let links = self.inner.forget(container);
+        lingering::see_off(&self.inner, links);
     }
 
     /// Releases the endpoints of all containers that are not `live`, and makes the firewall what it should be.

@@ -12,6 +12,9 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::inherit::{find, inside, open, set_time};
 
+/// Where `/etc/mtab` leads.
+const MOUNTS: &str = "/proc/mounts";
+
 /// Puts into a new root on top of these layers, topmost first, `.dockerenv`, by which programs know that they are in a
 /// container, and `/etc/mtab` as a link to the mounts; what the layers show stays.
 ///
@@ -35,13 +38,21 @@ pub(crate) fn furnish(root: &Path, layers: &[PathBuf]) -> Result<(), Error> {
             return Ok(());
         }
         made(mkdirat(&top, etc, Mode::from_raw_mode(0o755)))?;
-        made(symlinkat("/proc/mounts", &top, &mtab))?;
+        made(symlinkat(MOUNTS, &top, &mtab))?;
         match attributes {
             Some(attributes) => attributes.write(inside(top.as_fd(), etc)?.as_fd()),
             None => Ok(()),
         }
     };
     furnish().map_err(Error::file("furnish", root))
+}
+
+/// What [`furnish`] put there, in bytes: nothing that the container has written.
+pub(crate) fn weight(root: &Path) -> u64 {
+    match std::fs::read_link(root.join("etc/mtab")) {
+        Ok(target) if target == Path::new(MOUNTS) => MOUNTS.len() as u64,
+        Ok(_) | Err(_) => 0,
+    }
 }
 
 /// What a container's root has, and so what a volume has that is filled there. Docker makes them anew in each container,
@@ -52,7 +63,7 @@ const OWN: [(&str, &str, Thing); 7] = [
     ("dev", "shm", Thing::Directory),
     ("etc", "hostname", Thing::File),
     ("etc", "hosts", Thing::File),
-    ("etc", "mtab", Thing::Link("/proc/mounts")),
+    ("etc", "mtab", Thing::Link(MOUNTS)),
     ("etc", "resolv.conf", Thing::File),
 ];
 

@@ -8,7 +8,7 @@ use onggi_store::{ChainId, LayerRecord, RootRecord, StagedLayer, Store, WriteTx}
 
 use crate::driver::{Driver, native, overlay};
 use crate::inherit::{self, make_directory};
-use crate::{Error, copy, usage};
+use crate::{Error, copy, furnish, usage};
 
 /// The root file systems of one store. Clones are the same.
 #[derive(Clone, Debug)]
@@ -246,7 +246,9 @@ impl Snapshots {
         let path = self.store.container_path(container.as_str());
         match driver_of(&record)? {
             Driver::Overlay => match path.join(overlay::UPPER) {
-                upper if upper.is_dir() => usage::of(&upper),
+                upper if upper.is_dir() => {
+                    Ok(usage::of(&upper)?.saturating_sub(furnish::weight(&upper)))
+                }
                 _ => Ok(0),
             },
             Driver::Native => usage::of(&path.join(native::ROOT)),

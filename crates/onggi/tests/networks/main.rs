@@ -9,6 +9,7 @@ mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
 mod hostile; // firewalls of others
 mod kills; // the daemon is killed while networks change
+mod lingering; // links that outlive their container
 mod loopback; // published ports at [::1]
 mod many; // a thousand networks, five hundred containers in one
 mod matrix; // kinds of networks, families of addresses, ways
