@@ -1,0 +1,77 @@
+//! Why files could not be found, copied or unpacked.
+
+use std::io;
+
+use onggi_model::{ErrorKind, Fault};
+
+/// Why files could not be found, copied or unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Whoever wrote the Dockerfile can help it; in BuildKit's words.
+    #[error("{message}")]
+    Wrong {
+        /// What is wrong.
+        message: String,
+        /// What is near, or what can be done.
+        hint: Option<String>,
+    },
+    /// The kernel refused something.
+    #[error("{what} {path}")]
+    File {
+        /// What was tried, as a verb.
+        what: &'static str,
+        /// On what: a path in its tree.
+        path: String,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
+    /// An archive of ADD could not be unpacked.
+    #[error("failed to unpack {path}")]
+    Archive {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: onggi_archive::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+        Self::Wrong {
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn file<E: Into<io::Error>>(
+        what: &'static str,
+        path: impl AsRef<[u8]>,
+    ) -> impl FnOnce(E) -> Self {
+        let path = String::from_utf8_lossy(path.as_ref()).into_owned();
+        move |source| Self::File {
+            what,
+            path,
+            source: source.into(),
+        }
+    }
+}
+
+impl Fault for Error {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Wrong { .. } => ErrorKind::InvalidParameter,
+            Self::File { .. } => ErrorKind::Internal,
+            Self::Archive { source, .. } => source.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Wrong { hint, .. } => hint.clone(),
+            Self::File { .. } => None,
+            Self::Archive { source, .. } => source.hint(),
+        }
+    }
+}
