@@ -125,7 +125,7 @@ impl Images {
         Ok(there.map(|layer| layer.chain_id).collect())
     }
 
-    /// The blob of each layer, as the images' documents name them. Documents that cannot be read name none.
+    /// The blob of each layer, as the images' documents and the steps of builds name them. Documents that cannot be read name none.
     fn layer_blobs(&self) -> Result<BTreeMap<ChainId, Digest>, Error> {
         let mut blobs = BTreeMap::new();
         for image in self.inner.store.images()? {
@@ -133,6 +133,12 @@ impl Images {
                 if self.inner.store.has_blob(&blob)? {
                     blobs.insert(chain_id, blob);
                 }
+            }
+        }
+        // Those that steps of builds left are kept as they are packed.
+        for (_, step) in self.inner.store.steps()? {
+            if let Some(layer) = step.layer {
+                blobs.entry(layer.chain_id).or_insert(layer.diff_id);
             }
         }
         Ok(blobs)

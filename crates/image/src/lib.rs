@@ -19,6 +19,7 @@ mod import; // a tar becomes an image of one layer
 mod jobs; // layers on their way, each fetched once
 mod list; // filters, history
 mod load; // archives of `docker save` and OCI layouts
+mod made; // layers made here, images put together of layers
 mod manifests; // those an image has, and what of them is here
 mod parts; // what is given away
 mod progress; // what is told while it happens
@@ -39,6 +40,7 @@ pub use images::{Image, Images, Options};
 pub use import::Import;
 pub use list::HistoryEntry;
 pub use load::Loaded;
+pub use made::{Assembly, Layer};
 pub use manifests::{ImageManifest, ManifestKind};
 pub use progress::Progress;
 pub use pull::Pulled;

@@ -41,6 +41,10 @@ pub trait Fault: Error {
     fn culprit(&self) -> Option<String> {
         None
     }
+    /// The exit code of the command that failed, where it was one.
+    fn exit(&self) -> Option<i32> {
+        None
+    }
     /// What the user can do about it.
     fn hint(&self) -> Option<String> {
         None

@@ -9,6 +9,7 @@ mod driver;
 mod error;
 mod furnish; // what every container has
 mod inherit;
+mod scratch; // a root for files alone
 mod seed;
 mod snapshots;
 mod usage;
@@ -16,5 +17,6 @@ mod usage;
 pub use compare::{Difference, difference};
 pub use driver::Driver;
 pub use error::Error;
+pub use scratch::Scratch;
 pub use seed::Seed;
 pub use snapshots::{LayerCommit, LayerDir, PreparedRoot, Rootfs, Snapshots, copy_tree};

@@ -269,6 +269,11 @@ impl Snapshots {
             .ok_or_else(|| Error::NoRoot(container.as_str().to_owned()))
     }
 
+    /// A directory that is always empty.
+    pub(crate) fn empty_layer(&self) -> PathBuf {
+        self.store.empty_layer_path()
+    }
+
     /// The directories of a layer and all below it, topmost first.
     pub(crate) fn layers(&self, top: Option<&ChainId>) -> Result<Vec<PathBuf>, Error> {
         let mut paths = Vec::new();

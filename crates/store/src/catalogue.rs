@@ -40,6 +40,7 @@ pub(crate) mod table {
     pub(crate) const META: &str = "store/meta";
     pub(crate) const REFERENCES: &str = "store/references";
     pub(crate) const ROOTS: &str = "store/roots";
+    pub(crate) const STEPS: &str = "store/steps";
 }
 
 /// Keys of [`table::META`].

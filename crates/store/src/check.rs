@@ -12,7 +12,9 @@ use onggi_model::Digest;
 use crate::blob::{BlobRecord, hash_file};
 use crate::catalogue::{ReadTx, WriteTx, table};
 use crate::store::{Inner, State, list};
-use crate::{ChainId, Error, ImageRecord, LayerRecord, RootRecord, Store, Usage};
+use crate::{
+    ChainId, Error, ImageRecord, LayerRecord, RootRecord, StepLayer, StepRecord, Store, Usage,
+};
 
 /// How much of the disk a check reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +129,7 @@ pub(crate) struct Records {
     pub(crate) layers: BTreeMap<String, LayerRecord>,
     pub(crate) blobs: BTreeMap<String, BlobRecord>,
     pub(crate) roots: BTreeMap<String, RootRecord>,
+    pub(crate) steps: BTreeMap<String, StepRecord>,
 }
 
 impl Records {
@@ -137,6 +140,7 @@ impl Records {
             layers: tx.fetch_all(table::LAYERS, "")?.into_iter().collect(),
             blobs: tx.fetch_all(table::BLOBS, "")?.into_iter().collect(),
             roots: tx.fetch_all(table::ROOTS, "")?.into_iter().collect(),
+            steps: tx.fetch_all(table::STEPS, "")?.into_iter().collect(),
         })
     }
 
@@ -148,19 +152,27 @@ impl Records {
             layers: tx.fetch_all(table::LAYERS)?.into_iter().collect(),
             blobs: tx.fetch_all(table::BLOBS)?.into_iter().collect(),
             roots: tx.fetch_all(table::ROOTS)?.into_iter().collect(),
+            steps: tx.fetch_all(table::STEPS)?.into_iter().collect(),
         })
     }
 
     /// How many hold each blob.
     pub(crate) fn blob_holders(&self) -> BTreeMap<String, u64> {
         let mut holders: BTreeMap<String, u64> = BTreeMap::new();
-        for blob in self.images.values().flat_map(ImageRecord::kept_blobs) {
+        let images = self.images.values().flat_map(ImageRecord::kept_blobs);
+        let steps = self.step_layers().map(|layer| layer.diff_id.clone());
+        for blob in images.chain(steps) {
             *holders.entry(blob.to_string()).or_default() += 1;
         }
         holders
     }
 
-    /// How many hold each layer: images, roots and layers above.
+    /// The layers that steps of builds left.
+    fn step_layers(&self) -> impl Iterator<Item = &StepLayer> {
+        self.steps.values().filter_map(|step| step.layer.as_ref())
+    }
+
+    /// How many hold each layer: images, roots, steps and layers above.
     pub(crate) fn layer_holders(&self) -> BTreeMap<String, u64> {
         let mut holders: BTreeMap<String, u64> = BTreeMap::new();
         let images = self.images.values().filter_map(|image| image.layers.last());
@@ -169,7 +181,8 @@ impl Records {
             .layers
             .values()
             .filter_map(|layer| layer.parent.as_ref());
-        for layer in images.chain(roots).chain(layers) {
+        let steps = self.step_layers().map(|layer| &layer.chain_id);
+        for layer in images.chain(roots).chain(steps).chain(layers) {
             *holders.entry(layer.to_string()).or_default() += 1;
         }
         holders
@@ -228,6 +241,15 @@ impl Records {
         for (container, root) in &self.roots {
             if let Some(top) = root.top.as_ref().filter(|top| !has_layer(top)) {
                 dangling(container, top.to_string());
+            }
+        }
+        for (key, step) in &self.steps {
+            let Some(layer) = &step.layer else { continue };
+            if !has_layer(&layer.chain_id) {
+                dangling(key, layer.chain_id.to_string());
+            }
+            if !self.blobs.contains_key(layer.diff_id.as_str()) {
+                dangling(key, layer.diff_id.to_string());
             }
         }
         for (key, layer) in &self.layers {

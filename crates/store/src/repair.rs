@@ -143,6 +143,7 @@ impl WriteTx<'_> {
         for image in records.images.values() {
             self.repair_image(&records, image, lost, done)?;
         }
+        self.repair_steps(&records, lost, done)?;
         let records = Records::of(self)?;
         for (name, id) in &records.names {
             if !records.is_named(id.as_str(), name) {
@@ -221,6 +222,28 @@ impl WriteTx<'_> {
         }
         if after != *image {
             self.store(table::IMAGES, id.as_str(), &after)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the steps of builds whose layer or blob is not whole: the next build does them again.
+    fn repair_steps(
+        &mut self,
+        records: &Records,
+        lost: &BTreeSet<ChainId>,
+        done: &mut Vec<String>,
+    ) -> Result<(), Error> {
+        for (key, step) in &records.steps {
+            let Some(layer) = &step.layer else { continue };
+            let stands = records.layers.contains_key(&layer.chain_id.to_string())
+                && !lost.contains(&layer.chain_id);
+            if !stands || !records.blobs.contains_key(layer.diff_id.as_str()) {
+                self.erase(table::STEPS, key)?;
+                done.push(format!(
+                    "removed a step of the build cache, of which parts are lost: {}",
+                    step.description
+                ));
+            }
         }
         Ok(())
     }

@@ -28,11 +28,24 @@ pub(crate) fn check(layers: &[std::path::PathBuf]) -> Result<(), Error> {
 /// Makes the directories. The upper directory gets the attributes of the topmost layer's root, because overlayfs shows
 /// those of the upper one as the attributes of `/`.
 pub(crate) fn create(container: &Path, layers: &[std::path::PathBuf]) -> Result<(), Error> {
+    make(container, layers, furnish)
+}
+
+/// As [`create`], without what every container has.
+pub(crate) fn bare(container: &Path, layers: &[std::path::PathBuf]) -> Result<(), Error> {
+    make(container, layers, |_, _| Ok(()))
+}
+
+fn make(
+    container: &Path,
+    layers: &[std::path::PathBuf],
+    fill: impl FnOnce(&Path, &[std::path::PathBuf]) -> Result<(), Error>,
+) -> Result<(), Error> {
     check(layers)?;
     let attributes = layers.first().map(|top| Attributes::of(top)).transpose()?;
     let upper = container.join(UPPER);
     make_directory(&upper, 0o755)?;
-    furnish(&upper, layers)?;
+    fill(&upper, layers)?;
     if let Some(attributes) = attributes {
         attributes.apply(&upper)?;
     }
