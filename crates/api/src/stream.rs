@@ -221,6 +221,15 @@ impl Message {
         }
     }
 
+    /// As [`Message::failure`], of a command with an exit code.
+    pub fn failed(message: impl Into<String>, code: Option<i32>) -> Self {
+        let mut failure = Self::failure(message);
+        if let (Some(error), Some(code)) = (&mut failure.error, code) {
+            error.code = i64::from(code);
+        }
+        failure
+    }
+
     /// Data for programs, beside the lines for people.
     pub fn aux(data: serde_json::Value) -> Self {
         Self {

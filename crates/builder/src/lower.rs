@@ -12,7 +12,7 @@ use onggi_oci::image::History;
 use crate::arguments::PROXIES;
 use crate::plan::{
     AddOptions, BaseImage, Built, CopyFiles, Directory, Exec, ImageFiles, Input, MountFrom, Op,
-    Plan, Step,
+    Plan, Step, Told,
 };
 use crate::{Arguments, Error, Outline, Request, Source};
 
@@ -101,6 +101,7 @@ impl Lowering<'_> {
                     files: Some(step),
                     triggers: image.config.on_build.clone(),
                     config: image.config,
+                    inherited: image.history.len(),
                     history: image.history,
                     author: image.author,
                     platform: image.platform,
@@ -124,6 +125,12 @@ impl Lowering<'_> {
             .iter()
             .filter(|step| changes(&step.instruction))
             .count();
+        let from_image = matches!(base.source, Source::Image(_));
+        self.plan.instructions.push(Told {
+            text: it.from.original.trim().to_owned(),
+            step: built.files.filter(|_| from_image),
+            files: built.files,
+        });
         let mut state = State {
             built,
             arguments: Arguments::default(),
@@ -155,14 +162,13 @@ impl Lowering<'_> {
                 .iter()
                 .map(|source| self.input(source, step.lines))
                 .collect();
-            self.instruction(
+            self.told(
                 &mut state,
                 &step.instruction,
                 &step.original,
                 step.lines,
                 &inputs,
-            )
-            .map_err(|error| error.at(step.lines))?;
+            )?;
         }
         // What builds on top of it are to do is for them, not for stages of this file.
         self.built.insert(stage, state.built);
@@ -181,6 +187,7 @@ impl Lowering<'_> {
         self.plan.steps.push(Step {
             name: format!("FROM {}", key.0),
             lines,
+            stage: key.0.clone(),
             below: None,
             op,
         });
@@ -215,8 +222,28 @@ impl Lowering<'_> {
             Instruction::Run(run) => vec![input; run.mounts.len()],
             _ => vec![input],
         };
-        self.instruction(state, instruction, original, lines, &inputs)
-            .map_err(|error| error.at(lines))
+        self.told(state, instruction, original, lines, &inputs)
+    }
+
+    /// An instruction, and what people are told of it.
+    fn told(
+        &mut self,
+        state: &mut State,
+        instruction: &Instruction,
+        original: &str,
+        lines: Lines,
+        inputs: &[Input],
+    ) -> Result<(), Error> {
+        let steps = self.plan.steps.len();
+        self.instruction(state, instruction, original, lines, inputs)
+            .map_err(|error| error.at(lines))?;
+        let files = state.built.files;
+        self.plan.instructions.push(Told {
+            text: original.trim().to_owned(),
+            step: files.filter(|_| self.plan.steps.len() > steps),
+            files,
+        });
+        Ok(())
     }
 
     fn instruction(
@@ -336,6 +363,7 @@ impl Lowering<'_> {
         self.plan.steps.push(Step {
             name,
             lines,
+            stage: state.name.clone(),
             below: state.built.files,
             op,
         });

@@ -15,8 +15,21 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What comes out.
     pub image: Built,
+    /// The instructions of the stages that are needed, in the order in which people are told of them.
+    pub instructions: Vec<Told>,
     /// `--build-arg` that nobody declared.
     pub unused_arguments: Vec<String>,
+}
+
+/// An instruction, as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// As it is written.
+    pub text: String,
+    /// The step that it is; of those that change the configuration alone, and of `FROM scratch`, none.
+    pub step: Option<usize>,
+    /// The step whose files there are after it.
+    pub files: Option<usize>,
 }
 
 /// What an image is, but for its layers.
@@ -28,6 +41,8 @@ pub struct Built {
     pub config: ContainerConfig,
     /// How it came to be; entries of the base first.
     pub history: Vec<History>,
+    /// How many of these entries are the base's.
+    pub inherited: usize,
     /// MAINTAINER.
     pub author: Option<String>,
     /// What it is for, if its base says so.
@@ -43,6 +58,8 @@ pub struct Step {
     pub name: String,
     /// Where it stands.
     pub lines: Lines,
+    /// The stage it belongs to, by name or number; of an image that files are taken from, its name.
+    pub stage: String,
     /// The step whose files it changes; `None` for none.
     pub below: Option<usize>,
     /// What it does.

@@ -16,6 +16,7 @@ use onggi_snapshot::Snapshots;
 use onggi_store::{Store, WriteTx};
 use onggi_volume::Volumes;
 
+use crate::build::Builds;
 use crate::config::{Config, Live};
 use crate::container::{Container, Containers, Departed, Record, StopCause, stop_timeout};
 use crate::error::{Error, Result};
@@ -68,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) events: Bus,
     pub(crate) shipping: Shipping,
     pub(crate) sampler: Sampler,
+    /// What builds have in common.
+    pub(crate) builds: Builds,
     /// Held by the one prune of containers that may be at work.
     pub(crate) pruning: tokio::sync::Mutex<()>,
     /// The daemon stops its containers to go: nobody's policy brings one back.

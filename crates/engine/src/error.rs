@@ -12,6 +12,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    exit: Option<i32>,
 }
 
 /// What engine operations answer.
@@ -24,6 +25,7 @@ impl Error {
             kind,
             message: message.into(),
             hint: None,
+            exit: None,
         }
     }
 
@@ -54,6 +56,7 @@ impl Error {
             kind: fault.kind(),
             message: chain(fault),
             hint: fault.hint(),
+            exit: fault.exit(),
         }
     }
 
@@ -61,6 +64,19 @@ impl Error {
     pub(crate) fn io(what: impl std::fmt::Display, error: impl Into<std::io::Error>) -> Self {
         let error: std::io::Error = error.into();
         Self::internal(format!("{what}: {error}"))
+    }
+
+    /// A command that did not succeed.
+    pub(crate) fn exited(message: impl Into<String>, code: i32) -> Self {
+        Self {
+            exit: Some(code),
+            ..Self::internal(message)
+        }
+    }
+
+    /// The same, in other words.
+    pub(crate) fn saying(self, message: String) -> Self {
+        Self { message, ..self }
     }
 
     /// Puts `what: ` in front of the text.
@@ -86,6 +102,10 @@ impl Fault for Error {
     fn hint(&self) -> Option<String> {
         self.hint.clone()
     }
+
+    fn exit(&self) -> Option<i32> {
+        self.exit
+    }
 }
 
 impl From<onggi_rt::Error> for Error {
@@ -106,6 +126,7 @@ macro_rules! take_over {
 }
 
 take_over!(
+    onggi_builder::Error,
     onggi_image::Error,
     onggi_network::Error,
     onggi_volume::Error,

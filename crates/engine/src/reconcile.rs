@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use onggi_api::container::RemoveOptions;
-use onggi_model::Timestamp;
+use onggi_model::{ErrorKind, Fault, Timestamp};
 use onggi_monitor::protocol::{Exit, FromMonitor, Phase, ToMonitor};
 use onggi_network::Names;
 use tracing::{info, warn};
 
 use crate::Engine;
+use crate::build::Builds;
 use crate::config::{Config, Live};
 use crate::container::{self, Container, Record, Status, StopCause, has_names};
 use crate::engine::{Inner, Programs};
@@ -105,6 +106,7 @@ impl Engine {
             pruning: Default::default(),
             leaving: Default::default(),
             boots: tokio::sync::Semaphore::new(AT_ONCE),
+            builds: Builds::new(images.clone()),
             config,
             programs,
             store,
@@ -193,6 +195,9 @@ impl Engine {
 
     async fn take_up(&self, container: &Arc<Container>) -> Result<()> {
         let record = container.record();
+        if record.is_step {
+            return self.drop_step(container).await;
+        }
         match record.state.status {
             Status::Running | Status::Paused => self.take_up_running(container, &record).await,
             Status::Restarting => {
@@ -211,6 +216,25 @@ impl Engine {
                 self.remove(container, options).await
             }
             Status::Created | Status::Exited => self.take_up_stopped(container, &record).await,
+        }
+    }
+
+    /// A step of a build that the daemon before did not end: nobody waits for it.
+    async fn drop_step(&self, container: &Arc<Container>) -> Result<()> {
+        let record = container.record();
+        if record.state.is_active() {
+            self.take_up_running(container, &record).await?;
+        } else {
+            self.take_up_stopped(container, &record).await?;
+        }
+        let options = RemoveOptions {
+            force: true,
+            volumes: true,
+            ..RemoveOptions::default()
+        };
+        match self.container_remove(record.id.as_str(), options).await {
+            Err(fault) if Fault::kind(&fault) == ErrorKind::NotFound => Ok(()),
+            removed => removed,
         }
     }
 

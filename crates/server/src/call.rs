@@ -210,6 +210,12 @@ fn check_json(headers: &HeaderMap) -> Result<(), Failure> {
 
 /// Credentials as clients encode them: base64url of JSON, with or without padding; plain base64 by some.
 pub(crate) fn parse_auth(header: &str) -> Option<AuthConfig> {
+    let auth: AuthConfig = base64_json(header)?;
+    (auth != AuthConfig::default()).then_some(auth)
+}
+
+/// A header with a document, in either alphabet of base64.
+pub(crate) fn base64_json<T: DeserializeOwned>(header: &str) -> Option<T> {
     let config = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
         .with_decode_allow_trailing_bits(true);
@@ -221,8 +227,7 @@ pub(crate) fn parse_auth(header: &str) -> Option<AuthConfig> {
         .decode(header)
         .or_else(|_| GeneralPurpose::new(&alphabet::STANDARD, config).decode(header))
         .ok()?;
-    let auth: AuthConfig = onggi_api::decode(&decoded).ok()?;
-    (auth != AuthConfig::default()).then_some(auth)
+    onggi_api::decode(&decoded).ok()
 }
 
 /// A document with status 200.

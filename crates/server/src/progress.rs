@@ -18,8 +18,32 @@ use crate::failure::Failure;
 /// How many messages may wait for a slow client before the work waits with them.
 const QUEUE: usize = 64;
 
+/// Whether the work needs somebody who listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Client {
+    /// It goes on for whoever comes next.
+    Welcome,
+    /// Without a client it is for nobody: the sink closes.
+    Needed,
+}
+
 /// Runs `work` with a sink for messages and streams them. `legacy` is for clients before 1.52.
 pub(crate) async fn stream<T, F, Fut>(
+    what: &'static str,
+    legacy: bool,
+    work: impl FnOnce(mpsc::Sender<Message>) -> Fut,
+) -> Reply
+where
+    T: Send + 'static,
+    F: Fault + Send + 'static,
+    Fut: Future<Output = Result<T, F>> + Send + 'static,
+{
+    stream_to(Client::Welcome, what, legacy, work).await
+}
+
+/// As [`stream`], for work that may need its client.
+pub(crate) async fn stream_to<T, F, Fut>(
+    client: Client,
     what: &'static str,
     legacy: bool,
     work: impl FnOnce(mpsc::Sender<Message>) -> Fut,
@@ -47,17 +71,28 @@ where
     let (out, chunks) = mpsc::channel::<Bytes>(QUEUE);
     onggi_rt::spawn("relay progress", async move {
         let mut gone = out.send(first.encode(legacy)).await.is_err();
-        while let Some(message) = messages.recv().await {
+        loop {
+            if gone && client == Client::Needed {
+                messages.close();
+            }
+            let message = tokio::select! {
+                message = messages.recv() => message,
+                () = out.closed(), if !gone => {
+                    gone = true;
+                    continue;
+                }
+            };
+            let Some(message) = message else { break };
             // Read on for a client that is gone: the work must not wait for it.
             gone = gone || out.send(message.encode(legacy)).await.is_err();
         }
         let failure = match task.await {
             Ok(Some(Ok(_))) => return,
-            Ok(Some(Err(fault))) => chain(&fault),
-            Ok(None) | Err(_) => failed().message,
+            Ok(Some(Err(fault))) => Message::failed(chain(&fault), fault.exit()),
+            Ok(None) | Err(_) => Message::failure(failed().message),
         };
         if !gone {
-            let _ = out.send(Message::failure(failure).encode(legacy)).await;
+            let _ = out.send(failure.encode(legacy)).await;
         }
     });
     Ok(typed(

@@ -6,7 +6,6 @@ use crate::call::{Call, Reply};
 use crate::failure::Failure;
 
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
-    post("build", &handle),
     get("images/{name...}/attestations", &handle),
     get("plugins/privileges", &handle),
     post("plugins/pull", &handle),

@@ -51,6 +51,14 @@ impl<'a> Selection<'a> {
     }
 }
 
+/// Whether a source of ADD is on the web or in a repository.
+#[must_use]
+pub fn is_remote(source: &str) -> bool {
+    ["http://", "https://", "git://", "ssh://", "git@"]
+        .iter()
+        .any(|start| source.starts_with(start))
+}
+
 /// WORKDIR: makes the directory and those above it, if they are not there.
 ///
 /// # Errors

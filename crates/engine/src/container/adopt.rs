@@ -92,6 +92,7 @@ impl Engine {
             host_config.links = None;
         }
         let record = Record {
+            is_step: false,
             created: Timestamp::parse(text("Created")).unwrap_or_else(|_| Timestamp::now()),
             mounts: Vec::new(),
             wanted: self.foreign_mounts(&config, &host_config, &document["MountPoints"])?,

@@ -97,13 +97,38 @@ impl Layers {
         };
         let own = OWN.iter().filter(|path| missing(path));
         let mut own: Vec<Vec<u8>> = own.map(|path| path.to_vec()).collect();
-        // Directories that are there for nothing else.
-        for parent in [&b"dev"[..], b"etc"] {
-            if self.holds_only(parent, &own).unwrap_or(false) {
-                own.push(parent.to_vec());
+        self.with_parents(&mut own, &[b"dev".to_vec(), b"etc".to_vec()]);
+        own
+    }
+
+    /// As [`Layers::own`], with what was made to mount things onto at these paths.
+    pub(crate) fn own_and(&self, targets: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut own = self.own();
+        let mut parents: Vec<Vec<u8>> = Vec::new();
+        for target in targets {
+            let mut path = target.as_slice();
+            if place::open(self.lower(), path, OFlags::PATH | OFlags::NOFOLLOW).is_err() {
+                own.push(path.to_vec());
+            }
+            while let Some(slash) = path.iter().rposition(|byte| *byte == b'/') {
+                path = &path[..slash];
+                parents.push(path.to_vec());
             }
         }
+        // The deepest first: what holds nothing but those is for nothing else either.
+        parents.sort_by_key(|path| std::cmp::Reverse(path.len()));
+        parents.dedup();
+        self.with_parents(&mut own, &parents);
         own
+    }
+
+    /// Adds those of `parents` that are there for nothing else.
+    fn with_parents(&self, own: &mut Vec<Vec<u8>>, parents: &[Vec<u8>]) {
+        for parent in parents {
+            if self.holds_only(parent, own).unwrap_or(false) {
+                own.push(parent.clone());
+            }
+        }
     }
 
     /// Whether a directory of the container has nothing but these paths in it, and is else as the image has it.

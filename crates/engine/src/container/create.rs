@@ -3,13 +3,33 @@
 use std::sync::Arc;
 
 use onggi_api::container::{CreateRequest, CreateResponse, HostConfig, RestartPolicyMode};
-use onggi_model::{ContainerId, ErrorKind, Platform, Timestamp, check_container_name};
+use onggi_model::{ContainerId, Digest, ErrorKind, Platform, Timestamp, check_container_name};
+use onggi_oci::image::ContainerConfig;
+use onggi_store::ChainId;
 use tracing::info;
 
 use super::{Container, Record, State, merge, mounts};
 use crate::error::{Error, Result};
 use crate::spec::network::Mode;
 use crate::{Engine, spec};
+
+/// A container for a step of a build: on layers instead of an image, with mounts that no request can ask for.
+pub(crate) struct NewContainer {
+    pub(crate) request: CreateRequest,
+    pub(crate) top: Option<ChainId>,
+    pub(crate) mounts: Vec<mounts::Wanted>,
+}
+
+/// What a container begins with.
+struct Base<'a> {
+    /// Its image.
+    id: Digest,
+    /// The image's configuration.
+    config: &'a ContainerConfig,
+    /// Mounts besides those of the request.
+    mounts: Vec<mounts::Wanted>,
+    is_step: bool,
+}
 
 impl Engine {
     /// Makes a container; nothing runs.
@@ -23,11 +43,49 @@ impl Engine {
         platform: Option<String>,
         request: CreateRequest,
     ) -> Result<CreateResponse> {
-        let (record, warnings) = self.new_record(name, platform, request)?;
+        let (record, top, warnings) = self.new_record(name, platform, request)?;
+        let container = self.enter(record, top.as_ref())?;
+        Ok(CreateResponse {
+            id: container.id.to_string(),
+            warnings,
+        })
+    }
+
+    /// Makes a container for a step of a build.
+    ///
+    /// # Errors
+    /// As [`Engine::container_create`].
+    pub(crate) fn create_for_build(&self, new: NewContainer) -> Result<Arc<Container>> {
+        let CreateRequest {
+            config,
+            host_config,
+            networking_config,
+        } = new.request;
+        let host_config = host_config.unwrap_or_default();
+        spec::conflicts::check(&config, &host_config)?;
+        check_fields(&config, &host_config)?;
+        let nothing = ContainerConfig::default();
+        let base = Base {
+            id: Digest::sha256([0; 32]),
+            config: &nothing,
+            mounts: new.mounts,
+            is_step: true,
+        };
+        let request = CreateRequest {
+            config,
+            host_config: Some(host_config),
+            networking_config,
+        };
+        let record = self.settled(None, request, base, &mut Vec::new())?;
+        self.enter(record, new.top.as_ref())
+    }
+
+    /// Puts a new container on record, on top of these layers.
+    fn enter(&self, record: Record, top: Option<&ChainId>) -> Result<Arc<Container>> {
         let id = record.id.clone();
         self.inner.containers.reserve(&record.name, &id)?;
         let name = record.name.clone();
-        match self.store_new(record) {
+        match self.store_new(record, top) {
             Ok((container, volumes)) => {
                 self.inner.containers.insert(container.clone());
                 for volume in volumes {
@@ -35,10 +93,7 @@ impl Engine {
                 }
                 info!(container = %id, name, "created");
                 self.container_event(&container.record(), "create", []);
-                Ok(CreateResponse {
-                    id: id.to_string(),
-                    warnings,
-                })
+                Ok(container)
             }
             Err(fault) => {
                 self.inner.containers.release(&name);
@@ -47,15 +102,15 @@ impl Engine {
         }
     }
 
-    /// Checks the request and settles every field.
+    /// Checks the request, finds its image and settles every field.
     fn new_record(
         &self,
         name: Option<String>,
         platform: Option<String>,
         request: CreateRequest,
-    ) -> Result<(Record, Vec<String>)> {
+    ) -> Result<(Record, Option<ChainId>, Vec<String>)> {
         let CreateRequest {
-            mut config,
+            config,
             host_config,
             networking_config,
         } = request;
@@ -96,9 +151,37 @@ impl Engine {
                 Platform::host()
             ));
         }
+        let base = Base {
+            id: image.id().clone(),
+            config: &image.config.config,
+            mounts: Vec::new(),
+            is_step: false,
+        };
+        let request = CreateRequest {
+            config,
+            host_config: Some(host_config),
+            networking_config,
+        };
+        let record = self.settled(name, request, base, &mut warnings)?;
+        Ok((record, image.record.layers.last().cloned(), warnings))
+    }
+
+    /// Settles every field of a request that can be had.
+    fn settled(
+        &self,
+        name: Option<String>,
+        request: CreateRequest,
+        base: Base<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Record> {
+        let CreateRequest {
+            mut config,
+            host_config,
+            networking_config,
+        } = request;
+        let mut host_config = host_config.unwrap_or_default();
         let id = ContainerId::random().map_err(|e| Error::io("random bytes", e))?;
-        let defaults = &image.config.config;
-        merge::merge(&mut config, defaults);
+        merge::merge(&mut config, base.config);
         let (path, args) = merge::command(&config)?;
         crate::health::settle(&config, &mut host_config)?;
         warnings.extend(crate::config::built_in_instead(
@@ -125,14 +208,17 @@ impl Engine {
         let networking = networking_config.unwrap_or_default();
         let mut joined = spec::network::settle(self, &config, &host_config, &networking)?;
         super::links::settle(self, &name, &mut host_config, &mut joined)?;
+        let mut wanted = mounts::resolve(self, &config, &host_config)?;
+        wanted.extend(base.mounts);
         let record = Record {
             created: Timestamp::now(),
             mounts: Vec::new(),
-            wanted: mounts::resolve(self, &config, &host_config)?,
+            wanted,
             remove_volumes: false,
             networking,
             joined: Some(joined),
-            image: image.id().clone(),
+            image: base.id,
+            is_step: base.is_step,
             endpoints: Vec::new(),
             state: State::default(),
             restart_count: 0,
@@ -151,7 +237,7 @@ impl Engine {
         };
         spec::check(self, &record)?;
         super::files::extra_hosts(&record.host_config, &self.inner.networks.host_gateways())?;
-        Ok((record, warnings))
+        Ok(record)
     }
 
     /// Writes out the defaults, as `inspect` shows them.
@@ -179,11 +265,10 @@ impl Engine {
     fn store_new(
         &self,
         mut record: Record,
+        top: Option<&ChainId>,
     ) -> Result<(Arc<Container>, Vec<Arc<onggi_volume::Volume>>)> {
         let inner = &self.inner;
         onggi_rt::blocking_here("create a container", || {
-            let image = inner.store.image(&record.image)?;
-            let top = image.as_ref().and_then(|image| image.layers.last());
             let root = inner.snapshots.prepare(&record.id, top)?;
             let made = mounts::Made::prepare(inner, &mut record, top)?;
             inner.store.write(|tx| -> Result<()> {

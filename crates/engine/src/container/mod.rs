@@ -27,7 +27,7 @@ pub(crate) mod mounts;
 mod names;
 mod network;
 pub(crate) mod pause;
-mod place;
+pub(crate) mod place;
 mod ports;
 pub(crate) mod prune;
 mod record;
@@ -41,7 +41,7 @@ mod stop;
 mod top;
 mod update;
 mod user;
-mod view;
+pub(crate) mod view;
 mod wait;
 
 use std::collections::{BTreeMap, HashMap};
@@ -61,6 +61,7 @@ pub(crate) use wait::Departed;
 pub use wait::Waiter;
 
 pub(crate) use attach::{Ended, relay};
+pub(crate) use create::NewContainer;
 pub(crate) use exit::{starts_with_daemon, watch as watch_exit};
 pub(crate) use record::{Record, State, Status};
 pub(crate) use resolver::has_names;

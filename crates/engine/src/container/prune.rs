@@ -54,10 +54,12 @@ impl Engine {
 }
 
 fn is_idle(record: &Record) -> bool {
-    matches!(
-        record.state.status,
-        Status::Created | Status::Exited | Status::Dead
-    )
+    // What a step of a build wrote is about to be packed.
+    !record.is_step
+        && matches!(
+            record.state.status,
+            Status::Created | Status::Exited | Status::Dead
+        )
 }
 
 fn fits(record: &Record, filters: &Filters, until: Option<Timestamp>) -> bool {

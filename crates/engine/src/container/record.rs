@@ -61,6 +61,9 @@ pub(crate) struct Record {
     /// Its anonymous volumes go with it: whoever finishes its removal must know.
     #[serde(default)]
     pub(crate) remove_volumes: bool,
+    /// It runs a step of a build: it goes with that, and with the daemon.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_step: bool,
     /// The kernel's boot it last ran in: a pid of another boot says nothing.
     pub(crate) boot_id: String,
 }

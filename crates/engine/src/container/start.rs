@@ -223,7 +223,8 @@ impl Engine {
 
     /// Everything the monitor needs to know.
     fn launch_document(&self, record: &Record) -> Result<Launch> {
-        let volatile = record.host_config.auto_remove;
+        // What is gone with the container, or packed before, need not reach the disk.
+        let volatile = record.host_config.auto_remove || record.is_step;
         let rootfs = match self.inner.snapshots.rootfs(&record.id)? {
             Rootfs::Directory(directory) => RootfsSpec::Directory(directory),
             Rootfs::Overlay { lower, upper, work } => {

@@ -59,6 +59,8 @@ pub(crate) struct Stopped {
     place: PathBuf,
     binds: Vec<Mount>,
     readonly: bool,
+    /// What is written need not reach the disk: it is packed, or thrown away.
+    volatile: bool,
 }
 
 impl View {
@@ -173,6 +175,15 @@ impl Stopped {
             place,
             binds: Vec::new(),
             readonly: false,
+            volatile: false,
+        }
+    }
+
+    /// The same, for what need not reach the disk: without the sync of all that is written when the view ends.
+    pub(crate) fn volatile(self) -> Stopped {
+        Stopped {
+            volatile: true,
+            ..self
         }
     }
 
@@ -219,16 +230,24 @@ impl Stopped {
         if let [upper, work] = own {
             data.push_str(&format!(",upperdir={upper},workdir={work}"));
         }
-        let data = std::ffi::CString::new(data)?;
         // This thread's own working directory: it shares none since it left the namespace.
         rustix::process::chdir("/proc/self/fd")?;
-        rustix::mount::mount(
-            "overlay",
-            &self.place,
-            "overlay",
-            MountFlags::empty(),
-            data.as_c_str(),
-        )?;
+        let mount = |data: String| -> io::Result<()> {
+            let data = std::ffi::CString::new(data)?;
+            let flags = MountFlags::empty();
+            Ok(rustix::mount::mount(
+                "overlay",
+                &self.place,
+                "overlay",
+                flags,
+                data.as_c_str(),
+            )?)
+        };
+        match self.volatile && !own.is_empty() {
+            // Before 5.10 no kernel knows the word.
+            true => mount(format!("{data},volatile")).or_else(|_| mount(data))?,
+            false => mount(data)?,
+        }
         rustix::process::chdir("/")?;
         Ok(())
     }
@@ -378,6 +397,7 @@ impl Engine {
             place: self.inner.snapshots.container_path(&record.id),
             binds: spec::mounts::kept(self, record),
             readonly: record.host_config.readonly_rootfs,
+            volatile: false,
         })
     }
 

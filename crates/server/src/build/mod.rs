@@ -1,12 +1,13 @@
-//! Builds: what they leave behind. Building itself is not there yet, so that there is no cache to remove anything of.
+//! Builds.
+
+mod create; // a context in, an image out
+mod prune; // what is known of builds, forgotten
 
 use onggi_http::{Route, post};
 
-use crate::call::{Call, Reply, json};
+use crate::call::{Call, Reply};
 
-pub(crate) const ROUTES: &[Route<Call, Reply>] = &[post("build/prune", &prune)];
-
-/// `POST /build/prune`.
-async fn prune(call: Call) -> Reply {
-    json(&call.engine.build_prune(&call.filters()?)?)
-}
+pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
+    post("build", &create::handle),
+    post("build/prune", &prune::handle),
+];

@@ -40,6 +40,16 @@ pub(crate) enum What {
     },
     Volume(VolumeMount),
     Image(ImageMount),
+    /// For a step of a build.
+    Step(StepMount),
+}
+
+/// A mount of a build's step: as the runtime takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StepMount {
+    pub(crate) kind: String,
+    pub(crate) source: String,
+    pub(crate) options: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +152,13 @@ impl Wanted {
                     ..OciMount::default()
                 })
             }
+            What::Step(step) => Some(OciMount {
+                destination: self.target.clone(),
+                kind: Some(step.kind.clone()),
+                source: Some(step.source.clone()),
+                options: step.options.clone(),
+                ..OciMount::default()
+            }),
             What::Image(_) => None,
         }
     }
@@ -190,7 +207,7 @@ impl Wanted {
                 kind: "tmpfs".to_owned(),
                 ..point
             }),
-            What::Tmpfs { listed: false, .. } => None,
+            What::Tmpfs { listed: false, .. } | What::Step(_) => None,
             What::Image(image) => Some(MountPoint {
                 kind: "image".to_owned(),
                 name: image.reference.clone(),

@@ -55,7 +55,7 @@ fn inherit(wanted: &Wanted, writable: bool) -> Option<Wanted> {
     match &mut wanted.what {
         What::Volume(volume) => volume.origin = Origin::Inherited,
         // `--tmpfs` is a matter of the other's.
-        What::Tmpfs { listed: false, .. } => return None,
+        What::Tmpfs { listed: false, .. } | What::Step(_) => return None,
         What::Bind(_) | What::Tmpfs { .. } | What::Image(_) => {}
     }
     wanted.readonly |= !writable;

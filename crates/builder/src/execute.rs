@@ -1,0 +1,383 @@
+//! Doing the steps of a plan: each as soon as those it needs are done, those that are known not at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use onggi_image::{Image, Images, Layer};
+use onggi_model::Timestamp;
+use onggi_store::{ChainId, Lease};
+use tokio::sync::mpsc;
+
+use crate::cache::{Cache, Outcome, key};
+use crate::files::{self, Selection, digest_of, make_directory};
+use crate::steps::{Command, News, Output, Source, Steps, View};
+use crate::{CopyFiles, Error, Exec, Input, Op, Plan};
+
+/// A build that is about to be done.
+pub struct Build<S> {
+    /// The images, and where layers go.
+    pub images: Images,
+    /// What is known.
+    pub cache: Cache,
+    /// Who does it.
+    pub steps: S,
+    /// The contexts; the main one without a name.
+    pub contexts: BTreeMap<Option<String>, View>,
+    /// The images that something is built on, or taken from.
+    pub bases: BTreeMap<(String, Option<String>), Image>,
+    /// Whether all is done anew.
+    pub no_cache: bool,
+    /// Stages of which all is done anew.
+    pub no_cache_stages: BTreeSet<String>,
+    /// The time that all files and the image are to have, in seconds since the epoch.
+    pub time: Option<i64>,
+    /// Where news goes.
+    pub news: mpsc::Sender<News>,
+}
+
+/// A step that was done, or was known.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// The layers that its files are made of, base first.
+    pub layers: Vec<Layer>,
+    /// Whether the last of them is its own.
+    pub changed: bool,
+    /// When it was done, RFC 3339; of images nothing.
+    pub created: Option<String>,
+}
+
+impl Finished {
+    fn top(&self) -> Option<&ChainId> {
+        self.layers.last().map(|layer| &layer.chain_id)
+    }
+}
+
+/// A step that could not be done.
+#[derive(Debug)]
+pub struct Failed {
+    /// Which.
+    pub step: usize,
+    /// Why.
+    pub error: Error,
+}
+
+/// The steps of a plan, done.
+pub struct Results {
+    /// One for each step.
+    pub finished: Vec<Arc<Finished>>,
+    /// Until this goes, all layers stay.
+    pub lease: Lease,
+}
+
+impl<S: Steps> Build<S> {
+    /// Does the steps. When the future is dropped, so is what runs.
+    ///
+    /// # Errors
+    /// The first step that fails; those that run beside it are ended.
+    pub async fn run(&self, plan: &Plan) -> Result<Results, Failed> {
+        let lease = self.images.store().lease();
+        let used = Mutex::new(Vec::new());
+        let mut finished: Vec<Option<Arc<Finished>>> = vec![None; plan.steps.len()];
+        let mut begun = vec![false; plan.steps.len()];
+        let mut running = FuturesUnordered::new();
+        loop {
+            for (number, step) in plan.steps.iter().enumerate() {
+                let mut needed = step.below.into_iter().chain(step.op.inputs());
+                if begun[number] || !needed.all(|needed| finished[needed].is_some()) {
+                    continue;
+                }
+                begun[number] = true;
+                let inputs = finished.clone();
+                let used = &used;
+                running.push(async move {
+                    let done = self.step(plan, number, &inputs, used).await;
+                    (number, done)
+                });
+            }
+            match running.next().await {
+                None => break,
+                Some((number, Ok(done))) => finished[number] = Some(Arc::new(done)),
+                Some((step, Err(error))) => {
+                    drop(running);
+                    return Err(Failed { step, error });
+                }
+            }
+        }
+        drop(running);
+        let used = used.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let cache = self.cache.clone();
+        let noted =
+            onggi_rt::blocking("note what was used of the cache", move || cache.used(&used));
+        // It is a help for those who clean up, and no reason to fail.
+        if let Ok(Err(error)) = noted.await {
+            tracing::warn!(%error, "what was used of the build cache is not on record");
+        }
+        let finished = finished.into_iter().map(Option::unwrap_or_default);
+        Ok(Results {
+            finished: finished.collect(),
+            lease,
+        })
+    }
+
+    async fn step(
+        &self,
+        plan: &Plan,
+        number: usize,
+        finished: &[Option<Arc<Finished>>],
+        used: &Mutex<Vec<String>>,
+    ) -> Result<Finished, Error> {
+        let output = Output {
+            step: number,
+            news: self.news.clone(),
+        };
+        output.tell(News::Started { step: number }).await;
+        let done = self.do_step(plan, number, finished, used, &output).await;
+        let lines = plan.steps[number].lines;
+        let done = done.map_err(|error| error.at(lines));
+        let (cached, top, error) = match &done {
+            Ok((done, cached)) => (*cached, done.top().cloned(), None),
+            Err(error) => (false, None, Some(error.to_string())),
+        };
+        output
+            .tell(News::Done {
+                step: number,
+                cached,
+                top,
+                error,
+            })
+            .await;
+        done.map(|(done, _)| done)
+    }
+
+    /// What comes out of a step, and whether that was known.
+    async fn do_step(
+        &self,
+        plan: &Plan,
+        number: usize,
+        finished: &[Option<Arc<Finished>>],
+        used: &Mutex<Vec<String>>,
+        output: &Output,
+    ) -> Result<(Finished, bool), Error> {
+        let step = &plan.steps[number];
+        let of = |step: usize| finished[step].clone().unwrap_or_default();
+        let below = step.below.map(of).unwrap_or_default();
+        let work = Work {
+            below: below.top().cloned(),
+            anew: self.no_cache || self.no_cache_stages.contains(&step.stage),
+            description: &step.name,
+            used,
+        };
+        let (outcome, cached) = match &step.op {
+            Op::Image(image) => {
+                let key = (image.name.clone(), image.platform.clone());
+                let base = self.bases.get(&key);
+                let base = base.ok_or_else(|| Error::new(format!("{}: not found", image.name)))?;
+                let done = Finished {
+                    layers: self.images.layers_of(base)?,
+                    changed: false,
+                    created: None,
+                };
+                return Ok((done, false));
+            }
+            Op::Run(exec) => self.command(exec, &work, &of, output).await?,
+            Op::Copy(copy) => self.copy(copy, &step.op, &work, &of).await?,
+            Op::Directory(directory) => {
+                let keys = [key(work.below.as_ref(), &self.text(&step.op), &[])];
+                let directory = directory.clone();
+                let work_done = || {
+                    self.steps
+                        .change(work.below.as_ref(), self.time, move |root| {
+                            Ok(make_directory(root, &directory)?)
+                        })
+                };
+                self.once(&work, &keys, work_done).await?
+            }
+        };
+        let mut layers = below.layers.clone();
+        let changed = outcome.layer.is_some();
+        layers.extend(outcome.layer);
+        let done = Finished {
+            layers,
+            changed,
+            created: Some(outcome.created),
+        };
+        Ok((done, cached))
+    }
+
+    async fn command(
+        &self,
+        exec: &Exec,
+        work: &Work<'_>,
+        of: &(impl Fn(usize) -> Arc<Finished> + Sync),
+        output: &Output,
+    ) -> Result<(Outcome, bool), Error> {
+        let mut inputs = Vec::new();
+        let mut sources = Vec::new();
+        for mount in &exec.mounts {
+            let source = Source::of(mount.input.as_ref(), |step| of(step).top().cloned());
+            inputs.push(match &source {
+                Source::Nothing => String::new(),
+                Source::Layers(top) => top.as_ref().map(ToString::to_string).unwrap_or_default(),
+                Source::Context(name) => {
+                    let view = self.context(name.as_ref())?;
+                    let path = mount.mount.source.clone().unwrap_or_default();
+                    onggi_rt::blocking("hash what a command sees", move || {
+                        digest_of(view.tree(), &path)
+                    })
+                    .await??
+                }
+            });
+            sources.push(source);
+        }
+        let command = Command {
+            exec,
+            sources,
+            time: self.time,
+        };
+        let text = self.text(&Op::Run(exec.clone()));
+        let keys = [key(work.below.as_ref(), &text, &inputs)];
+        let run = || self.steps.run(work.below.as_ref(), &command, output);
+        self.once(work, &keys, run).await
+    }
+
+    async fn copy(
+        &self,
+        copy: &CopyFiles,
+        op: &Op,
+        work: &Work<'_>,
+        of: &(impl Fn(usize) -> Arc<Finished> + Sync),
+    ) -> Result<(Outcome, bool), Error> {
+        let text = self.text(op);
+        let mut keys = Vec::new();
+        let mut takes: Vec<(View, CopyFiles)> = Vec::new();
+        let (remote, local): (Vec<String>, Vec<String>) = copy
+            .sources
+            .iter()
+            .cloned()
+            .partition(|source| copy.add.is_some() && files::is_remote(source));
+        if !local.is_empty() || !copy.files.is_empty() {
+            let view = match &copy.input {
+                Input::Context(name) => self.context(name.as_ref())?,
+                Input::Step(step) => {
+                    let from = of(*step);
+                    let top = from.top().map(ToString::to_string).unwrap_or_default();
+                    // The same files in the same layers need no look at them.
+                    keys.push(key(work.below.as_ref(), &text, &[format!("layers {top}")]));
+                    if let Some(known) = self.known(work, &keys)? {
+                        return Ok((known, true));
+                    }
+                    self.steps.view(from.top(), "the stage").await?
+                }
+                Input::Nothing => return Err(Error::new("there is nothing to copy from")),
+            };
+            let sources = local;
+            takes.push((
+                view,
+                CopyFiles {
+                    sources,
+                    ..copy.clone()
+                },
+            ));
+        }
+        for source in remote {
+            let view = self.steps.fetch(&source, copy).await?;
+            takes.push(view);
+        }
+        let takes = Arc::new(takes);
+        let hashed = takes.clone();
+        let content = onggi_rt::blocking("hash what is copied", move || {
+            let digests = hashed
+                .iter()
+                .map(|(view, files)| Selection::of(view.tree(), files)?.digest());
+            digests.collect::<Result<Vec<String>, files::Error>>()
+        });
+        keys.push(key(work.below.as_ref(), &text, &content.await??));
+        let place = || {
+            self.steps
+                .change(work.below.as_ref(), self.time, move |root| {
+                    for (view, files) in takes.iter() {
+                        Selection::of(view.tree(), files)?.place(root)?;
+                    }
+                    Ok(())
+                })
+        };
+        self.once(work, &keys, place).await
+    }
+
+    /// Does what is not known, and keeps what comes out. Nobody else does the same meanwhile.
+    async fn once<F>(
+        &self,
+        work: &Work<'_>,
+        keys: &[String],
+        act: impl FnOnce() -> F,
+    ) -> Result<(Outcome, bool), Error>
+    where
+        F: Future<Output = Result<Option<Layer>, Error>>,
+    {
+        let last = keys.last().map(String::as_str).unwrap_or_default();
+        let turn = self.cache.turn(last);
+        let _turn = turn.lock().await;
+        if let Some(known) = self.known(work, keys)? {
+            return Ok((known, true));
+        }
+        let layer = act().await?;
+        let created = match self.time {
+            None => Timestamp::now(),
+            Some(time) => Timestamp::from_unix(time, 0).unwrap_or_default(),
+        };
+        let outcome = Outcome {
+            layer,
+            created: created.to_string(),
+        };
+        let (cache, keys, below) = (self.cache.clone(), keys.to_vec(), work.below.clone());
+        let (description, kept) = (work.description.to_owned(), outcome.clone());
+        onggi_rt::blocking("keep what a step left", move || {
+            cache.keep(&keys, below.as_ref(), &description, &kept)
+        })
+        .await??;
+        Ok((outcome, false))
+    }
+
+    /// What came out of a step before.
+    fn known(&self, work: &Work<'_>, keys: &[String]) -> Result<Option<Outcome>, Error> {
+        if work.anew {
+            return Ok(None);
+        }
+        for key in keys {
+            if let Some(outcome) = self.cache.find(key)? {
+                let mut used = work.used.lock().unwrap_or_else(PoisonError::into_inner);
+                used.push(key.clone());
+                return Ok(Some(outcome));
+            }
+        }
+        Ok(None)
+    }
+
+    fn context(&self, name: Option<&String>) -> Result<View, Error> {
+        self.contexts
+            .get(&name.cloned())
+            .cloned()
+            .ok_or_else(|| match name {
+                None => Error::new("there is no build context"),
+                Some(name) => Error::new(format!("there is no build context named {name}")),
+            })
+    }
+
+    /// What says what a step does, and which times its files get.
+    fn text(&self, op: &Op) -> String {
+        match self.time {
+            None => op.text(),
+            Some(time) => format!("{} at {time}", op.text()),
+        }
+    }
+}
+
+/// What a step is done with.
+struct Work<'a> {
+    below: Option<ChainId>,
+    anew: bool,
+    description: &'a str,
+    used: &'a Mutex<Vec<String>>,
+}

@@ -1,0 +1,260 @@
+//! RUN: a command in a container of the engine's own, on the layers before instead of an image. The container is seen in
+//! `ps` while it runs, behind the same walls as others, and goes with its step, however that ends.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use onggi_api::container::{AttachOptions, Config, CreateRequest, HostConfig, RemoveOptions};
+use onggi_api::stream::Frames;
+use onggi_builder::{Command, CopyFiles, Error as BuildError, Output, Steps, View};
+use onggi_dockerfile::instruction::{Network, Security};
+use onggi_image::Layer;
+use onggi_model::{ErrorKind, Fault as _};
+use onggi_store::ChainId;
+use tokio::io::AsyncReadExt as _;
+
+use super::mounts::Mounted;
+use super::{Building, files};
+use crate::Engine;
+use crate::container::{Container, NewContainer};
+use crate::error::{Error, Result};
+use crate::task::Stream;
+
+/// What of a command's output is shown with its failure.
+const READ: usize = 32 << 10;
+
+/// The engine's hands, for one build.
+#[derive(Clone)]
+pub(super) struct Hands(pub(super) Arc<Building>);
+
+impl Steps for Hands {
+    async fn run(
+        &self,
+        below: Option<&ChainId>,
+        command: &Command<'_>,
+        output: &Output,
+    ) -> Result<Option<Layer>, BuildError> {
+        let ran = self.0.run(below, command, output).await;
+        ran.map_err(|fault| match fault.exit() {
+            Some(code) => BuildError::exited(fault.to_string(), code),
+            None => BuildError::of(&fault),
+        })
+    }
+
+    async fn change(
+        &self,
+        below: Option<&ChainId>,
+        time: Option<i64>,
+        change: impl FnOnce(BorrowedFd<'_>) -> Result<(), BuildError> + Send + 'static,
+    ) -> Result<Option<Layer>, BuildError> {
+        let (engine, below) = (self.0.engine.clone(), below.cloned());
+        let changed = onggi_rt::blocking("change the files of a build", move || {
+            engine.build_change(below.as_ref(), time, change)
+        });
+        changed.await?.map_err(|fault| BuildError::of(&fault))
+    }
+
+    async fn view(&self, top: Option<&ChainId>, name: &str) -> Result<View, BuildError> {
+        let (engine, top, name) = (self.0.engine.clone(), top.cloned(), name.to_owned());
+        let view = onggi_rt::blocking("look at the files of a stage", move || {
+            engine.build_view(top.as_ref(), &name)
+        });
+        view.await?.map_err(|fault| BuildError::of(&fault))
+    }
+
+    async fn fetch(
+        &self,
+        source: &str,
+        _copy: &CopyFiles,
+    ) -> Result<(View, CopyFiles), BuildError> {
+        Err(BuildError::of(&Error::not_implemented(format!(
+            "ADD {source}: files from the web are not there yet in onggi; fetch it in a RUN, or put it into the context"
+        ))))
+    }
+}
+
+/// The container of a step: ended and removed when the step is, also when nobody waits for it any more.
+struct StepContainer {
+    engine: Engine,
+    container: Arc<Container>,
+    is_removed: bool,
+}
+
+impl StepContainer {
+    async fn remove(mut self) -> Result<()> {
+        self.is_removed = true;
+        remove(&self.engine, &self.container).await
+    }
+}
+
+impl Drop for StepContainer {
+    fn drop(&mut self) {
+        if self.is_removed {
+            return;
+        }
+        let (engine, container) = (self.engine.clone(), self.container.clone());
+        onggi_rt::spawn("remove the container of a build", async move {
+            if let Err(fault) = remove(&engine, &container).await {
+                tracing::warn!(container = %container.id, "{fault}");
+            }
+        });
+    }
+}
+
+async fn remove(engine: &Engine, container: &Container) -> Result<()> {
+    let options = RemoveOptions {
+        force: true,
+        volumes: true,
+        ..RemoveOptions::default()
+    };
+    match engine
+        .container_remove(container.id.as_str(), options)
+        .await
+    {
+        Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+impl Building {
+    async fn run(
+        &self,
+        below: Option<&ChainId>,
+        command: &Command<'_>,
+        output: &Output,
+    ) -> Result<Option<Layer>> {
+        let mounted = Mounted::prepare(self, command).await?;
+        let step = self.container(below, command, &mounted)?;
+        output.runs_in(step.container.id.to_string()).await;
+        let attach = AttachOptions {
+            stream: true,
+            stdout: true,
+            stderr: true,
+            ..AttachOptions::default()
+        };
+        let stream = step.container.attach_at_start(&attach);
+        let id = step.container.id.as_str();
+        self.engine.container_start(id, None).await?;
+        if let Ok(stream) = stream.await {
+            relay(stream, output).await?;
+        }
+        let mut records = step.container.subscribe();
+        let ended = records.wait_for(|record| record.exits > 0).await;
+        let record = ended
+            .map_err(|_| Error::internal("the container of a step is gone"))?
+            .clone();
+        let code = record.state.exit_code;
+        if code != 0 {
+            let words = &command.exec.arguments;
+            step.remove().await?;
+            return Err(self.exited(words, code, record.state.oom_killed));
+        }
+        let (engine, below, time) = (self.engine.clone(), below.cloned(), command.time);
+        let targets = mounted.targets();
+        let layer = onggi_rt::blocking("pack what a command changed", move || {
+            let layers = engine.layers(&record)?;
+            let options = files::packing(time, layers.own_and(&targets));
+            let upper = layers.upper.as_fd();
+            let layer = engine.inner.images.make_layer(below.as_ref(), |sink| {
+                onggi_archive::pack(upper, sink, &options)
+            });
+            Ok::<_, Error>(layer?)
+        })
+        .await??;
+        step.remove().await?;
+        drop(mounted);
+        Ok(layer)
+    }
+
+    fn exited(&self, words: &[String], code: i32, out_of_memory: bool) -> Error {
+        let words = words.join(" ");
+        let mut text = match self.options.steps {
+            true => format!("process {words:?} did not complete successfully: exit code: {code}"),
+            false => format!("The command '{words}' returned a non-zero code: {code}"),
+        };
+        if out_of_memory {
+            text.push_str(" (out of memory)");
+        }
+        Error::exited(text, code)
+    }
+
+    /// A container for the command.
+    fn container(
+        &self,
+        below: Option<&ChainId>,
+        command: &Command<'_>,
+        mounted: &Mounted,
+    ) -> Result<StepContainer> {
+        let exec = command.exec;
+        if exec.security == Security::Insecure {
+            return Err(Error::not_implemented(
+                "RUN --security=insecure: commands of builds get no privileges in onggi; leave it away",
+            ));
+        }
+        let mut env = exec.environment.clone();
+        env.extend(exec.proxies.iter().cloned());
+        env.extend(mounted.environment.iter().cloned());
+        let host = &self.options.host;
+        let host_config = HostConfig {
+            network_mode: match exec.network {
+                Network::Default => host.network_mode.clone(),
+                Network::None => "none".to_owned(),
+                Network::Host => "host".to_owned(),
+            },
+            log_config: onggi_api::container::LogConfig {
+                kind: "none".to_owned(),
+                ..Default::default()
+            },
+            ..host.clone()
+        };
+        let request = CreateRequest {
+            config: Config {
+                // What `ps` shows: the layers have no other name.
+                image: below
+                    .map(|top| top.as_digest().hex().chars().take(12).collect())
+                    .unwrap_or_default(),
+                cmd: Some(exec.arguments.clone()),
+                entrypoint: Some(Vec::new()),
+                env: Some(env),
+                working_dir: exec.directory.clone(),
+                user: exec.user.clone(),
+                attach_stdout: true,
+                attach_stderr: true,
+                ..Config::default()
+            },
+            host_config: Some(host_config),
+            networking_config: None,
+        };
+        let new = NewContainer {
+            request,
+            top: below.cloned(),
+            mounts: mounted.wanted.clone(),
+        };
+        let container = self.engine.create_for_build(new)?;
+        Ok(StepContainer {
+            engine: self.engine.clone(),
+            container,
+            is_removed: false,
+        })
+    }
+}
+
+/// Passes on what the command writes, until it closes its streams.
+async fn relay(mut stream: Stream, output: &Output) -> Result<()> {
+    let mut frames = Frames::new();
+    frames.push(&stream.begin);
+    let mut buffer = vec![0; READ];
+    loop {
+        while let Some((from, data)) = frames.next().map_err(|fault| Error::of(&fault))? {
+            output
+                .write(from.number(), Bytes::copy_from_slice(&data))
+                .await;
+        }
+        match stream.socket.read(&mut buffer).await {
+            Ok(0) => return Ok(()),
+            Ok(count) => frames.push(&buffer[..count]),
+            Err(error) => return Err(Error::io("read what a command writes", error)),
+        }
+    }
+}

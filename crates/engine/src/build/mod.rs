@@ -1,0 +1,275 @@
+//! Builds: a context and a Dockerfile become an image. What a step does is here; which steps there are, and which of them
+//! are known, is `onggi_builder`'s business.
+
+mod bases; // the images that something is built on
+mod command; // RUN, in a container
+mod context; // what a client sends
+mod files; // COPY, ADD and WORKDIR, and files to look at
+mod mounts; // RUN --mount
+mod prune; // what is forgotten
+mod told; // what a client is told
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use onggi_api::auth::AuthConfig;
+use onggi_api::container::HostConfig;
+use onggi_api::stream::Message;
+use onggi_builder::{Build, Failed, Outline, Plan, Request, Results};
+use onggi_dockerfile::Dockerfile;
+use onggi_image::Assembly;
+use onggi_model::{ErrorKind, ImageRef, Platform};
+use tokio::io::AsyncRead;
+use tokio::sync::mpsc;
+
+use crate::Engine;
+use crate::error::{Error, Result};
+use context::Contexts;
+use told::Teller;
+
+/// How many pieces of news may wait for a client before the steps wait with them.
+const QUEUE: usize = 256;
+
+/// What a build is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct BuildOptions {
+    /// The Dockerfile in the context; `Dockerfile` where empty.
+    pub dockerfile: String,
+    /// The names of the image.
+    pub tags: Vec<String>,
+    /// The stage that is wanted.
+    pub target: Option<String>,
+    /// What it is for.
+    pub platform: Option<String>,
+    /// `--build-arg`
+    pub arguments: BTreeMap<String, Option<String>>,
+    /// `--label`
+    pub labels: BTreeMap<String, String>,
+    /// Nothing of what is known is used.
+    pub no_cache: bool,
+    /// As that, for these stages.
+    pub no_cache_stages: BTreeSet<String>,
+    /// Base images are asked for even where they are here.
+    pub pull: bool,
+    /// The client is told of nothing but the image's ID.
+    pub quiet: bool,
+    /// The client understands the news of steps.
+    pub steps: bool,
+    /// Network, limits and hosts of the containers that commands run in.
+    pub host: HostConfig,
+    /// Logins at registries.
+    pub logins: BTreeMap<String, AuthConfig>,
+    /// `--build-context`: what names mean, images (`docker-image://`) and others.
+    pub contexts: BTreeMap<String, String>,
+    /// Whether the body has the secrets and contexts of our own client besides.
+    pub is_bundle: bool,
+}
+
+/// What builds have in common.
+pub(crate) struct Builds {
+    pub(crate) cache: onggi_builder::Cache,
+    pub(crate) caches: mounts::Caches,
+}
+
+impl Builds {
+    pub(crate) fn new(images: onggi_image::Images) -> Self {
+        Self {
+            cache: onggi_builder::Cache::new(images),
+            caches: mounts::Caches::default(),
+        }
+    }
+}
+
+/// What a build needs of everything.
+struct Building {
+    engine: Engine,
+    options: BuildOptions,
+    contexts: Contexts,
+    file: Vec<u8>,
+}
+
+impl Engine {
+    /// Builds an image of the tar that `body` is. News goes to `client`; when nobody listens there any more, the build
+    /// ends, and all that runs for it.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a Dockerfile, an archive or an option that cannot be meant; what a step says that fails.
+    pub async fn image_build(
+        &self,
+        options: BuildOptions,
+        body: impl AsyncRead + Send + Unpin + 'static,
+        client: mpsc::Sender<Message>,
+    ) -> Result<()> {
+        let left = client.clone();
+        let work = self.build(options, body, client);
+        tokio::select! {
+            built = work => built,
+            () = left.closed() => Err(Error::new(ErrorKind::Cancelled, "the client is gone: the build was ended")),
+        }
+    }
+
+    async fn build(
+        &self,
+        options: BuildOptions,
+        body: impl AsyncRead + Send + Unpin + 'static,
+        client: mpsc::Sender<Message>,
+    ) -> Result<()> {
+        let mut names = Vec::new();
+        for tag in &options.tags {
+            let name = ImageRef::parse(tag).map_err(|fault| Error::of(&fault))?;
+            names.push(self.inner.images.check_name(&name)?);
+        }
+        let platform = match options.platform.as_deref().filter(|text| !text.is_empty()) {
+            None => Platform::host(),
+            Some(text) => Platform::parse(text).map_err(|fault| Error::of(&fault))?,
+        };
+        let request = Request {
+            target: options.target.clone(),
+            arguments: options.arguments.clone(),
+            contexts: options.contexts.clone(),
+            platform: platform.clone(),
+            build_platform: Platform::host(),
+        };
+        let time = match options.arguments.get("SOURCE_DATE_EPOCH") {
+            Some(Some(text)) => Some(
+                text.parse::<i64>()
+                    .map_err(|_| Error::invalid(format!("invalid SOURCE_DATE_EPOCH: {text}")))?,
+            ),
+            _ => None,
+        };
+        let contexts = Contexts::receive(self, &options, body).await?;
+        let file = contexts.dockerfile(&options)?;
+        let parsed = parse(&file).map_err(|fault| Error::of(&fault))?;
+        let outline = Outline::of(&parsed, &request).map_err(|fault| Error::of(&fault))?;
+        let building = Arc::new(Building {
+            engine: self.clone(),
+            options,
+            contexts,
+            file,
+        });
+        let bases = building.bases(&outline, &request, &client).await?;
+        let known = bases
+            .iter()
+            .map(|(key, image)| (key.clone(), bases::base(image)));
+        let plan = outline.plan(&request, &known.collect());
+        let plan = plan.map_err(|fault| Error::of(&fault))?;
+        let results = building.execute(&plan, bases, time, &client).await?;
+        building
+            .finish(&plan, results, &platform, time, names, &client)
+            .await
+    }
+}
+
+fn parse(file: &[u8]) -> Result<Dockerfile, onggi_dockerfile::Error> {
+    Dockerfile::parse(&String::from_utf8_lossy(file))
+}
+
+impl Building {
+    async fn execute(
+        self: &Arc<Self>,
+        plan: &Plan,
+        bases: BTreeMap<(String, Option<String>), onggi_image::Image>,
+        time: Option<i64>,
+        client: &mpsc::Sender<Message>,
+    ) -> Result<Results> {
+        let (news, heard) = mpsc::channel(QUEUE);
+        let build = Build {
+            images: self.engine.inner.images.clone(),
+            cache: self.engine.inner.builds.cache.clone(),
+            steps: command::Hands(self.clone()),
+            contexts: self.contexts.views(),
+            bases,
+            no_cache: self.options.no_cache,
+            no_cache_stages: self.options.no_cache_stages.clone(),
+            time,
+            news,
+        };
+        let teller = Teller::new(plan, &self.options, client.clone());
+        let work = async move {
+            let done = build.run(plan).await;
+            // With it the senders of news go, and the teller ends.
+            drop(build);
+            done
+        };
+        let (done, ()) = tokio::join!(work, teller.tell(heard));
+        done.map_err(|failed| self.failure(plan, &failed))
+    }
+
+    /// What a client is told of a step that failed.
+    fn failure(&self, plan: &Plan, failed: &Failed) -> Error {
+        let error = &failed.error;
+        let mut told = Error::of(error);
+        if self.options.steps
+            && let Some(lines) = error.lines()
+        {
+            let text = String::from_utf8_lossy(&self.file);
+            let step = plan.steps.get(failed.step).map(|step| step.name.as_str());
+            let marked = told::marked(&self.options.dockerfile, &text, lines, step, &told);
+            told = told.saying(marked);
+        }
+        told
+    }
+
+    async fn finish(
+        &self,
+        plan: &Plan,
+        results: Results,
+        platform: &Platform,
+        time: Option<i64>,
+        names: Vec<ImageRef>,
+        client: &mpsc::Sender<Message>,
+    ) -> Result<()> {
+        let (mut config, layers) = onggi_builder::image(plan, &results.finished, platform, time);
+        config.config.labels.extend(self.options.labels.clone());
+        let images = self.engine.inner.images.clone();
+        let references = names.clone();
+        let lease = results.lease;
+        let image = onggi_rt::blocking("put an image together", move || {
+            let image = images.assemble(Assembly {
+                config,
+                layers,
+                parent: None,
+                references,
+            });
+            drop(lease);
+            image
+        })
+        .await??;
+        let id = image.id().to_string();
+        tracing::info!(image = %id, "built");
+        for name in &names {
+            self.engine
+                .image_event("tag", &id, &image, &name.familiar());
+        }
+        let mut lines = Vec::new();
+        if self.options.quiet {
+            lines.push(told::line(format!("{id}\n")));
+        } else {
+            if !plan.unused_arguments.is_empty() {
+                lines.push(told::line(format!(
+                    "[Warning] One or more build-args [{}] were not consumed\n",
+                    plan.unused_arguments.join(" ")
+                )));
+            }
+            let short = id.trim_start_matches("sha256:").chars().take(12);
+            lines.push(Message {
+                aux: Some(serde_json::json!({ "ID": id })),
+                ..Message::default()
+            });
+            lines.push(told::line(format!(
+                "Successfully built {}\n",
+                short.collect::<String>()
+            )));
+            for name in &names {
+                lines.push(told::line(format!(
+                    "Successfully tagged {}\n",
+                    name.familiar()
+                )));
+            }
+        }
+        for line in lines {
+            let _ = client.send(line).await;
+        }
+        Ok(())
+    }
+}

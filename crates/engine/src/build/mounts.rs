@@ -1,0 +1,454 @@
+//! `RUN --mount`: files of the context, of stages and images, caches that outlive the build, memory, secrets.
+
+use std::collections::HashMap;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use onggi_builder::{Command, MountSource};
+use onggi_dockerfile::instruction::{Mount, MountKind, Sharing};
+use onggi_snapshot::Scratch;
+use onggi_store::ChainId;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use super::Building;
+use crate::container::mounts::{StepMount, Wanted, What};
+use crate::container::view::{Access, Stopped, View};
+use crate::error::{Error, Result};
+
+/// The longest secret, as BuildKit has it.
+const LONGEST_SECRET: u64 = 500 << 10;
+
+/// The mounts of a command, as long as it runs.
+#[derive(Default)]
+pub(super) struct Mounted {
+    pub(super) wanted: Vec<Wanted>,
+    /// Variables that hold secrets.
+    pub(super) environment: Vec<String>,
+    /// Files of this step alone: secrets, scripts. In memory.
+    private: Option<Private>,
+    scratches: Vec<Scratch>,
+    held: Vec<OwnedMutexGuard<()>>,
+    used: Vec<InUse>,
+}
+
+/// A directory that goes.
+struct Private(PathBuf);
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "files of a step are left behind");
+        }
+    }
+}
+
+/// The caches that commands of builds share, by the directories they are in.
+#[derive(Clone, Default)]
+pub(crate) struct Caches {
+    locks: Arc<Mutex<HashMap<String, Weak<AsyncMutex<()>>>>>,
+    busy: Arc<Mutex<std::collections::HashSet<PathBuf>>>,
+}
+
+/// A cache that nobody else uses meanwhile.
+struct InUse(Caches, PathBuf);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut busy = self.0.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        busy.remove(&self.1);
+    }
+}
+
+impl Caches {
+    /// The one who may use a locked cache.
+    fn lock(&self, id: &str) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
+            return lock;
+        }
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(AsyncMutex::new(()));
+        locks.insert(id.to_owned(), Arc::downgrade(&lock));
+        lock
+    }
+
+    /// The first of these directories that nobody uses.
+    fn take(&self, mut places: impl Iterator<Item = PathBuf>) -> Option<InUse> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = places.find(|place| !busy.contains(place))?;
+        busy.insert(free.clone());
+        Some(InUse(self.clone(), free))
+    }
+}
+
+impl Mounted {
+    /// Everything that the mounts of a command need.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for what is missing; what cannot be had.
+    pub(super) async fn prepare(building: &Building, command: &Command<'_>) -> Result<Self> {
+        let mut mounted = Self::default();
+        let exec = command.exec;
+        for (wanted, source) in exec.mounts.iter().zip(&command.sources) {
+            let mount = &wanted.mount;
+            let target = |text: &str| absolute(&exec.directory, text);
+            match mount.kind {
+                MountKind::Bind => {
+                    let target = target(mount.target.as_deref().unwrap_or_default());
+                    mounted.bind(building, mount, source, target)?;
+                }
+                MountKind::Cache => {
+                    let target = target(mount.target.as_deref().unwrap_or_default());
+                    mounted.cache(building, mount, source, target).await?;
+                }
+                MountKind::Tmpfs => {
+                    let target = target(mount.target.as_deref().unwrap_or_default());
+                    mounted.tmpfs(mount, target);
+                }
+                MountKind::Secret => mounted.secret(building, mount, &exec.directory)?,
+                MountKind::Ssh if mount.required => {
+                    return Err(Error::not_implemented(
+                        "RUN --mount=type=ssh: agents are not forwarded to builds yet in onggi; use a secret with a key",
+                    ));
+                }
+                MountKind::Ssh => {}
+            }
+        }
+        for (name, text) in &exec.scripts {
+            let path = mounted.file(building, name, text.as_bytes(), 0o755)?;
+            mounted.push(format!("/dev/pipes/{name}"), bound(&path, None, true), true);
+        }
+        Ok(mounted)
+    }
+
+    /// Where something is mounted, relative to the root.
+    pub(super) fn targets(&self) -> Vec<Vec<u8>> {
+        let targets = self
+            .wanted
+            .iter()
+            .map(|wanted| wanted.target.trim_matches('/'));
+        targets.map(|target| target.as_bytes().to_vec()).collect()
+    }
+
+    fn push(&mut self, target: String, mount: StepMount, readonly: bool) {
+        self.wanted.push(Wanted {
+            target,
+            what: What::Step(mount),
+            readonly,
+            mode: String::new(),
+        });
+    }
+
+    fn bind(
+        &mut self,
+        building: &Building,
+        mount: &Mount,
+        source: &MountSource,
+        target: String,
+    ) -> Result<()> {
+        let below = inside(mount.source.as_deref().unwrap_or_default());
+        let mut layers = match source {
+            MountSource::Nothing => {
+                let scratch = building.engine.inner.snapshots.scratch(None)?;
+                let path = scratch.upper();
+                self.scratches.push(scratch);
+                vec![path]
+            }
+            MountSource::Context(name) => vec![building.contexts.path(name.as_deref())],
+            MountSource::Layers(top) => {
+                let paths = building.engine.inner.snapshots.view(top.as_ref(), &below)?;
+                if paths.is_empty() {
+                    return Err(Error::invalid(format!("\"/{below}\": not found")));
+                }
+                paths
+            }
+        };
+        let is_context = matches!(source, MountSource::Context(_));
+        if mount.read_only {
+            let subpath = Some(below).filter(|below| is_context && !below.is_empty());
+            let mount = match &layers[..] {
+                [one] => bound(one, subpath.as_deref(), true),
+                layers => stacked(layers, None),
+            };
+            self.push(target, mount, true);
+            return Ok(());
+        }
+        if is_context {
+            let [context] = &mut layers[..] else {
+                return Err(Error::internal("a context is one directory"));
+            };
+            // What is inside is the client's, links and all.
+            *context = real(context, &below)?;
+        }
+        if !layers.iter().all(|layer| layer.is_dir()) {
+            return Err(Error::not_implemented(format!(
+                "RUN --mount=type=bind,rw on the file /{below}: only directories can be written to; mount its directory"
+            )));
+        }
+        // What is written is thrown away.
+        let scratch = building.engine.inner.snapshots.scratch(None)?;
+        self.push(target, stacked(&layers, Some(&scratch)), false);
+        self.scratches.push(scratch);
+        Ok(())
+    }
+
+    async fn cache(
+        &mut self,
+        building: &Building,
+        mount: &Mount,
+        source: &MountSource,
+        target: String,
+    ) -> Result<()> {
+        let id = mount.id.clone().unwrap_or_else(|| target.clone());
+        let inner = &building.engine.inner;
+        let caches = &inner.builds.caches;
+        let root = inner.config.data_root.join("build").join("caches");
+        let name = hex(&Sha256::digest(id.as_bytes()));
+        let place = match mount.sharing.unwrap_or_default() {
+            Sharing::Shared => root.join(&name),
+            Sharing::Locked => {
+                self.held.push(caches.lock(&id).lock_owned().await);
+                root.join(&name)
+            }
+            Sharing::Private => {
+                let others = (1..).map(|number: u32| root.join(format!("{name}-{number}")));
+                let places = std::iter::once(root.join(&name)).chain(others);
+                let taken = caches.take(places);
+                let taken = taken.ok_or_else(|| Error::internal("there is no free cache"))?;
+                let place = taken.1.clone();
+                self.used.push(taken);
+                place
+            }
+        };
+        let content = place.join("content");
+        if !content.is_dir() {
+            make_cache(building, mount, source, &place, &id)?;
+        }
+        let readonly = mount.read_only;
+        self.push(target, bound(&content, None, readonly), readonly);
+        Ok(())
+    }
+
+    fn tmpfs(&mut self, mount: &Mount, target: String) {
+        let mut options = vec!["nosuid".to_owned(), "nodev".to_owned()];
+        if mount.size > 0 {
+            options.push(format!("size={}", mount.size));
+        }
+        self.wanted.push(Wanted {
+            target,
+            what: What::Tmpfs {
+                options,
+                listed: false,
+            },
+            readonly: mount.read_only,
+            mode: String::new(),
+        });
+    }
+
+    fn secret(&mut self, building: &Building, mount: &Mount, directory: &str) -> Result<()> {
+        let id = match (&mount.id, &mount.target) {
+            (Some(id), _) => id.clone(),
+            (None, Some(target)) => target.rsplit('/').next().unwrap_or_default().to_owned(),
+            (None, None) => return Err(Error::invalid("a secret needs an id or a target")),
+        };
+        let Some(path) = building.contexts.secret(&id) else {
+            return match mount.required {
+                true => Err(Error::invalid(format!("secret {id}: not found"))),
+                false => Ok(()),
+            };
+        };
+        let size = std::fs::metadata(&path)
+            .map_err(|e| Error::io("look at a secret", e))?
+            .len();
+        if size > LONGEST_SECRET {
+            return Err(Error::invalid(format!(
+                "secret {id} is larger than {LONGEST_SECRET} bytes"
+            )));
+        }
+        let secret = std::fs::read(&path).map_err(|e| Error::io("read a secret", e))?;
+        if let Some(name) = &mount.env {
+            let text = String::from_utf8(secret.clone()).map_err(|_| {
+                Error::invalid(format!(
+                    "secret {id} is no text, and no variable can hold it"
+                ))
+            })?;
+            self.environment.push(format!("{name}={text}"));
+            if mount.target.is_none() {
+                return Ok(());
+            }
+        }
+        let target = match &mount.target {
+            Some(target) => absolute(directory, target),
+            None => format!("/run/secrets/{id}"),
+        };
+        let mode = mount.mode.unwrap_or(0o400);
+        let name = format!("secret-{}", self.wanted.len());
+        let path = self.file(building, &name, &secret, mode)?;
+        chown(&path, mount.uid.or(Some(0)), mount.gid.or(Some(0)))
+            .map_err(|e| Error::io("give a secret to its user", e))?;
+        self.push(target, bound(&path, None, true), true);
+        Ok(())
+    }
+
+    /// A file for this step alone, in memory where the daemon's run directory is.
+    fn file(&mut self, building: &Building, name: &str, text: &[u8], mode: u32) -> Result<PathBuf> {
+        let failed = |error: std::io::Error| Error::io("write a file of a step", error);
+        let directory = match &self.private {
+            Some(private) => private.0.clone(),
+            None => {
+                let id =
+                    onggi_model::ContainerId::random().map_err(|e| Error::io("random bytes", e))?;
+                let root = building.engine.inner.config.exec_root.join("build");
+                let path = root.join(id.as_str());
+                let mut builder = DirBuilder::new();
+                builder
+                    .mode(0o700)
+                    .recursive(true)
+                    .create(&path)
+                    .map_err(failed)?;
+                self.private = Some(Private(path.clone()));
+                path
+            }
+        };
+        let path = directory.join(name);
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        file.write_all(text).map_err(failed)?;
+        file.set_permissions(Permissions::from_mode(mode))
+            .map_err(failed)?;
+        Ok(path)
+    }
+}
+
+/// Makes a cache: empty, or with what it begins with.
+fn make_cache(
+    building: &Building,
+    mount: &Mount,
+    source: &MountSource,
+    place: &Path,
+    id: &str,
+) -> Result<()> {
+    let failed = |error: std::io::Error| Error::io("make a cache", error);
+    let begun = place.join("begun");
+    let _ = std::fs::remove_dir_all(&begun);
+    std::fs::create_dir_all(&begun).map_err(failed)?;
+    let from = |path: &Path| onggi_snapshot::copy_tree(path, &begun);
+    let below = inside(mount.source.as_deref().unwrap_or_default());
+    match source {
+        MountSource::Nothing => {}
+        MountSource::Context(name) => {
+            from(&real(&building.contexts.path(name.as_deref()), &below)?)?;
+        }
+        MountSource::Layers(top) => copy_view(building, top.as_ref(), &below, &begun)?,
+    }
+    let mode = Permissions::from_mode(mount.mode.unwrap_or(0o755));
+    std::fs::set_permissions(&begun, mode).map_err(failed)?;
+    chown(&begun, mount.uid.or(Some(0)), mount.gid.or(Some(0))).map_err(failed)?;
+    std::fs::write(place.join("id"), id).map_err(failed)?;
+    // Whole or not at all: two that begin at once make the same.
+    match std::fs::rename(&begun, place.join("content")) {
+        Ok(()) => Ok(()),
+        Err(_) if place.join("content").is_dir() => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn copy_view(building: &Building, top: Option<&ChainId>, below: &str, to: &Path) -> Result<()> {
+    let scratch = building.engine.inner.snapshots.scratch(top)?;
+    let stopped = Stopped::of(scratch.rootfs(), scratch.path().to_path_buf());
+    let view = View::stopped(stopped, Access::Read)?;
+    let root = crate::container::place::open(
+        view.root(),
+        below.as_bytes(),
+        rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY,
+    )
+    .map_err(|error| Error::invalid(format!("\"/{below}\": {error}")))?;
+    use std::os::fd::AsRawFd as _;
+    let path = PathBuf::from(format!("/proc/self/fd/{}/.", root.as_raw_fd()));
+    Ok(onggi_snapshot::copy_tree(&path, to)?)
+}
+
+/// A path below a context, its links resolved and never out of it.
+fn real(context: &Path, below: &str) -> Result<PathBuf> {
+    let root = rustix::fs::open(
+        context,
+        rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    )
+    .map_err(|errno| Error::io("open the build context", errno))?;
+    use std::os::fd::AsFd as _;
+    let followed = crate::container::place::follow(root.as_fd(), below.as_bytes())
+        .map_err(|error| Error::io(format!("\"/{below}\""), error))?;
+    let path = context.join(String::from_utf8_lossy(&followed).as_ref());
+    match std::fs::symlink_metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(_) => Err(Error::invalid(format!("\"/{below}\": not found"))),
+    }
+}
+
+/// A bind of this path, or of what is below it.
+fn bound(path: &Path, subpath: Option<&str>, readonly: bool) -> StepMount {
+    let mut options = vec!["bind".to_owned(), "rprivate".to_owned()];
+    options.push(if readonly { "ro" } else { "rw" }.to_owned());
+    options.extend(subpath.map(|subpath| format!("subpath={subpath}")));
+    StepMount {
+        kind: "bind".to_owned(),
+        source: path.display().to_string(),
+        options,
+    }
+}
+
+/// Directories over each other, topmost first; what is written goes to `scratch`, without one nothing can be.
+fn stacked(layers: &[PathBuf], scratch: Option<&Scratch>) -> StepMount {
+    let mut options = vec!["rprivate".to_owned()];
+    options.extend(
+        layers
+            .iter()
+            .map(|layer| format!("lowerdir+={}", layer.display())),
+    );
+    match scratch.map(Scratch::rootfs) {
+        Some(onggi_snapshot::Rootfs::Overlay { upper, work, .. }) => {
+            options.push(format!("upperdir={}", upper.display()));
+            options.push(format!("workdir={}", work.display()));
+        }
+        _ => options.push("ro".to_owned()),
+    }
+    StepMount {
+        kind: "overlay".to_owned(),
+        source: "overlay".to_owned(),
+        options,
+    }
+}
+
+/// A path of a source without what would lead out of it.
+fn inside(path: &str) -> String {
+    let mut clean: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(clean.pop()),
+            part => clean.push(part),
+        }
+    }
+    clean.join("/")
+}
+
+fn absolute(directory: &str, path: &str) -> String {
+    match path.starts_with('/') {
+        true => path.to_owned(),
+        false => format!("{}/{path}", directory.trim_end_matches('/')),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
