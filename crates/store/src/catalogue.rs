@@ -3,7 +3,8 @@
 //! One commit is one fdatasync. What a transaction does to blobs, layers and images lies beside those words
 //! (`layer.rs`, `image.rs`, `root.rs`); how it ends, with files discarded in step, in `collect.rs`.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::Backend;
+use crate::draft::Draft;
 use crate::store::Inner;
 use crate::usage::Usage;
 use crate::{ChainId, Error};
@@ -220,6 +222,7 @@ impl ReadTx {
 /// The one running change of the catalogue: all of it happens, or nothing.
 pub struct WriteTx<'store> {
     pub(crate) transaction: redb::WriteTransaction,
+    draft: RefCell<Draft>,
     pub(crate) inner: &'store Inner,
     /// Pending objects this change takes into the catalogue.
     pub(crate) adopted: Adopted,
@@ -251,6 +254,7 @@ impl<'store> WriteTx<'store> {
     pub(crate) fn begin(inner: &'store Inner) -> Result<WriteTx<'store>, Error> {
         Ok(WriteTx {
             transaction: inner.catalogue.writer()?,
+            draft: RefCell::default(),
             inner,
             adopted: Adopted::default(),
             loose: Loose::default(),
@@ -295,20 +299,33 @@ impl<'store> WriteTx<'store> {
         name: &'static str,
         key: &str,
     ) -> Result<Option<T>, Error> {
-        let table = self
-            .transaction
-            .open_table(TableDefinition::<&str, &[u8]>::new(name))?;
-        fetch(&table, name, key)
+        self.load(name, key)?;
+        let draft = self.draft.borrow();
+        let value = draft.get(name, key).flatten();
+        value.map(|value| decode(name, key, value)).transpose()
     }
 
     pub(crate) fn fetch_all<T: DeserializeOwned>(
         &self,
         name: &'static str,
     ) -> Result<Vec<(String, T)>, Error> {
-        let table = self
-            .transaction
-            .open_table(TableDefinition::<&str, &[u8]>::new(name))?;
-        fetch_all(&table, name, "")
+        let mut rows = BTreeMap::new();
+        let table = self.table(name)?;
+        for row in table.range::<&str>(..)? {
+            let (key, value) = row?;
+            rows.insert(key.value().to_owned(), value.value().to_vec());
+        }
+        for (key, value) in self.draft.borrow().written(name) {
+            match value {
+                Some(value) => rows.insert(key.to_owned(), value.to_vec()),
+                None => rows.remove(key),
+            };
+        }
+        let decoded = rows.into_iter().map(|(key, value)| {
+            let record = decode(name, &key, &value)?;
+            Ok((key, record))
+        });
+        decoded.collect()
     }
 
     pub(crate) fn store<T: Serialize>(
@@ -317,14 +334,55 @@ impl<'store> WriteTx<'store> {
         key: &str,
         record: &T,
     ) -> Result<(), Error> {
-        store(&self.transaction, name, key, record)
+        let value = encode(name, key, record)?;
+        self.draft.get_mut().write(name, key, Some(value));
+        Ok(())
     }
 
     pub(crate) fn erase(&mut self, name: &'static str, key: &str) -> Result<bool, Error> {
-        let mut table = self
-            .transaction
-            .open_table(TableDefinition::<&str, &[u8]>::new(name))?;
-        Ok(table.remove(key)?.is_some())
+        self.load(name, key)?;
+        let draft = self.draft.get_mut();
+        let was_there = draft.get(name, key).flatten().is_some();
+        if was_there {
+            draft.write(name, key, None);
+        }
+        Ok(was_there)
+    }
+
+    /// Writes what was drafted.
+    pub(crate) fn write_draft(&mut self) -> Result<(), Error> {
+        let draft = std::mem::take(self.draft.get_mut());
+        for name in draft.tables() {
+            let mut table = self.table(name)?;
+            for (key, value) in draft.written(name) {
+                match value {
+                    Some(value) => table.insert(key, value)?,
+                    None => table.remove(key)?,
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the row in the draft.
+    fn load(&self, name: &'static str, key: &str) -> Result<(), Error> {
+        if self.draft.borrow().get(name, key).is_some() {
+            return Ok(());
+        }
+        let value = self
+            .table(name)?
+            .get(key)?
+            .map(|value| value.value().to_vec());
+        self.draft.borrow_mut().read(name, key, value);
+        Ok(())
+    }
+
+    fn table(
+        &self,
+        name: &'static str,
+    ) -> Result<redb::Table<'_, &'static str, &'static [u8]>, Error> {
+        let definition = TableDefinition::<&str, &[u8]>::new(name);
+        Ok(self.transaction.open_table(definition)?)
     }
 
     /// The counters, to change; written at the end of the change.
@@ -379,17 +437,21 @@ fn decode<T: DeserializeOwned>(table: &'static str, key: &str, value: &[u8]) -> 
     })
 }
 
+fn encode<T: Serialize>(table: &'static str, key: &str, record: &T) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(record).map_err(|source| Error::Record {
+        table,
+        key: key.to_owned(),
+        source,
+    })
+}
+
 fn store<T: Serialize>(
     transaction: &redb::WriteTransaction,
     name: &'static str,
     key: &str,
     record: &T,
 ) -> Result<(), Error> {
-    let value = serde_json::to_vec(record).map_err(|source| Error::Record {
-        table: name,
-        key: key.to_owned(),
-        source,
-    })?;
+    let value = encode(name, key, record)?;
     let mut table = transaction.open_table(TableDefinition::<&str, &[u8]>::new(name))?;
     table.insert(key, value.as_slice())?;
     Ok(())

@@ -166,6 +166,7 @@ impl WriteTx<'_> {
             .roots
             .extend(std::mem::take(&mut self.loose.roots));
         self.write_usage()?;
+        self.write_draft()?;
         Ok(discarded)
     }
 }

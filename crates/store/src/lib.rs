@@ -9,6 +9,7 @@ mod blob;
 mod catalogue;
 mod check;
 mod collect;
+mod draft;
 mod error;
 mod image;
 mod layer;
