@@ -8,20 +8,6 @@ use onggi_model::Platform;
 
 use crate::{Error, Request};
 
-/// Arguments that need no ARG, stay out of the history, and change no result.
-pub(crate) const PROXIES: [&str; 10] = [
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "FTP_PROXY",
-    "ftp_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-];
-
 /// The arguments of one scope: before the first FROM, or of a stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arguments {

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use onggi_dockerfile::expand::Quotes;
 use onggi_dockerfile::instruction::{
-    Add, Arg, Command, Copy, Instruction, Mount, MountKind, Run, Sources,
+    Add, Arg, Command, Copy, Instruction, Mount, MountKind, PROXIES, Run, Sources,
 };
 use onggi_dockerfile::{Dockerfile, Form, Lines};
 use onggi_oci::image::History;
 
-use crate::arguments::PROXIES;
 use crate::plan::{
     AddOptions, BaseImage, Built, CopyFiles, Directory, Exec, ImageFiles, Input, MountFrom, Op,
     Plan, Step, Told,
@@ -46,6 +45,7 @@ impl Outline {
             self.global.is_declared(name)
                 || self.global.get(name).is_some()
                 || PROXIES.contains(&name.as_str())
+                || name.as_str() == "SOURCE_DATE_EPOCH"
                 || lowering.used.contains(*name)
         };
         let unused = request.arguments.keys().filter(|name| !is_known(name));

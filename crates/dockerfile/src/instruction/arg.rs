@@ -6,6 +6,20 @@ use super::{at_least_one, blank_name};
 use crate::flags::Flags;
 use crate::{Error, Statement};
 
+/// Arguments that need no ARG, stay out of the history, and change no result.
+pub const PROXIES: [&str; 10] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+];
+
 /// Variables that whoever builds may set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Arg {

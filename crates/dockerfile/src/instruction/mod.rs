@@ -23,7 +23,7 @@ mod workdir;
 use serde::Serialize;
 
 pub use add::Add;
-pub use arg::{Arg, Declared};
+pub use arg::{Arg, Declared, PROXIES};
 pub use cmd::Cmd;
 pub use copy::{Copy, InlineFile, Sources};
 pub use entrypoint::Entrypoint;

@@ -6,7 +6,7 @@ use onggi_model::{ImageRef, quote};
 
 use super::{BaseVariables, Findings, rules};
 use crate::expand::Lexer;
-use crate::instruction::Instruction;
+use crate::instruction::{Instruction, PROXIES};
 use crate::{Dockerfile, Lines, Stage, Stages, Step, suggest};
 
 /// Set for every FROM; a stage declares them to see them.
@@ -21,21 +21,8 @@ pub(crate) const PLATFORM_ARGUMENTS: [&str; 8] = [
     "TARGETVARIANT",
 ];
 
-/// Known without being declared.
-const PREDEFINED: [&str; 12] = [
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "FTP_PROXY",
-    "ftp_proxy",
-    "NO_PROXY",
-    "no_proxy",
-    "ALL_PROXY",
-    "all_proxy",
-    "PATH",
-    "SOURCE_DATE_EPOCH",
-];
+/// Known without being declared, beside [`PROXIES`].
+const PREDEFINED: [&str; 2] = ["PATH", "SOURCE_DATE_EPOCH"];
 
 pub(super) fn check(
     file: &Dockerfile,
@@ -153,7 +140,8 @@ fn steps(
         for word in words(&step.instruction) {
             let is_known = |name: &str| {
                 let declared = environment.contains(name) || arguments.contains(name);
-                (declared || PREDEFINED.contains(&name)).then(String::new)
+                (declared || PROXIES.contains(&name) || PREDEFINED.contains(&name))
+                    .then(String::new)
             };
             if let Ok(expanded) = lexer.expand(word, &is_known) {
                 missing.extend(expanded.unset);
