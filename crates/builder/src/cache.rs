@@ -61,9 +61,14 @@ impl Cache {
         };
         let layer = match &step.layer {
             None => None,
-            Some(layer) => match self.images.made_layer(&layer.chain_id)? {
+            Some(layer) => match self.images.store().layer(&layer.chain_id)? {
                 None => return Ok(None),
-                layer => layer,
+                Some(found) => Some(Layer {
+                    chain_id: layer.chain_id.clone(),
+                    diff_id: layer.diff_id.clone(),
+                    blob: layer.blob.clone(),
+                    size: found.size,
+                }),
             },
         };
         Ok(Some(Outcome {
@@ -87,6 +92,7 @@ impl Cache {
             layer: outcome.layer.as_ref().map(|layer| StepLayer {
                 chain_id: layer.chain_id.clone(),
                 diff_id: layer.diff_id.clone(),
+                blob: layer.blob.clone(),
             }),
             description: description.to_owned(),
             created: outcome.created.clone(),

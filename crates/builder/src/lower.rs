@@ -107,7 +107,12 @@ impl Lowering<'_> {
                     platform: image.platform,
                 }
             }
-            Source::Nothing | Source::Context | Source::Named(_) => Built::default(),
+            Source::Named(name) => {
+                let text =
+                    format!("FROM {name}: only images can be built upon, {name} is a directory");
+                return Err(Error::new(text).at(it.from.lines));
+            }
+            Source::Nothing | Source::Context => Built::default(),
         };
         built.config.on_build.clear();
         let triggers = std::mem::take(&mut built.triggers);

@@ -157,7 +157,7 @@ impl Outline {
                 .is_some_and(|own| own.eq_ignore_ascii_case(&name))
         });
         let source = match below {
-            _ if request.contexts.contains_key(&name) => Source::Named(name),
+            _ if request.contexts.contains_key(&name) => request.context(&name)?,
             Some(below) => Source::Stage(below),
             None if name == "scratch" => Source::Nothing,
             None => Source::Image(name),
@@ -226,7 +226,7 @@ impl Outline {
             ));
         }
         if request.contexts.contains_key(from) {
-            return Ok(Source::Named(from.to_owned()));
+            return request.context(from);
         }
         if let Ok(number) = from.parse::<usize>() {
             return match number < self.stages.stages.len() {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use onggi_model::Platform;
 
+use crate::{Error, Source};
+
 /// The options of a build that change what is built.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -28,6 +30,23 @@ impl Default for Request {
             contexts: BTreeMap::new(),
             platform: Platform::host(),
             build_platform: Platform::host(),
+        }
+    }
+}
+
+impl Request {
+    /// What `--build-context` says of a name.
+    ///
+    /// # Errors
+    /// Of a kind that is not there.
+    pub(crate) fn context(&self, name: &str) -> Result<Source, Error> {
+        let value = self.contexts.get(name).map(String::as_str);
+        match value.unwrap_or_default().split_once("://") {
+            Some(("docker-image", image)) => Ok(Source::Image(image.to_owned())),
+            Some((kind, _)) => Err(Error::new(format!(
+                "build context {name}: {kind}:// is not there yet; a directory and docker-image:// are"
+            ))),
+            None => Ok(Source::Named(name.to_owned())),
         }
     }
 }

@@ -29,7 +29,7 @@ mod task; // the conversation with a monitor
 mod usage; // what takes how much room
 mod volume; // volumes, as the API speaks of them
 
-pub use build::BuildOptions;
+pub use build::{BuildOptions, PruneLimits};
 pub use check::CheckOptions;
 pub use config::{Config, Defaults, Live, Proxies, Runtime, SeccompProfile};
 pub use container::{Attach, Changed, Chunks, CommitOptions, ExtractOptions, LogStream, Waiter};

@@ -94,6 +94,7 @@ impl Engine {
         let id = installation(&config.data_root)?;
         let names = Names::new(config.exec_root.join("names"));
         let inner = Inner {
+            builds: Builds::new(images.clone(), &config.data_root),
             boot_id: boot_id.trim().to_owned(),
             features: Default::default(),
             containers: Default::default(),
@@ -106,7 +107,6 @@ impl Engine {
             pruning: Default::default(),
             leaving: Default::default(),
             boots: tokio::sync::Semaphore::new(AT_ONCE),
-            builds: Builds::new(images.clone()),
             config,
             programs,
             store,

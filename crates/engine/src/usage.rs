@@ -43,7 +43,15 @@ impl Engine {
                 true => Some(self.volumes_usage().await?),
                 false => None,
             },
-            build_cache_usage: options.build_cache.then(OtherUsage::default),
+            build_cache_usage: match options.build_cache {
+                false => None,
+                true => {
+                    let engine = self.clone();
+                    let counted =
+                        onggi_rt::blocking("count the build cache", move || engine.build_usage());
+                    Some(counted.await??)
+                }
+            },
         })
     }
 
@@ -104,11 +112,14 @@ impl Engine {
         let mut items = self.image_list(Default::default(), options).await?;
         let store = self.inner.store.clone();
         let in_use: BTreeSet<_> = used.iter().cloned().collect();
+        let engine = self.clone();
         let counted = onggi_rt::blocking("count images", move || {
-            Ok::<_, onggi_store::Error>((store.usage()?, held(&store, &in_use)?))
+            let held = held(&store, &in_use)?;
+            Ok::<_, Error>((store.usage()?, held, engine.build_bytes()?))
         });
-        let (counted, held) = counted.await??;
-        let total = counted.layer_bytes + counted.blob_bytes;
+        let (counted, held, of_builds) = counted.await??;
+        // What only the cache of builds has is told there.
+        let total = (counted.layer_bytes + counted.blob_bytes).saturating_sub(of_builds);
         let number = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
         let mut usage = ImageUsage {
             total_size: number(total),

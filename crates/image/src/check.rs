@@ -138,7 +138,7 @@ impl Images {
         // Those that steps of builds left are kept as they are packed.
         for (_, step) in self.inner.store.steps()? {
             if let Some(layer) = step.layer {
-                blobs.entry(layer.chain_id).or_insert(layer.diff_id);
+                blobs.entry(layer.chain_id).or_insert(layer.blob.digest);
             }
         }
         Ok(blobs)

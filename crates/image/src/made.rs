@@ -93,26 +93,6 @@ impl Images {
         }))
     }
 
-    /// A layer that was made here before, while it and its blob are there. Under a live lease both then stay.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub fn made_layer(&self, chain_id: &ChainId) -> Result<Option<Layer>, Error> {
-        let store = &self.inner.store;
-        let Some(layer) = store.layer(chain_id)? else {
-            return Ok(None);
-        };
-        let Some(bytes) = store.blob_size(&layer.diff_id)? else {
-            return Ok(None);
-        };
-        Ok(Some(Layer {
-            chain_id: layer.chain_id,
-            blob: Descriptor::new(media_type::DOCKER_LAYER, layer.diff_id.clone(), bytes),
-            diff_id: layer.diff_id,
-            size: layer.size,
-        }))
-    }
-
     /// Puts an image together, with its names, in one transaction. Blocks.
     ///
     /// # Errors

@@ -160,7 +160,7 @@ impl Records {
     pub(crate) fn blob_holders(&self) -> BTreeMap<String, u64> {
         let mut holders: BTreeMap<String, u64> = BTreeMap::new();
         let images = self.images.values().flat_map(ImageRecord::kept_blobs);
-        let steps = self.step_layers().map(|layer| layer.diff_id.clone());
+        let steps = self.step_layers().map(|layer| layer.blob.digest.clone());
         for blob in images.chain(steps) {
             *holders.entry(blob.to_string()).or_default() += 1;
         }
@@ -248,8 +248,8 @@ impl Records {
             if !has_layer(&layer.chain_id) {
                 dangling(key, layer.chain_id.to_string());
             }
-            if !self.blobs.contains_key(layer.diff_id.as_str()) {
-                dangling(key, layer.diff_id.to_string());
+            if !self.blobs.contains_key(layer.blob.digest.as_str()) {
+                dangling(key, layer.blob.digest.to_string());
             }
         }
         for (key, layer) in &self.layers {

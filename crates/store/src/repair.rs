@@ -237,7 +237,7 @@ impl WriteTx<'_> {
             let Some(layer) = &step.layer else { continue };
             let stands = records.layers.contains_key(&layer.chain_id.to_string())
                 && !lost.contains(&layer.chain_id);
-            if !stands || !records.blobs.contains_key(layer.diff_id.as_str()) {
+            if !stands || !records.blobs.contains_key(layer.blob.digest.as_str()) {
                 self.erase(table::STEPS, key)?;
                 done.push(format!(
                     "removed a step of the build cache, of which parts are lost: {}",

@@ -3,6 +3,7 @@
 //! How keys are made is the builder's business. A step holds its layer and the blob of that layer's tar.
 
 use onggi_model::Digest;
+use onggi_oci::image::Descriptor;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::{WriteTx, table};
@@ -30,8 +31,10 @@ pub struct StepRecord {
 pub struct StepLayer {
     /// Its name with all below it.
     pub chain_id: ChainId,
-    /// The digest of its tar, which is kept as a blob.
+    /// The digest of its tar.
     pub diff_id: Digest,
+    /// Its blob, as manifests name it; kept.
+    pub blob: Descriptor,
 }
 
 impl Store {
@@ -43,7 +46,7 @@ impl Store {
         let found: Option<StepRecord> = self.inner.catalogue.reader()?.fetch(table::STEPS, key)?;
         if let Some(layer) = found.as_ref().and_then(|step| step.layer.as_ref()) {
             // Removed between the two: nobody's any more.
-            if !self.has_layer(&layer.chain_id)? || !self.has_blob(&layer.diff_id)? {
+            if !self.has_layer(&layer.chain_id)? || !self.has_blob(&layer.blob.digest)? {
                 return Ok(None);
             }
         }
@@ -87,7 +90,7 @@ impl WriteTx<'_> {
         // The new one first: what both hold must not go in between.
         if let Some(layer) = &step.layer {
             self.hold_layer(&layer.chain_id)?;
-            self.hold_blob(&layer.diff_id)?;
+            self.hold_blob(&layer.blob.digest)?;
         }
         if let Some(before) = &before {
             self.release_step(before)?;
@@ -113,6 +116,6 @@ impl WriteTx<'_> {
             return Ok(());
         };
         self.release_layer(&layer.chain_id)?;
-        self.release_blob(&layer.diff_id)
+        self.release_blob(&layer.blob.digest)
     }
 }

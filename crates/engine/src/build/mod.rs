@@ -2,11 +2,12 @@
 //! are known, is `onggi_builder`'s business.
 
 mod bases; // the images that something is built on
+mod caches; // what RUN --mount=type=cache shows
 mod command; // RUN, in a container
 mod context; // what a client sends
 mod files; // COPY, ADD and WORKDIR, and files to look at
+mod known; // what is known of builds, and forgotten
 mod mounts; // RUN --mount
-mod prune; // what is forgotten
 mod told; // what a client is told
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ use tokio::sync::mpsc;
 
 use crate::Engine;
 use crate::error::{Error, Result};
+pub use known::PruneLimits;
+
 use context::Contexts;
 use told::Teller;
 
@@ -68,14 +71,14 @@ pub struct BuildOptions {
 /// What builds have in common.
 pub(crate) struct Builds {
     pub(crate) cache: onggi_builder::Cache,
-    pub(crate) caches: mounts::Caches,
+    pub(crate) caches: caches::Caches,
 }
 
 impl Builds {
-    pub(crate) fn new(images: onggi_image::Images) -> Self {
+    pub(crate) fn new(images: onggi_image::Images, data_root: &std::path::Path) -> Self {
         Self {
             cache: onggi_builder::Cache::new(images),
-            caches: mounts::Caches::default(),
+            caches: caches::Caches::new(data_root),
         }
     }
 }

@@ -1,20 +1,18 @@
 //! `RUN --mount`: files of the context, of stages and images, caches that outlive the build, memory, secrets.
 
-use std::collections::HashMap;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use onggi_builder::{Command, MountSource};
 use onggi_dockerfile::instruction::{Mount, MountKind, Sharing};
 use onggi_snapshot::Scratch;
 use onggi_store::ChainId;
-use sha2::{Digest as _, Sha256};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
 use super::Building;
+use super::caches::InUse;
 use crate::container::mounts::{StepMount, Wanted, What};
 use crate::container::view::{Access, Stopped, View};
 use crate::error::{Error, Result};
@@ -43,45 +41,6 @@ impl Drop for Private {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             tracing::warn!(path = %self.0.display(), %error, "files of a step are left behind");
         }
-    }
-}
-
-/// The caches that commands of builds share, by the directories they are in.
-#[derive(Clone, Default)]
-pub(crate) struct Caches {
-    locks: Arc<Mutex<HashMap<String, Weak<AsyncMutex<()>>>>>,
-    busy: Arc<Mutex<std::collections::HashSet<PathBuf>>>,
-}
-
-/// A cache that nobody else uses meanwhile.
-struct InUse(Caches, PathBuf);
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        let mut busy = self.0.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        busy.remove(&self.1);
-    }
-}
-
-impl Caches {
-    /// The one who may use a locked cache.
-    fn lock(&self, id: &str) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(lock) = locks.get(id).and_then(Weak::upgrade) {
-            return lock;
-        }
-        locks.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::new(AsyncMutex::new(()));
-        locks.insert(id.to_owned(), Arc::downgrade(&lock));
-        lock
-    }
-
-    /// The first of these directories that nobody uses.
-    fn take(&self, mut places: impl Iterator<Item = PathBuf>) -> Option<InUse> {
-        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = places.find(|place| !busy.contains(place))?;
-        busy.insert(free.clone());
-        Some(InUse(self.clone(), free))
     }
 }
 
@@ -204,30 +163,20 @@ impl Mounted {
         target: String,
     ) -> Result<()> {
         let id = mount.id.clone().unwrap_or_else(|| target.clone());
-        let inner = &building.engine.inner;
-        let caches = &inner.builds.caches;
-        let root = inner.config.data_root.join("build").join("caches");
-        let name = hex(&Sha256::digest(id.as_bytes()));
-        let place = match mount.sharing.unwrap_or_default() {
-            Sharing::Shared => root.join(&name),
+        let caches = &building.engine.inner.builds.caches;
+        let used = match mount.sharing.unwrap_or_default() {
+            Sharing::Shared => caches.shared(&id),
             Sharing::Locked => {
                 self.held.push(caches.lock(&id).lock_owned().await);
-                root.join(&name)
+                caches.shared(&id)
             }
-            Sharing::Private => {
-                let others = (1..).map(|number: u32| root.join(format!("{name}-{number}")));
-                let places = std::iter::once(root.join(&name)).chain(others);
-                let taken = caches.take(places);
-                let taken = taken.ok_or_else(|| Error::internal("there is no free cache"))?;
-                let place = taken.1.clone();
-                self.used.push(taken);
-                place
-            }
+            Sharing::Private => caches.private(&id),
         };
-        let content = place.join("content");
+        let content = used.content();
         if !content.is_dir() {
-            make_cache(building, mount, source, &place, &id)?;
+            make_cache(building, mount, source, used.place(), &id)?;
         }
+        self.used.push(used);
         let readonly = mount.read_only;
         self.push(target, bound(&content, None, readonly), readonly);
         Ok(())
@@ -447,8 +396,4 @@ fn absolute(directory: &str, path: &str) -> String {
         true => path.to_owned(),
         false => format!("{}/{path}", directory.trim_end_matches('/')),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
