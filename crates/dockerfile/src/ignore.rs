@@ -12,9 +12,16 @@ pub struct Ignore(Vec<Rule>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Rule {
+    /// Where it stands, from 1; 0 for one that no file has.
+    line: usize,
+    /// As it stands there.
+    original: String,
     /// Cleaned, without a slash before it.
     text: String,
     parts: Vec<Part>,
+    /// What each name that matches begins and ends with: most names are known by it.
+    prefix: String,
+    suffix: String,
     /// `!`: files come back.
     is_exception: bool,
 }
@@ -46,9 +53,12 @@ impl Ignore {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let lines = text
             .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(str::trim);
-        let rules = lines.filter(|line| !line.is_empty()).map(Rule::parse);
+            .zip(1..)
+            .filter(|(line, _)| !line.starts_with('#'))
+            .map(|(line, number)| (line.trim(), number));
+        let rules = lines
+            .filter(|(line, _)| !line.is_empty())
+            .map(|(line, number)| Rule::parse(line, number));
         Ok(Self(rules.collect::<Result<_, _>>()?))
     }
 
@@ -57,7 +67,7 @@ impl Ignore {
     /// # Errors
     /// As [`Ignore::parse`].
     pub fn push(&mut self, pattern: &str) -> Result<(), Error> {
-        self.0.push(Rule::parse(pattern)?);
+        self.0.push(Rule::parse(pattern, 0)?);
         Ok(())
     }
 
@@ -78,18 +88,89 @@ impl Ignore {
         })
     }
 
+    /// As [`Ignore::ignores`] for whoever walks a tree from its top down: what is known of the directory that `path` is in
+    /// (`None` at the top) is not asked again.
+    #[must_use]
+    pub fn look(&self, parent: Option<&Verdict>, path: &str) -> Verdict {
+        let mut verdict = Verdict {
+            matched: Vec::with_capacity(self.0.len()),
+            last: None,
+        };
+        for (number, rule) in self.0.iter().enumerate() {
+            let above = parent.is_some_and(|parent| parent.matched[number]);
+            let matches = above || rule.matches(path);
+            if matches && verdict.last.is_some() == rule.is_exception {
+                verdict.last = (!rule.is_exception).then_some(number);
+            }
+            verdict.matched.push(matches);
+        }
+        verdict
+    }
+
     /// Whether nothing below an ignored directory can come back, so that nobody needs to look there.
     pub fn ignores_all_below(&self, directory: &str) -> bool {
-        self.ignores(directory)
-            && !self
-                .0
-                .iter()
-                .any(|rule| rule.is_exception && rule.may_match_below(directory))
+        let mut last = None;
+        for (number, rule) in self.0.iter().enumerate() {
+            if rule.is_exception == last.is_some() && rule.matches_with_parents(directory) {
+                last = (!rule.is_exception).then_some(number);
+            }
+        }
+        self.takes_nothing_back(last, directory)
+    }
+
+    /// As [`Ignore::ignores_all_below`], for what [`Ignore::look`] has found of the directory.
+    #[must_use]
+    pub fn prunes(&self, verdict: &Verdict, directory: &str) -> bool {
+        self.takes_nothing_back(verdict.last, directory)
+    }
+
+    /// Exceptions before the rule that ignores the directory change nothing below it, either.
+    fn takes_nothing_back(&self, last: Option<usize>, directory: &str) -> bool {
+        last.is_some_and(|last| {
+            let mut behind = self.0[last + 1..].iter();
+            !behind.any(|rule| rule.is_exception && rule.may_match_below(directory))
+        })
+    }
+
+    /// Whether a rule that is no exception could match something below a directory.
+    #[must_use]
+    pub fn may_ignore_below(&self, directory: &str) -> bool {
+        let mut rules = self.0.iter();
+        rules.any(|rule| !rule.is_exception && rule.may_match_below(directory))
+    }
+
+    /// The rule that keeps a file back, if one does: its line, from 1, and its text. Rules that no file has are line 0.
+    #[must_use]
+    pub fn rule_of(&self, path: &str) -> Option<(usize, &str)> {
+        let mut last: Option<&Rule> = None;
+        for rule in &self.0 {
+            if rule.is_exception == last.is_some() && rule.matches_with_parents(path) {
+                last = (!rule.is_exception).then_some(rule);
+            }
+        }
+        last.map(|rule| (rule.line, rule.original.as_str()))
+    }
+}
+
+/// What the rules say of one path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Which rules match it, or a directory it is in.
+    matched: Vec<bool>,
+    /// The rule that ignores it.
+    last: Option<usize>,
+}
+
+impl Verdict {
+    /// Whether it stays behind.
+    #[must_use]
+    pub fn is_ignored(&self) -> bool {
+        self.last.is_some()
     }
 }
 
 impl Rule {
-    fn parse(line: &str) -> Result<Self, Error> {
+    fn parse(line: &str, number: usize) -> Result<Self, Error> {
         let (is_exception, pattern) = match line.strip_prefix('!') {
             Some(pattern) => (true, pattern.trim()),
             None => (false, line),
@@ -101,8 +182,17 @@ impl Rule {
             )));
         }
         let text = clean(pattern);
+        let parts = parts(&text)?;
         Ok(Self {
-            parts: parts(&text)?,
+            line: number,
+            original: line.to_owned(),
+            prefix: literal(parts.iter()).collect(),
+            suffix: literal(parts.iter().rev())
+                .collect::<Vec<_>>()
+                .iter()
+                .rev()
+                .collect(),
+            parts,
             text,
             is_exception,
         })
@@ -129,6 +219,9 @@ impl Rule {
 
     /// For each part, where in the path it may have come to.
     fn matches(&self, path: &str) -> bool {
+        if !path.starts_with(&self.prefix) || !path.ends_with(&self.suffix) {
+            return false;
+        }
         let path: Vec<char> = path.chars().collect();
         let mut reached = vec![false; path.len() + 1];
         reached[0] = true;
@@ -168,6 +261,14 @@ impl Rule {
         }
         reached[path.len()]
     }
+}
+
+/// The characters up to the first part that is wild.
+fn literal<'a>(parts: impl Iterator<Item = &'a Part>) -> impl Iterator<Item = char> {
+    parts.map_while(|part| match part {
+        Part::Char(c) => Some(*c),
+        _ => None,
+    })
 }
 
 /// As Go's `filepath.Clean` does, and without a slash before it: `./a//b/../c/` is `a/c`.

@@ -127,3 +127,50 @@ fn what_cannot_be_read() {
         );
     }
 }
+
+/// Walking down says the same as asking for each path, and knows more.
+#[test]
+fn a_walk_asks_less() {
+    let rules = "# no\n*\n!a\na/b/*\n!a/b/c?\n**/x.log\n!**/keep\n";
+    let ignore = Ignore::parse(rules).unwrap();
+    for path in [
+        "a/b/c/d",
+        "a/b/cd/e",
+        "b/keep/x.log/y",
+        "a/x.log",
+        "keep",
+        "z",
+    ] {
+        let mut verdict: Option<Verdict> = None;
+        let ends = path
+            .char_indices()
+            .filter(|(_, c)| *c == '/')
+            .map(|(at, _)| at);
+        for end in ends.chain([path.len()]) {
+            let next = ignore.look(verdict.as_ref(), &path[..end]);
+            assert_eq!(
+                next.is_ignored(),
+                ignore.ignores(&path[..end]),
+                "{path} {end}"
+            );
+            let prunes = ignore.prunes(&next, &path[..end]);
+            assert_eq!(prunes, ignore.ignores_all_below(&path[..end]));
+            verdict = Some(next);
+        }
+    }
+    assert_eq!(ignore.rule_of("z/y"), Some((2, "*")));
+    assert_eq!(ignore.rule_of("a/b/d"), Some((4, "a/b/*")));
+    assert_eq!(ignore.rule_of("a/b/cd"), None);
+}
+
+/// An exception that stands before the rule takes nothing back.
+#[test]
+fn only_later_exceptions_count() {
+    let below =
+        |rules: &str, directory: &str| Ignore::parse(rules).unwrap().ignores_all_below(directory);
+    assert!(below("!a/b\na", "a"));
+    assert!(!below("a\n!a/b", "a"));
+    assert!(!below("a\n!**/b", "a"));
+    assert!(below("!**/b\na", "a"));
+    assert!(below("a\n!b*", "a"));
+}
