@@ -290,10 +290,11 @@ impl Lowering<'_> {
             Instruction::Workdir(_) => {
                 self.configure(state, instruction)?;
                 let path = state.built.config.working_dir.clone();
+                let user = Some(state.built.config.user.clone()).filter(|user| !user.is_empty());
                 let by = format!("WORKDIR {path}");
                 self.push(
                     state,
-                    Op::Directory(Directory { path }),
+                    Op::Directory(Directory { path, user }),
                     original,
                     lines,
                     by,

@@ -163,6 +163,8 @@ pub struct AddOptions {
 pub struct Directory {
     /// Absolute.
     pub path: String,
+    /// Whom it belongs to if it is made; root without.
+    pub user: Option<String>,
 }
 
 /// Where files come from.

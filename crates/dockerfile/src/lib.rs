@@ -27,3 +27,4 @@ pub use error::{Error, Lines};
 pub use heredoc::Heredoc;
 pub use instruction::Instruction;
 pub use stage::{Stage, Stages, Step};
+pub use suggest::nearest;

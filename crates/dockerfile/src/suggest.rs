@@ -16,7 +16,8 @@ pub(crate) fn with<'a>(
 }
 
 /// The nearest, unless `word` is one of them; of several one that begins as `word` does.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let far = |candidate: &str| {
         let begins_so = candidate.chars().next() == word.chars().next();
         (distance(word, candidate), !begins_so)

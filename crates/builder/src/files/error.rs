@@ -8,13 +8,8 @@ use onggi_model::{ErrorKind, Fault};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Whoever wrote the Dockerfile can help it; in BuildKit's words.
-    #[error("{message}")]
-    Wrong {
-        /// What is wrong.
-        message: String,
-        /// What is near, or what can be done.
-        hint: Option<String>,
-    },
+    #[error("{0}")]
+    Wrong(String),
     /// The kernel refused something.
     #[error("{what} {path}")]
     File {
@@ -39,10 +34,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn wrong(message: impl Into<String>) -> Self {
-        Self::Wrong {
-            message: message.into(),
-            hint: None,
-        }
+        Self::Wrong(message.into())
     }
 
     pub(crate) fn file<E: Into<io::Error>>(
@@ -61,7 +53,7 @@ impl Error {
 impl Fault for Error {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::Wrong { .. } => ErrorKind::InvalidParameter,
+            Self::Wrong(_) => ErrorKind::InvalidParameter,
             Self::File { .. } => ErrorKind::Internal,
             Self::Archive { source, .. } => source.kind(),
         }
@@ -69,8 +61,12 @@ impl Fault for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Wrong { hint, .. } => hint.clone(),
-            Self::File { .. } => None,
+            Self::Wrong(_) => None,
+            Self::File { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            )
+            .then(|| "the disk is full; remove images, containers or build cache".to_owned()),
             Self::Archive { source, .. } => source.hint(),
         }
     }
