@@ -18,6 +18,9 @@ use crate::{Arguments, Error, Outline, Request, Source};
 /// What says that an entry of the history is ours, as BuildKit's are.
 const REMARK: &str = "buildkit.dockerfile.v0";
 
+/// Where programs are looked for unless an image says so.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Images that something is built on, by name and platform as [`Outline::images`] has them.
 pub type BaseImages = BTreeMap<(String, Option<String>), BaseImage>;
 
@@ -115,6 +118,10 @@ impl Lowering<'_> {
             Source::Nothing | Source::Context => Built::default(),
         };
         built.config.on_build.clear();
+        // What containers get anyway is part of the image, as with Docker.
+        if value(&built.config.env, "PATH").is_none() {
+            built.config.env.push(format!("PATH={DEFAULT_PATH}"));
+        }
         let triggers = std::mem::take(&mut built.triggers);
         let changes = |instruction: &Instruction| {
             matches!(

@@ -54,6 +54,8 @@ enum Way {
 struct Told {
     waiting: Vec<String>,
     size: usize,
+    /// Where it ran.
+    container: Option<String>,
     done: bool,
     failed: bool,
     top: Option<ChainId>,
@@ -147,6 +149,7 @@ impl<'a> Teller<'a> {
             News::Started { .. } => {}
             News::Running { step, container } => {
                 let short: String = container.chars().take(12).collect();
+                self.steps[step].container = Some(short.clone());
                 self.say(step, format!(" ---> Running in {short}\n")).await;
             }
             News::Output { step, data, .. } => {
@@ -161,6 +164,10 @@ impl<'a> Teller<'a> {
             } => {
                 if cached {
                     self.say(step, " ---> Using cache\n".to_owned()).await;
+                }
+                if let Some(container) = self.steps[step].container.take() {
+                    let text = format!("Removing intermediate container {container}\n");
+                    self.say(step, text).await;
                 }
                 let told = &mut self.steps[step];
                 (told.done, told.failed, told.top) = (true, error.is_some(), top);

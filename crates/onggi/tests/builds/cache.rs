@@ -1,0 +1,194 @@
+//! Which steps are done again after which change.
+
+use super::scene::{Build, inspect};
+use anyhow::{Result, ensure};
+use onggi_testkit::{Daemon, Entry};
+
+const BASE: &str = "FROM busybox\nARG A\nENV E=1\nWORKDIR /w\nCOPY a.txt b.txt ./\nCOPY dir /dir\nRUN cat a.txt > seen\nRUN echo $A > arg\nCMD [\"sh\"]\n";
+
+fn base(dockerfile: &str) -> Build {
+    Build::of(dockerfile)
+        .file("a.txt", "a")
+        .file("b.txt", "b")
+        .file("dir/c", "c")
+        .file("other", "o")
+}
+
+/// A change, and what is done after it.
+struct Row(&'static str, fn() -> Build, &'static [&'static str]);
+
+const ROWS: &[Row] = &[
+    Row("nothing", || base(BASE), &[]),
+    Row(
+        "a file that nobody copies",
+        || base(BASE).file("new", "n"),
+        &[],
+    ),
+    Row(
+        "the name of the image",
+        || base(BASE).set("t", "other:1"),
+        &[],
+    ),
+    Row("a label", || base(BASE).set("labels", r#"{"l":"1"}"#), &[]),
+    Row("a comment", || base(&format!("# hello\n{BASE}")), &[]),
+    Row(
+        "blank lines and the case of a keyword",
+        || base(&BASE.replace("RUN cat", "\n\nrun cat")),
+        &[],
+    ),
+    Row(
+        "the command of the image",
+        || base(&BASE.replace("[\"sh\"]", "[\"ls\"]")),
+        &[],
+    ),
+    Row(
+        "a proxy",
+        || base(BASE).set("buildargs", r#"{"http_proxy":"http://127.0.0.1:1"}"#),
+        &[],
+    ),
+    Row(
+        "an argument",
+        || base(BASE).set("buildargs", r#"{"A":"2"}"#),
+        &["RUN cat a.txt > seen", "RUN echo $A > arg"],
+    ),
+    Row(
+        "a file",
+        || base(BASE).entry(Entry::File("a.txt".into(), 0o644, b"changed".to_vec())),
+        &[
+            "COPY a.txt b.txt ./",
+            "COPY dir /dir",
+            "RUN cat a.txt > seen",
+            "RUN echo $A > arg",
+        ],
+    ),
+    Row(
+        "the mode of a file",
+        || base(BASE).entry(Entry::File("a.txt".into(), 0o755, b"a".to_vec())),
+        &[
+            "COPY a.txt b.txt ./",
+            "COPY dir /dir",
+            "RUN cat a.txt > seen",
+            "RUN echo $A > arg",
+        ],
+    ),
+    Row(
+        "a file in a directory",
+        || base(BASE).file("dir/d", "d"),
+        &["COPY dir /dir", "RUN cat a.txt > seen", "RUN echo $A > arg"],
+    ),
+    Row(
+        "the text of a command",
+        || base(&BASE.replace("echo $A", "echo  $A")),
+        &["RUN echo  $A > arg"],
+    ),
+    Row(
+        "a variable",
+        || base(&BASE.replace("E=1", "E=2")),
+        &["RUN cat a.txt > seen", "RUN echo $A > arg"],
+    ),
+    Row(
+        "the directory",
+        || base(&BASE.replace("/w", "/x")),
+        &[
+            "WORKDIR /x",
+            "COPY a.txt b.txt ./",
+            "COPY dir /dir",
+            "RUN cat a.txt > seen",
+            "RUN echo $A > arg",
+        ],
+    ),
+    Row(
+        "all is asked for anew",
+        || base(BASE).set("nocache", "1"),
+        &[
+            "WORKDIR /w",
+            "COPY a.txt b.txt ./",
+            "COPY dir /dir",
+            "RUN cat a.txt > seen",
+            "RUN echo $A > arg",
+        ],
+    ),
+];
+
+#[test]
+fn a_change_does_again_what_it_changes() -> Result<()> {
+    for Row(name, build, expected) in ROWS {
+        let daemon = daemon()?;
+        let first = base(BASE).send(&daemon)?;
+        ensure!(first.error.is_none(), "{first:?}");
+        let again = build().send(&daemon)?;
+        ensure!(again.error.is_none(), "{name}: {again:?}");
+        ensure!(
+            again.done() == *expected,
+            "{name}: {:?}\n{}",
+            again.done(),
+            again.text
+        );
+    }
+    Ok(())
+}
+
+fn daemon() -> Result<Daemon> {
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    Ok(daemon)
+}
+
+#[test]
+fn what_is_known_is_the_same_image_also_for_the_next_daemon() -> Result<()> {
+    let mut daemon = daemon()?;
+    let first = base(BASE).image(&daemon)?;
+    ensure!(base(BASE).image(&daemon)? == first);
+    daemon.kill()?;
+    daemon.run()?;
+    let again = base(BASE).send(&daemon)?;
+    ensure!(again.done().is_empty(), "{}", again.text);
+    ensure!(again.id == Some(first.clone()));
+    // Removed images leave what is known, until it is pruned.
+    daemon.delete(&format!("/images/{first}?force=1"))?.ok()?;
+    ensure!(base(BASE).send(&daemon)?.done().is_empty());
+    daemon.delete(&format!("/images/{first}?force=1"))?.ok()?;
+    let pruned = daemon
+        .post("/build/prune?all=1", &serde_json::Value::Null)?
+        .ok()?
+        .json()?;
+    ensure!(
+        pruned["CachesDeleted"]
+            .as_array()
+            .is_some_and(|gone| gone.len() >= 5),
+        "{pruned}"
+    );
+    ensure!(pruned["SpaceReclaimed"].as_u64() > Some(0), "{pruned}");
+    ensure!(base(BASE).send(&daemon)?.done().len() == 5);
+    Ok(())
+}
+
+#[test]
+fn stages_that_nobody_needs_are_not_done() -> Result<()> {
+    let daemon = daemon()?;
+    let text = "FROM busybox AS a\nRUN echo a > /a\nFROM busybox AS b\nRUN false\nFROM busybox\nCOPY --from=a /a /a\n";
+    let built = Build::of(text).send(&daemon)?;
+    ensure!(built.error.is_none(), "{built:?}");
+    ensure!(!built.text.contains("RUN false"), "{}", built.text);
+    let of_a = Build::of(text).set("target", "a").send(&daemon)?;
+    ensure!(of_a.done().is_empty() && of_a.error.is_none(), "{of_a:?}");
+    let of_b = Build::of(text).set("target", "b").send(&daemon)?;
+    ensure!(of_b.code == 1, "{of_b:?}");
+    Ok(())
+}
+
+#[test]
+fn one_time_for_all_makes_the_same_image_anywhere() -> Result<()> {
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let daemon = daemon()?;
+        let args = r#"{"SOURCE_DATE_EPOCH":"1700000000"}"#;
+        let text = "FROM busybox\nARG SOURCE_DATE_EPOCH\nRUN mkdir /d && echo x > /d/x\nCOPY a.txt /\nWORKDIR /w\n";
+        let id = base(text).set("buildargs", args).image(&daemon)?;
+        let created = inspect(&daemon, &id)?["Created"].clone();
+        ensure!(created == "2023-11-14T22:13:20Z", "{created}");
+        ids.push(id);
+    }
+    ensure!(ids[0] == ids[1], "{ids:?}");
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! Images that are what Docker's own builder makes of the same Dockerfile: files, configuration, which instructions made
+//! layers. Differences that are meant: the words of `history` are BuildKit's, a directory of WORKDIR belongs to USER, as
+//! with BuildKit.
+
+use super::scene::{Build, inspect, tree};
+use anyhow::{Context, Result, ensure};
+use onggi_testkit::{Daemon, DaemonOptions, Entry, Subject};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What of a configuration is compared.
+const FIELDS: &[&str] = &[
+    "Cmd",
+    "Entrypoint",
+    "Env",
+    "ExposedPorts",
+    "Healthcheck",
+    "Labels",
+    "OnBuild",
+    "Shell",
+    "StopSignal",
+    "User",
+    "Volumes",
+    "WorkingDir",
+];
+
+/// What an engine puts into every container.
+const ENGINES: &[&str] = &[
+    "dev",
+    "proc",
+    "sys",
+    "etc/hosts",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/mtab",
+    ".dockerenv",
+];
+
+/// Dockerfiles, each `FROM busybox` in front unless it says so itself.
+const CASES: &[&str] = &[
+    "ENV A=1 B=\"two words\" C='$A'\nENV D $A and more\nENV E=${A:-x} F=${NONE:-y} G=${A:+z} H=\\$A",
+    "ARG V=1\nENV W=$V\nRUN echo $V > /v",
+    "LABEL a=b \"c d\"=\"e f\" g='h'\nLABEL a=c",
+    "EXPOSE 80 443/tcp 53/udp\nEXPOSE 8000-8002",
+    "VOLUME /a /b\nVOLUME [\"/c\", \"/d e\"]",
+    "USER 1000:1000\nUSER www",
+    "WORKDIR /a\nWORKDIR b\nWORKDIR ../c/./d\nWORKDIR /e/",
+    "CMD echo $HOME",
+    "CMD [\"echo\", \"$HOME\"]",
+    "ENTRYPOINT [\"/bin/echo\"]\nCMD [\"a\"]",
+    "CMD [\"a\"]\nENTRYPOINT [\"/bin/echo\"]",
+    "ENTRYPOINT echo hi",
+    "SHELL [\"/bin/busybox\", \"sh\", \"-c\"]\nRUN echo a > /a\nCMD echo b",
+    "HEALTHCHECK --interval=5s --timeout=3s --retries=2 CMD true || false",
+    "HEALTHCHECK CMD [\"true\"]\nHEALTHCHECK NONE",
+    "STOPSIGNAL SIGINT",
+    "STOPSIGNAL 9",
+    "MAINTAINER somebody <a@b>",
+    "ONBUILD RUN echo x\nONBUILD COPY . /app",
+    "COPY . /all",
+    "COPY . .\nWORKDIR /w\nCOPY . .",
+    "COPY dir /d\nCOPY dir /e/\nCOPY dir/ /f",
+    "COPY a.txt /x\nCOPY a.txt /y/\nCOPY a.txt /z/name",
+    "COPY a.txt b.txt /many/\nCOPY *.txt /glob/\nCOPY ?.txt /one/\nCOPY d*/s* /deep/",
+    "COPY [\"a.txt\", \"with space\", \"/s p/\"]",
+    "COPY --chown=5:6 dir /d\nCOPY --chown=www a.txt /w\nCOPY --chown=7 a.txt /n",
+    "RUN mkdir /real && ln -s /real /link\nCOPY a.txt /link/\nCOPY dir /link",
+    "RUN mkdir -m 700 /p\nCOPY a.txt /p/q/r/a",
+    "COPY link /l\nCOPY dir/inner /i",
+    "COPY exec /bin/exec\nRUN stat -c %a /bin/exec > /mode",
+    "ADD arch.tar /un\nADD arch.tar.gz /gz/\nADD a.txt /a/",
+    "RUN echo a > /a && rm -r /home\nRUN test ! -e /home && mkdir /home",
+    "RUN echo a > /f && chmod 600 /f && chown 3:4 /f\nRUN ln /f /g && ln -s f /h",
+    "RUN mkdir /d && echo 1 > /d/1\nRUN rm -r /d && mkdir /d && echo 2 > /d/2",
+    "USER www\nRUN id -un > /tmp/u; pwd > /tmp/p",
+    "ENV PATH=/x:$PATH\nRUN echo $PATH > /p",
+    "run echo lower > /l\nfrom busybox\nrun echo last > /last",
+    "FROM busybox AS one\nRUN echo 1 > /1\nFROM busybox\nCOPY --from=one /1 /one\nCOPY --from=0 /1 /zero\nCOPY --from=busybox /bin/sh /sh",
+    "ARG BASE=busybox\nFROM ${BASE}:latest\nARG BASE\nRUN echo \"$BASE\" > /b",
+    "FROM scratch\nCOPY a.txt /\nLABEL x=y",
+    "# escape=`\nFROM busybox\nRUN echo a `\n  b > /ab",
+    "RUN echo one \\\n# a comment\n\n  two > /t",
+];
+
+fn build(case: &str) -> Build {
+    let has_from = case
+        .to_lowercase()
+        .lines()
+        .any(|line| line.starts_with("from "))
+        && !case.starts_with("run");
+    let dockerfile = match has_from {
+        true => case.to_owned(),
+        false => format!("FROM busybox\n{case}"),
+    };
+    let inner = [Entry::File("in/file".into(), 0o640, b"in\n".to_vec())];
+    let layer = onggi_testkit::Layer::new(&inner)
+        .unwrap_or_else(|_| onggi_testkit::Layer::from_tar(Vec::new()));
+    let file =
+        |path: &str, mode: u32, content: Vec<u8>| Entry::File(path.to_owned(), mode, content);
+    Build::of(&format!("{dockerfile}\n"))
+        .file("a.txt", "a\n")
+        .file("b.txt", "b\n")
+        .file("with space", "s\n")
+        .entry(file("exec", 0o4755, b"x".to_vec()))
+        .entry(Entry::Link("link".into(), "a.txt".into()))
+        .entry(Entry::Directory("dir".into(), 0o750))
+        .file("dir/c", "c\n")
+        .entry(Entry::Link("dir/inner".into(), "c".into()))
+        .file("dir/sub/d", "d\n")
+        .entry(Entry::Directory("empty".into(), 0o755))
+        .entry(file("arch.tar", 0o644, layer.tar().to_vec()))
+        .entry(file("arch.tar.gz", 0o644, layer.gzip().unwrap_or_default()))
+}
+
+/// What is compared of an image.
+fn seen(daemon: &Daemon, id: &str) -> Result<(Value, BTreeMap<String, String>)> {
+    let image = inspect(daemon, id)?;
+    let mut config = json!({});
+    for field in FIELDS {
+        let value = &image["Config"][field];
+        let is_empty = match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            _ => false,
+        };
+        if !is_empty {
+            config[field] = value.clone();
+        }
+    }
+    config["Author"] = image["Author"].clone();
+    let mut files = BTreeMap::new();
+    for (path, seen) in tree(daemon, id)? {
+        let parts: Vec<&str> = path.split('/').collect();
+        if ENGINES.contains(&path.as_str()) || ENGINES.contains(&parts[0]) || path.is_empty() {
+            continue;
+        }
+        let content =
+            String::from_utf8_lossy(&seen.content[..seen.content.len().min(200)]).into_owned();
+        let (user, group) = seen.owner;
+        files.insert(
+            path,
+            format!(
+                "{} {:o} {user}:{group} {} {content}",
+                seen.kind, seen.mode, seen.link
+            ),
+        );
+    }
+    Ok((config, files))
+}
+
+#[test]
+fn images_are_those_of_dockers_builder() -> Result<()> {
+    if !Path::new("/usr/sbin/dockerd").exists() {
+        eprintln!("dockerd: skipped, it is not installed");
+        return Ok(());
+    }
+    let start = |subject| -> Result<Daemon> {
+        let daemon = Daemon::start_with(DaemonOptions {
+            subject: Some(subject),
+            ..DaemonOptions::default()
+        })?;
+        daemon.load_busybox()?;
+        Ok(daemon)
+    };
+    let (ours, theirs) = (start(Subject::Onggi)?, start(Subject::Dockerd)?);
+    let mut different = Vec::new();
+    for case in CASES {
+        let of = |daemon: &Daemon| -> Result<_> {
+            let id = build(case).image(daemon)?;
+            seen(daemon, &id)
+        };
+        let ours = of(&ours).with_context(|| (*case).to_owned())?;
+        let theirs = of(&theirs).with_context(|| format!("dockerd: {case}"))?;
+        if ours.0 != theirs.0 {
+            different.push(format!(
+                "{case}\n  ours   {}\n  theirs {}",
+                ours.0, theirs.0
+            ));
+        }
+        for path in ours.1.keys().chain(theirs.1.keys()) {
+            let (one, other) = (ours.1.get(path), theirs.1.get(path));
+            if one != other {
+                different.push(format!(
+                    "{case}\n  {path}\n  ours   {one:?}\n  theirs {other:?}"
+                ));
+            }
+        }
+    }
+    ensure!(different.is_empty(), "{}", different.join("\n"));
+    Ok(())
+}

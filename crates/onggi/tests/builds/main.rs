@@ -1,0 +1,10 @@
+//! Builds: what comes out, beside Docker's own builder; what is done again; what goes wrong; what is left.
+
+#![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
+
+mod cache; // which steps are done again
+mod equal; // images that are Docker's
+mod errors; // what people are told
+mod mounts; // RUN --mount
+mod scene; // a context, a build, what came of it
+mod sudden; // clients and daemons that go

@@ -1,0 +1,227 @@
+//! A context, a build of it over the API, and what came of that.
+
+use anyhow::{Context, Result, bail};
+use onggi_testkit::{Daemon, Entry, Layer, Request};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// A build to be sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Build {
+    entries: Vec<Entry>,
+    query: Vec<String>,
+    prefix: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Built {
+    /// The lines for people.
+    pub(crate) text: String,
+    /// The image.
+    pub(crate) id: Option<String>,
+    /// Why there is none.
+    pub(crate) error: Option<String>,
+    /// The exit code of the command that failed.
+    pub(crate) code: i64,
+}
+
+/// A file of an image, as an export tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) kind: char,
+    pub(crate) mode: u32,
+    pub(crate) owner: (u64, u64),
+    pub(crate) content: Vec<u8>,
+    pub(crate) link: String,
+}
+
+impl Build {
+    /// Of a Dockerfile.
+    pub(crate) fn of(dockerfile: &str) -> Self {
+        Self::default().file("Dockerfile", dockerfile)
+    }
+
+    /// With a file.
+    pub(crate) fn file(self, path: &str, text: &str) -> Self {
+        self.entry(Entry::File(
+            path.to_owned(),
+            0o644,
+            text.as_bytes().to_vec(),
+        ))
+    }
+
+    /// With anything.
+    pub(crate) fn entry(mut self, entry: Entry) -> Self {
+        self.entries.push(entry);
+        self
+    }
+
+    /// With a parameter.
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        let encoded: String = value
+            .bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                    char::from(byte).to_string()
+                }
+                byte => format!("%{byte:02X}"),
+            })
+            .collect();
+        self.query.push(format!("{key}={encoded}"));
+        self
+    }
+
+    /// With secrets: sent as our own client does.
+    pub(crate) fn secret(mut self, id: &str, text: &str) -> Self {
+        "context/".clone_into(&mut self.prefix);
+        let path = format!("secrets/{id}");
+        self.entry(Entry::File(path, 0o600, text.as_bytes().to_vec()))
+    }
+
+    /// What is sent.
+    pub(crate) fn body(&self) -> Result<Vec<u8>> {
+        let place = |path: &str| match path.starts_with("secrets/") || path.starts_with("contexts/")
+        {
+            true => path.to_owned(),
+            false => format!("{}{path}", self.prefix),
+        };
+        let entries = self.entries.iter().map(|entry| match entry {
+            Entry::Directory(path, mode) => Entry::Directory(place(path), *mode),
+            Entry::File(path, mode, text) => Entry::File(place(path), *mode, text.clone()),
+            Entry::Link(path, target) => Entry::Link(place(path), target.clone()),
+            Entry::HardLink(path, target) => Entry::HardLink(place(path), place(target)),
+        });
+        let entries: Vec<Entry> = entries.collect();
+        Ok(Layer::new(&entries)?.tar().to_vec())
+    }
+
+    /// Sends it, and waits for its end.
+    pub(crate) fn send(&self, daemon: &Daemon) -> Result<Built> {
+        let path = format!("/build?{}", self.query.join("&"));
+        let kind = match self.prefix.is_empty() {
+            true => "application/x-tar",
+            false => "application/vnd.onggi.build.v1+tar",
+        };
+        let answer = daemon.send(&Request::new("POST", &path).body(kind, self.body()?))?;
+        let mut built = Built::default();
+        if answer.status != 200 {
+            built.error = Some(
+                answer.json()?["message"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
+            return Ok(built);
+        }
+        for line in answer.text().lines().filter(|line| !line.trim().is_empty()) {
+            let message: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+            built.text += message["stream"].as_str().unwrap_or_default();
+            if let Some(id) = message["aux"]["ID"].as_str() {
+                built.id = Some(id.to_owned());
+            }
+            if let Some(error) = message["errorDetail"].as_object() {
+                built.error = error["message"].as_str().map(str::to_owned);
+                built.code = error.get("code").and_then(Value::as_i64).unwrap_or(0);
+            }
+        }
+        Ok(built)
+    }
+
+    /// Sends it; the image, or what went wrong.
+    pub(crate) fn image(&self, daemon: &Daemon) -> Result<String> {
+        let built = self.send(daemon)?;
+        match (built.id, built.error) {
+            (Some(id), None) => Ok(id),
+            (_, error) => bail!("{error:?}\n{}", built.text),
+        }
+    }
+}
+
+impl Built {
+    /// The steps that were done, as they are written; of those that are known nothing.
+    pub(crate) fn done(&self) -> Vec<String> {
+        let mut done = Vec::new();
+        let mut step = String::new();
+        let mut is_known = true;
+        for line in self.text.lines() {
+            if line.starts_with("Step ") {
+                if !is_known {
+                    done.push(std::mem::take(&mut step));
+                }
+                step = line
+                    .split_once(" : ")
+                    .map_or("", |(_, text)| text)
+                    .to_owned();
+                is_known = false;
+            } else if line == " ---> Using cache" {
+                is_known = true;
+            }
+        }
+        if !is_known {
+            done.push(step);
+        }
+        let changes = |step: &String| {
+            ["RUN", "COPY", "ADD", "WORKDIR"]
+                .iter()
+                .any(|word| step.to_uppercase().starts_with(word))
+        };
+        done.into_iter().filter(changes).collect()
+    }
+}
+
+/// What `inspect` tells of an image.
+pub(crate) fn inspect(daemon: &Daemon, id: &str) -> Result<Value> {
+    daemon.get(&format!("/images/{id}/json"))?.ok()?.json()
+}
+
+/// The files of an image.
+pub(crate) fn tree(daemon: &Daemon, id: &str) -> Result<BTreeMap<String, Seen>> {
+    let body = json!({ "Image": id, "Cmd": ["/none"] });
+    let created = daemon.post("/containers/create", &body)?.ok()?.json()?;
+    let container = created["Id"].as_str().context("no Id")?.to_owned();
+    let answer = daemon
+        .get(&format!("/containers/{container}/export"))?
+        .ok()?;
+    daemon
+        .delete(&format!("/containers/{container}?v=1"))?
+        .ok()?;
+    let mut files = BTreeMap::new();
+    let mut archive = tar::Archive::new(answer.body.as_slice());
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.to_string_lossy().trim_matches('/').to_owned();
+        let header = entry.header().clone();
+        let kind = match header.entry_type() {
+            tar::EntryType::Directory => 'd',
+            tar::EntryType::Symlink => 'l',
+            tar::EntryType::Link => 'h',
+            tar::EntryType::Regular | tar::EntryType::Continuous => 'f',
+            _ => '?',
+        };
+        let link = entry
+            .link_name()?
+            .map(|link| link.to_string_lossy().into_owned());
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content)?;
+        let seen = Seen {
+            kind,
+            mode: header.mode()? & 0o7777,
+            owner: (header.uid()?, header.gid()?),
+            content,
+            link: link.unwrap_or_default(),
+        };
+        files.insert(path, seen);
+    }
+    Ok(files)
+}
+
+/// The text of a file of an image.
+pub(crate) fn text(daemon: &Daemon, id: &str, path: &str) -> Result<String> {
+    let files = tree(daemon, id)?;
+    let seen = files
+        .get(path)
+        .with_context(|| format!("{path} is not there"))?;
+    Ok(String::from_utf8_lossy(&seen.content).into_owned())
+}

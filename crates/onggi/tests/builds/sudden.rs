@@ -1,0 +1,91 @@
+//! Clients that hang up and daemons that are killed: nothing runs on, nothing is left, what was done is known.
+
+use super::scene::Build;
+use anyhow::{Context, Result, ensure};
+use onggi_testkit::{Daemon, LIMIT, wait_until};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+fn daemon() -> Result<Daemon> {
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    Ok(daemon)
+}
+
+fn containers(daemon: &Daemon) -> Result<usize> {
+    let all = daemon.get("/containers/json?all=1")?.ok()?.json()?;
+    Ok(all.as_array().map_or(0, Vec::len))
+}
+
+fn no_containers(daemon: &Daemon) -> Result<()> {
+    wait_until("the container of the step to go", LIMIT, || {
+        containers(daemon).ok().filter(|count| *count == 0)
+    })
+    .map(drop)
+}
+
+/// Begins a build and reads until its answer says `text`; the connection.
+fn begin(daemon: &Daemon, build: &Build, text: &str) -> Result<UnixStream> {
+    let mut stream = UnixStream::connect(daemon.socket())?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let body = build.body()?;
+    write!(
+        stream,
+        "POST /build HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-tar\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
+    stream.write_all(&body)?;
+    let mut seen = Vec::new();
+    let mut buffer = [0; 4096];
+    while !String::from_utf8_lossy(&seen).contains(text) {
+        let count = stream.read(&mut buffer).context("read the answer")?;
+        ensure!(count > 0, "{}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&buffer[..count]);
+    }
+    Ok(stream)
+}
+
+const SLOW: &str = "FROM busybox\nRUN echo one > /one\nRUN echo begun && sleep 600\n";
+
+#[test]
+fn a_client_that_hangs_up_ends_its_build() -> Result<()> {
+    let daemon = daemon()?;
+    let stream = begin(&daemon, &Build::of(SLOW), "begun")?;
+    ensure!(containers(&daemon)? == 1);
+    drop(stream);
+    no_containers(&daemon)?;
+    // What was done before is known.
+    let next = "FROM busybox\nRUN echo one > /one\nRUN echo two > /two\n";
+    let built = Build::of(next).send(&daemon)?;
+    ensure!(built.done() == ["RUN echo two > /two"], "{}", built.text);
+    Ok(())
+}
+
+#[test]
+fn a_killed_daemon_knows_what_was_done() -> Result<()> {
+    let mut daemon = daemon()?;
+    let count = match std::env::var_os("ONGGI_FULL") {
+        Some(_) => 50,
+        None => 3,
+    };
+    let steps: String = (0..count)
+        .map(|n| format!("RUN echo {n} > /{n} && echo begun-{n} && if [ -e /proc/1/root ]; then sleep 0.$(($$ % 3)); fi\n"))
+        .collect();
+    for n in 0..count {
+        let build = Build::of(&format!("FROM busybox\n{steps}"));
+        let stream = begin(&daemon, &build, &format!("RUN echo {n} "))?;
+        daemon.kill()?;
+        drop(stream);
+        daemon.run()?;
+        no_containers(&daemon)?;
+        let check = daemon.cli(&["system", "check"])?;
+        ensure!(check.code == 0, "{}{}", check.stdout, check.stderr);
+    }
+    let build = Build::of(&format!("FROM busybox\n{steps}"));
+    let built = build.send(&daemon)?;
+    ensure!(built.error.is_none(), "{built:?}");
+    // All but the last were done by builds that were killed.
+    ensure!(built.done().len() <= 2, "{}", built.text);
+    Ok(())
+}
