@@ -16,6 +16,10 @@ use crate::inner::Inner;
 
 /// Changes come in bursts; looked at together.
 const BURST: Duration = Duration::from_millis(20);
+/// What failed is tried again, first after this time, then after twice as long, and so on.
+const AGAIN: Duration = Duration::from_millis(50);
+/// But at least so often.
+const AGAIN_AT_LAST: Duration = Duration::from_secs(10);
 
 /// The task that watches; dropped, it stops.
 #[derive(Debug)]
@@ -69,16 +73,45 @@ async fn watch(inner: Weak<Inner>, mut socket: AsyncFd<Socket>, own: u32) {
         }
         tokio::time::sleep(BURST).await;
         drain(socket.get_mut(), own);
-        let Some(inner) = inner.upgrade() else { return };
-        match onggi_rt::blocking("restore the firewall", move || inner.restore()).await {
-            Ok(Ok(true)) => info!("restored the firewall after a change by others"),
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) => warn!(
-                "cannot restore the firewall: {}",
-                onggi_model::chain(&error)
-            ),
-            Err(error) => warn!("cannot restore the firewall: {error}"),
+        let restore = || {
+            let inner = inner.upgrade();
+            async {
+                let Some(inner) = inner else { return Ok(None) };
+                match onggi_rt::blocking("restore the firewall", move || inner.restore()).await {
+                    Ok(done) => done.map(Some).map_err(|error| onggi_model::chain(&error)),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+        };
+        let restored = until_it_works(restore, tokio::time::sleep);
+        match restored.await {
+            Some(true) => info!("restored the firewall after a change by others"),
+            Some(false) => {}
+            None => return,
         }
+    }
+}
+
+/// Does it again, less and less often, as long as it fails: nobody else will tell that there is something left to do. Each
+/// reason is told once.
+async fn until_it_works<T, W, S>(work: impl Fn() -> W, sleep: impl Fn(Duration) -> S) -> T
+where
+    W: Future<Output = std::result::Result<T, String>>,
+    S: Future<Output = ()>,
+{
+    let mut told = String::new();
+    let mut pause = AGAIN;
+    loop {
+        match work().await {
+            Ok(done) => return done,
+            Err(reason) if reason != told => {
+                warn!("cannot restore the firewall, and try again: {reason}");
+                told = reason;
+            }
+            Err(_) => {}
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(AGAIN_AT_LAST);
     }
 }
 
@@ -108,5 +141,27 @@ fn drain(socket: &mut Socket, own: u32) -> bool {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_failed_is_tried_again_until_it_works() {
+        let slept = Mutex::new(Vec::new());
+        let tries = || slept.lock().unwrap().len();
+        let work = async || match tries() {
+            12 => Ok(true),
+            _ => Err("the kernel says no".to_owned()),
+        };
+        let sleep = async |pause| slept.lock().unwrap().push(pause);
+        assert!(until_it_works(work, sleep).await);
+        let slept = slept.into_inner().unwrap();
+        assert_eq!(slept[..3], [AGAIN, AGAIN * 2, AGAIN * 4]);
+        assert_eq!(slept[11], AGAIN_AT_LAST);
     }
 }

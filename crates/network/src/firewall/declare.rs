@@ -40,11 +40,16 @@ pub(super) struct Rule {
     pub(super) expressions: Vec<Expression>,
 }
 
-/// What is in a set or map. In a set of ranges a key may be the beginning of one and the end of another.
-type Present = BTreeMap<(Vec<u8>, bool), Element>;
+/// What is in a set or map, in the order in which it is added. In a set of ranges a key may be the end of one and the
+/// beginning of the next: the end comes first, because the kernel takes a range that begins within another for an overlap
+/// (`EEXIST`).
+type Present = BTreeMap<Spot, Element>;
 
-fn place(element: &Element) -> (Vec<u8>, bool) {
-    (element.key.clone(), element.ends)
+/// The key, and whether something begins there.
+type Spot = (Vec<u8>, bool);
+
+fn place(element: &Element) -> Spot {
+    (element.key.clone(), !element.ends)
 }
 
 /// Whether `present` has this element; comments do not count.
@@ -171,7 +176,7 @@ impl Table {
     }
 
     fn plan_elements(&self, set: &str, present: &Present, batch: &mut Batch) {
-        let wanted: BTreeMap<(Vec<u8>, bool), &Element> = self
+        let wanted: BTreeMap<Spot, &Element> = self
             .elements
             .iter()
             .filter(|(name, _)| *name == set)

@@ -357,6 +357,16 @@ impl Firewall {
         self.flags = Some(TableFlags::empty());
     }
 
+    /// The tables go, as those of a machine that starts anew.
+    #[cfg(test)]
+    pub(super) fn lose_tables(&mut self) {
+        let mut batch = Batch::new();
+        for family in self.standing.iter().copied() {
+            batch.push("lose a table", delete_table(family, NAME));
+        }
+        self.socket.transact(batch).unwrap();
+    }
+
     /// Makes the jumps in the tables of iptables what they should be; says whether something had to change.
     fn restore_jumps(&mut self) -> Result<bool> {
         let mut changed = false;

@@ -395,12 +395,14 @@ impl Words {
             rule("published", [conntrack(ConntrackKey::Status, DNAT), mark()]),
             rule(
                 "to the outside",
+                // What is *not* in a set is asked before what is: sets that are flushed while a packet is on its way are
+                // empty for it from then on, and a subnet that seems to be nobody's is then on no bridge of ours either.
                 [
-                    in_set(MetaKey::InName, BRIDGES),
                     vec![
                         self.payload(self.destination, A),
                         lookup(INSIDE, Inverted::Yes),
                     ],
+                    in_set(MetaKey::InName, BRIDGES),
                     mark(),
                 ],
             ),

@@ -9,6 +9,8 @@ use lab::{
     seen_by_udp,
 };
 
+use ipnet::{Ipv4Net, Ipv6Net};
+
 use crate::config::Config;
 use crate::firewall::{Bridge, Firewall, GatewayMode};
 
@@ -30,6 +32,44 @@ fn loose_firewall() -> Firewall {
 fn networks_meet_at_published_ports_only() {
     for firewall in [firewall, loose_firewall] {
         in_a_lab(move |lab| meet_at_published_ports(lab, firewall()));
+    }
+}
+
+/// A network of one family each, right behind the one before: as the default pools give them out.
+fn neighbour_of(number: u8) -> Bridge {
+    Bridge {
+        name: format!("next{number}"),
+        v4: vec![Ipv4Net::new([172, 16 + number, 0, 0].into(), 16).unwrap()],
+        v6: vec![Ipv6Net::new(format!("fd00:0:0:{number:x}::").parse().unwrap(), 64).unwrap()],
+        ..bridge(number)
+    }
+}
+
+#[test]
+fn tables_with_adjacent_subnets_are_made_at_once() {
+    for firewall in [firewall, loose_firewall] {
+        in_a_lab(move |_| {
+            let mut firewall = firewall();
+            for number in (1..10).rev() {
+                firewall.add_bridge(neighbour_of(number)).unwrap();
+            }
+            let whole = || run("nft", "-s list ruleset");
+            let before = whole();
+            assert!(before.contains("172.17.0.0/16, 172.18.0.0/16"), "{before}");
+            firewall.lose_tables();
+            assert!(!whole().contains("onggi"));
+            assert!(firewall.restore(std::iter::empty(), &[]).unwrap());
+            assert_eq!(whole(), before);
+            // Some of the middle.
+            for number in [3, 4, 6] {
+                firewall.remove_bridge(&neighbour_of(number).name).unwrap();
+            }
+            for number in [4, 3, 6] {
+                firewall.add_bridge(neighbour_of(number)).unwrap();
+            }
+            assert!(!firewall.restore(std::iter::empty(), &[]).unwrap());
+            assert_eq!(whole(), before);
+        });
     }
 }
 
