@@ -9,13 +9,16 @@ use std::process::Command;
 pub(crate) const BUILD: &[&str] = &["gcc", "libc6-dev", "make"];
 /// For the demo: the image is made of busybox, the census lists nftables.
 pub(crate) const DEMO: &[&str] = &["busybox-static", "nftables"];
-/// For the tests: a registry too.
+/// For the tests: a registry too, and a firewall, which is off unless somebody switches it on; the tests do in
+/// namespaces alone.
 pub(crate) const TEST: &[&str] = &[
     "busybox-static",
     "nftables",
     "docker-registry",
     "skopeo",
     "openssl",
+    "iptables",
+    "ufw",
 ];
 /// For the oracle: Docker's own daemon and client, and those of others. Not installed by `test`, because Debian starts
 /// the daemon.

@@ -17,15 +17,31 @@ const USER: &str = "DOCKER-USER";
 const OURS: &str = "ONGGI-FORWARD";
 const TAG: &str = "onggi";
 
+/// What happens to a jump where `FORWARD` does not drop any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unneeded {
+    /// It goes.
+    Removed,
+    /// It stays: firewalls that reload (ufw) let everything pass for a moment and drop again in the next, and new
+    /// connections would be lost until somebody had put it back.
+    Kept,
+}
+
 /// Makes the jump and its chain as they should be; says whether something had to change.
-pub(super) fn restore(socket: &mut Socket, family: Family, bridges: &[&str]) -> Result<bool> {
+pub(super) fn restore(
+    socket: &mut Socket,
+    family: Family,
+    bridges: &[&str],
+    unneeded: Unneeded,
+) -> Result<bool> {
     let look = Error::kernel;
     let chains = nft::chains(socket, family, TABLE).map_err(look("look at ip filter"))?;
     let has = |name: &str| chains.iter().any(|chain| chain.name == name);
     let drops = chains
         .iter()
         .any(|chain| chain.name == FORWARD && chain.policy == Some(Policy::Drop));
-    if !drops || bridges.is_empty() {
+    let kept = unneeded == Unneeded::Kept && has(OURS) && has(FORWARD);
+    if !(drops || kept) || bridges.is_empty() {
         return if has(OURS) {
             remove(socket, family).map(|()| true)
         } else {

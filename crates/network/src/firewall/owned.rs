@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::bridge::Bridge;
 use super::declare::{self, Elements, NAME, Table};
+use super::forward::Unneeded;
 use super::rules::Footing;
 use super::{apart, forward, gate, prohibit, published, rules};
 use crate::config::{Config, PublishPolicy};
@@ -79,6 +80,11 @@ impl Firewall {
         ports: &[String],
     ) -> Result<bool> {
         let endpoints: Vec<&Endpoint> = endpoints.collect();
+        // A daemon before may have left a jump.
+        let unneeded = match self.standing.as_slice() {
+            [] => Unneeded::Removed,
+            _ => Unneeded::Kept,
+        };
         let mut changed = self.prohibit()?;
         let mut batch = Batch::new();
         let mut standing = Vec::new();
@@ -115,7 +121,7 @@ impl Firewall {
             // A daemon before may have had another policy.
             gate::remove(self.route()?)?;
         }
-        changed |= self.restore_jumps()?;
+        changed |= self.restore_jumps(unneeded)?;
         self.warn_of_others();
         Ok(changed)
     }
@@ -156,7 +162,7 @@ impl Firewall {
             .transact(batch)
             .map_err(Error::kernel("add a bridge to the firewall"))?;
         self.standing = standing;
-        self.restore_jumps()?;
+        self.restore_jumps(Unneeded::Kept)?;
         self.warn_of_others();
         Ok(())
     }
@@ -173,7 +179,7 @@ impl Firewall {
             }
         }
         self.prohibit()?;
-        self.restore_jumps()?;
+        self.restore_jumps(Unneeded::Kept)?;
         Ok(())
     }
 
@@ -368,13 +374,13 @@ impl Firewall {
     }
 
     /// Makes the jumps in the tables of iptables what they should be; says whether something had to change.
-    fn restore_jumps(&mut self) -> Result<bool> {
+    fn restore_jumps(&mut self, unneeded: Unneeded) -> Result<bool> {
         let mut changed = false;
         for family in FAMILIES {
             let wanted = self.wants(family);
             let bridges = self.bridges.iter().filter(|_| wanted);
             let names: Vec<&str> = bridges.map(|bridge| bridge.name.as_str()).collect();
-            changed |= forward::restore(&mut self.socket, family, &names)?;
+            changed |= forward::restore(&mut self.socket, family, &names, unneeded)?;
         }
         Ok(changed)
     }

@@ -15,6 +15,8 @@ mod many; // a thousand networks, five hundred containers in one
 mod matrix; // kinds of networks, families of addresses, ways
 mod names; // containers call each other by name
 mod ports; // published ports while containers run
+mod scene; // a host, the world outside, two networks: for tests of firewalls
+mod ufw; // Debian's ufw beside us
 mod wishes; // what is asked of networks, seen from inside
 
 use anyhow::{Context, Result, ensure};

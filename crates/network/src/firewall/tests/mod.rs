@@ -370,6 +370,36 @@ fn jumps_where_others_drop() {
         firewall.remove_bridge("br2").unwrap();
         let ours = run("nft", "list chain ip filter ONGGI-FORWARD");
         assert_eq!(ours.matches("accept").count(), 2, "{ours}");
+        // Firewalls that reload let everything pass for a moment: the jump stays.
+        let policy = |policy| {
+            run(
+                "nft",
+                &format!("chain ip filter FORWARD {{ policy {policy}; }}"),
+            );
+        };
+        let jumps = || {
+            let forward = run("nft", "list chain ip filter FORWARD");
+            forward.matches("jump ONGGI-FORWARD").count()
+        };
+        let restore = |firewall: &mut Firewall| {
+            firewall
+                .restore(std::iter::once(&web.endpoint), &[])
+                .unwrap()
+        };
+        policy("accept");
+        assert!(!restore(&mut firewall));
+        assert_eq!(jumps(), 1);
+        policy("drop");
+        assert!(!restore(&mut firewall));
+        // The next daemon takes it away where it is not needed.
+        policy("accept");
+        drop(firewall);
+        let mut firewall = Firewall::open(vec![bridge(1)], &Config::default()).unwrap();
+        assert!(restore(&mut firewall));
+        assert_eq!(jumps(), 0);
+        policy("drop");
+        assert!(restore(&mut firewall));
+        assert_eq!(jumps(), 1);
         firewall.remove().unwrap();
         let all = run("nft", "list ruleset");
         assert!(!all.to_lowercase().contains("onggi"), "{all}");
