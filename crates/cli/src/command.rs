@@ -5,7 +5,8 @@ use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, Positionals};
 use crate::error::{Error, Result};
 use crate::{
-    completion, container, context, debug, help, image, manifest, network, registry, system, volume,
+    build, completion, container, context, debug, help, image, manifest, network, registry, system,
+    volume,
 };
 
 /// What a command does: the exit code it ends with, or an error.
@@ -127,6 +128,7 @@ impl Command {
 
 /// Everything the program can be asked to do.
 pub(crate) const TABLE: &[Node] = &[
+    Node::Command(&build::run::COMMAND),
     Node::Command(&container::attach::COMMAND),
     Node::Command(&container::commit::COMMAND),
     Node::Command(&container::cp::COMMAND),
@@ -170,6 +172,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Command(&help::COMMAND),
     Node::Command(&help::MANUAL),
     Node::Command(&completion::COMPLETE),
+    Node::Group(&build::GROUP),
     Node::Group(&completion::GROUP),
     Node::Group(&container::GROUP),
     Node::Group(&context::GROUP),

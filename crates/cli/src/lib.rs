@@ -2,6 +2,7 @@
 
 mod alias; // aliases of config.json
 mod args; // grammar: flags, parsing, help pages
+mod build; // images from Dockerfiles, and their cache
 mod cli; // what a command works with
 mod columns; // columns of lists: header, field, how to get it
 mod command; // the table of commands

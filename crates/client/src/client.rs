@@ -87,6 +87,15 @@ pub struct Ping {
     pub os_type: String,
     /// Whether experimental features are on.
     pub experimental: bool,
+    /// What it calls itself, like `Onggi/0.1.0 (linux)`.
+    pub server: String,
+}
+
+impl Ping {
+    /// Whether it knows what onggi has beyond Docker's API.
+    pub fn is_onggi(&self) -> bool {
+        self.server.starts_with("Onggi/")
+    }
 }
 
 impl Client {
@@ -160,6 +169,7 @@ impl Client {
             api_version: response.header("api-version").and_then(Version::parse),
             os_type: response.header("ostype").unwrap_or_default().to_owned(),
             experimental: response.header("docker-experimental") == Some("true"),
+            server: response.header("server").unwrap_or_default().to_owned(),
         };
         response.bytes().await?;
         *lock(&self.0.ping) = Some(ping.clone());

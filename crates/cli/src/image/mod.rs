@@ -25,7 +25,8 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 11] = [
+const COMMANDS: [&Command; 12] = [
+    &crate::build::run::COMMAND,
     &history::COMMAND,
     &import::COMMAND,
     &inspect::COMMAND,

@@ -3,6 +3,7 @@
 //! The protocol of helpers is docker-credential-helpers': a verb as argument, the registry's address or a document on
 //! standard input, a document on standard output.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -97,6 +98,27 @@ impl ConfigFile {
         Ok(base64::engine::general_purpose::URL_SAFE.encode(text))
     }
 
+    /// Every login there is, and what kept others out of reach.
+    pub(crate) fn all_credentials(&self) -> (Vec<Credentials>, Vec<Error>) {
+        let mut servers: BTreeSet<String> = self.auths.keys().cloned().collect();
+        servers.extend(self.cred_helpers.keys().cloned());
+        let (mut all, mut failures) = (Vec::new(), Vec::new());
+        if !self.creds_store.is_empty() {
+            match listed(&self.creds_store) {
+                Ok(known) => servers.extend(known),
+                Err(error) => failures.push(error),
+            }
+        }
+        for server in servers {
+            match self.credentials(&server) {
+                Ok(Some(login)) => all.push(Credentials { server, ..login }),
+                Ok(None) => {}
+                Err(error) => failures.push(error),
+            }
+        }
+        (all, failures)
+    }
+
     /// Keeps a login. Says whether it lies in the file as it is.
     ///
     /// # Errors
@@ -145,6 +167,16 @@ impl ConfigFile {
 
 fn program(helper: &str) -> String {
     format!("docker-credential-{helper}")
+}
+
+/// The registries that a helper has logins for.
+fn listed(helper: &str) -> Result<Vec<String>> {
+    let Some(answer) = ask(helper, "list", "")? else {
+        return Ok(Vec::new());
+    };
+    let said: BTreeMap<String, String> = serde_json::from_slice(&answer)
+        .map_err(|error| Error::new(format!("{}: {error}", program(helper))))?;
+    Ok(said.into_keys().collect())
 }
 
 /// Runs a helper; nothing when it knows of no login.

@@ -25,7 +25,7 @@ pub(crate) use device::check_gpus;
 pub(crate) use env::{environment_of, read_pairs};
 pub(crate) use mount::check as check_mount;
 pub(crate) use network::check as check_network;
-pub(crate) use resource::check_ulimit;
+pub(crate) use resource::{check_ulimit, ulimits};
 
 /// What flags and arguments mean, apart from what the CLI itself does with them.
 pub(crate) fn create_request(
@@ -448,7 +448,7 @@ fn pairs(matches: &Matches, flag: &str) -> BTreeMap<String, String> {
 }
 
 /// A size in bytes; 0 when it is not given.
-pub(super) fn bytes(matches: &Matches, flag: &str) -> Result<i64> {
+pub(crate) fn bytes(matches: &Matches, flag: &str) -> Result<i64> {
     match matches.one(flag) {
         None => Ok(0),
         Some("-1") => Ok(-1),

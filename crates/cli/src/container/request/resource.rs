@@ -32,13 +32,7 @@ pub(super) fn resources(matches: &Matches, version: Version) -> Result<Resources
     let int = |name: &str| matches.int(name).unwrap_or(0);
     let text = |name: &str| matches.text(name).to_owned();
     let (devices, requests) = device::devices(matches)?;
-    let mut ulimits = Vec::new();
-    for spec in matches.all("ulimit") {
-        let limit = ulimit(spec).map_err(Error::new)?;
-        ulimits.retain(|other: &Ulimit| other.name != limit.name);
-        ulimits.push(limit);
-    }
-    ulimits.sort_by(|a, b| a.name.cmp(&b.name));
+    let ulimits = ulimits(matches).map_err(Error::new)?;
     let nano_cpus = match matches.one("cpus") {
         Some(cpus) => parse_cpus(cpus).map_err(Error::new)?,
         None => 0,
@@ -88,6 +82,18 @@ pub(super) fn resources(matches: &Matches, version: Version) -> Result<Resources
             .unwrap_or(0),
         io_maximum_bandwidth: u64::try_from(bytes(matches, "io-maxbandwidth")?).unwrap_or(0),
     })
+}
+
+/// `--ulimit`, by name; the last of a name counts.
+pub(crate) fn ulimits(matches: &Matches) -> std::result::Result<Vec<Ulimit>, String> {
+    let mut ulimits = Vec::new();
+    for spec in matches.all("ulimit") {
+        let limit = ulimit(spec)?;
+        ulimits.retain(|other: &Ulimit| other.name != limit.name);
+        ulimits.push(limit);
+    }
+    ulimits.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(ulimits)
 }
 
 /// Is this a value of `--ulimit`?

@@ -1,0 +1,27 @@
+//! `build`, and the commands on the cache of builds.
+//!
+//! The way of a build: [`context`] finds out what is built, [`request`] makes parameters of the flags, [`body`] packs and
+//! sends, `run` follows the daemon's messages and does with the image what `--output` and `--push` ask for. What the
+//! Dockerfile means is the daemon's business; only `--check` reads it here.
+
+mod body; // what is sent
+mod classic; // messages as Docker's first builder prints them
+mod context; // what is built
+mod flags; // the flags of build
+mod named; // --build-context
+mod prune; // builder prune
+mod request; // from flags to parameters
+pub(crate) mod run; // build
+mod secret; // --secret
+mod tree; // a directory into a tar
+
+use crate::command::{Command, Group};
+
+/// `builder`.
+pub(crate) const GROUP: Group = Group {
+    name: "builder",
+    about: "Manage builds",
+    commands: &COMMANDS,
+};
+
+const COMMANDS: [&Command; 2] = [&run::COMMAND, &prune::COMMAND];

@@ -1,0 +1,55 @@
+//! `POST /build` and `POST /build/prune`.
+
+use std::io;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::Receiver;
+
+use crate::{Client, Response, Result};
+
+/// A build to ask for.
+#[derive(Debug, Clone, Default)]
+pub struct Build {
+    /// The parameters, in the order they are sent.
+    pub query: Vec<(&'static str, String)>,
+    /// What the body is.
+    pub media_type: &'static str,
+    /// The logins, as the header `X-Registry-Config` wants them.
+    pub registries: String,
+}
+
+impl Client {
+    /// Builds an image. The body is the context, unless the daemon fetches it itself; the answer a stream of messages,
+    /// which ends early with an error among them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Daemon`] for parameters the daemon does not take.
+    pub async fn build(
+        &self,
+        build: &Build,
+        body: Option<Receiver<io::Result<Bytes>>>,
+    ) -> Result<Response> {
+        let mut request = self.post("/build");
+        for (name, value) in &build.query {
+            request = request.query(name, value);
+        }
+        request = request.header("X-Registry-Config", &build.registries);
+        request = match body {
+            Some(body) => request.stream(build.media_type, body),
+            None => request.header("Content-Type", build.media_type),
+        };
+        request.send().await
+    }
+
+    /// Removes from the cache of builds what nobody uses.
+    ///
+    /// # Errors
+    /// [`crate::Error::Daemon`] for a parameter or filter it does not know.
+    pub async fn build_prune(&self, query: &[(&'static str, String)]) -> Result<serde_json::Value> {
+        let mut request = self.post("/build/prune");
+        for (name, value) in query {
+            request = request.query(name, value);
+        }
+        request.send().await?.json().await
+    }
+}
