@@ -108,7 +108,8 @@ fn contexts_with_names_come_before_stages_and_images() {
         request.contexts.insert("x".to_owned(), "/dir".to_owned());
     })
     .unwrap();
-    assert_eq!(outline.bases[1].source, Source::Named("base".to_owned()));
+    assert_eq!(outline.bases[1].source, image("b"));
+    assert_eq!(outline.uses[1][0].source, Source::Named("x".to_owned()));
     assert_eq!(outline.order, [1]);
 }
 

