@@ -493,7 +493,7 @@ impl Words<'_> {
     }
 
     fn copy(&self, copy: &Copy, state: &State, inputs: &[Input]) -> Result<CopyFiles, Error> {
-        Ok(CopyFiles {
+        checked(CopyFiles {
             chown: self.option(copy.chown.as_deref())?,
             chmod: self.option(copy.chmod.as_deref())?,
             exclude: self.all(&copy.exclude)?,
@@ -504,7 +504,7 @@ impl Words<'_> {
     }
 
     fn add(&self, add: &Add, state: &State, inputs: &[Input]) -> Result<CopyFiles, Error> {
-        Ok(CopyFiles {
+        checked(CopyFiles {
             chown: self.option(add.chown.as_deref())?,
             chmod: self.option(add.chmod.as_deref())?,
             exclude: self.all(&add.exclude)?,
@@ -636,6 +636,13 @@ fn command(command: &Command, shell: Option<&[String]>) -> (Vec<String>, BTreeMa
         None => vec!["/bin/sh".to_owned(), "-c".to_owned()],
     };
     (shell.into_iter().chain([text]).collect(), scripts)
+}
+
+/// What cannot be meant is told with its line, before anything is done.
+fn checked(copy: CopyFiles) -> Result<CopyFiles, Error> {
+    crate::fetch::check(&copy).map_err(|fault| Error::of(&fault))?;
+    crate::files::check(&copy)?;
+    Ok(copy)
 }
 
 /// The last value of a name in `NAME=value` lines.

@@ -187,6 +187,15 @@ fn what_is_wrong_has_its_line() {
     for (line, expected) in [
         ("EXPOSE 99999", "invalid containerPort: 99999"),
         ("STOPSIGNAL NO", "invalid signal: NO"),
+        (
+            "COPY --chmod=9 a b",
+            "invalid chmod parameter: '9'. it should be octal string and between 0 and 07777",
+        ),
+        ("COPY http://h/a b", "source can't be a URL for COPY"),
+        (
+            "ADD --checksum=sha256:1 http://h/a b",
+            "invalid checksum digest length: sha256:1",
+        ),
         ("USER ${X:?who}", "failed to process \"${X:?who}\": X: who"),
         (
             "ARG K=nope\nRUN --mount=type=$K,target=/x a",

@@ -91,7 +91,8 @@ impl Client {
             }
         };
         let status = response.status();
-        if status.as_u16() < 400 {
+        // A redirect that is still one here led to what is not the web.
+        if status.as_u16() < 300 {
             return Ok(Download { url, response });
         }
         let mut body = Vec::new();
@@ -134,6 +135,12 @@ impl Download {
     #[must_use]
     pub fn url(&self) -> String {
         without_password(&self.url)
+    }
+
+    /// What the server says of the file in a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
     }
 
     /// How many bytes the server says it has.

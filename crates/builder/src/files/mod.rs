@@ -65,22 +65,10 @@ impl<'a> Selection<'a> {
     /// # Errors
     /// [`Error::Wrong`] for sources that are not there and options that mean nothing.
     pub fn of(tree: &'a Tree, copy: &'a CopyFiles) -> Result<Self, Error> {
-        let chmod = Chmod::parse(copy.chmod.as_deref())?;
-        let mut exclude = Ignore::default();
-        for pattern in &copy.exclude {
-            let refused = |error: onggi_dockerfile::Error| Error::wrong(error.to_string());
-            exclude.push(pattern).map_err(refused)?;
-        }
+        let (chmod, exclude) = options(copy)?;
         let mut found = Vec::new();
         for source in &copy.sources {
             if is_remote(source) {
-                if copy.add.is_none() {
-                    let what = match source.starts_with("http") {
-                        true => "URL",
-                        false => "git ref",
-                    };
-                    return Err(Error::wrong(format!("source can't be a {what} for COPY")));
-                }
                 continue;
             }
             let excluded = (!exclude.is_empty()).then_some(&exclude);
@@ -114,7 +102,14 @@ impl<'a> Selection<'a> {
     pub fn digest_with(&self, contents: &dyn Contents) -> Result<String, Error> {
         let with_owners = self.copy.chown.is_none() && self.keeps_owners();
         let mut digest = Digest::new(contents, &self.chmod, with_owners);
-        for found in &self.found {
+        if let Some(identity) = &self.tree.identity {
+            digest.source("identity", identity.as_bytes());
+        }
+        let is_known = self.tree.identity.is_some();
+        for found in self.found.iter().filter(|_| is_known) {
+            digest.word(&found.path);
+        }
+        for found in self.found.iter().filter(|_| !is_known) {
             if found.is_directory {
                 digest.source("directory", b"");
                 walk(self.tree, &found.path, &self.filter(found), &mut digest)?;
@@ -189,6 +184,25 @@ impl<'a> Selection<'a> {
         let status = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
         take(parent.as_fd(), name, &status)
     }
+}
+
+/// `--chmod` and `--exclude`.
+fn options(copy: &CopyFiles) -> Result<(Chmod, Ignore), Error> {
+    let chmod = Chmod::parse(copy.chmod.as_deref())?;
+    let mut exclude = Ignore::default();
+    for pattern in &copy.exclude {
+        let refused = |error: onggi_dockerfile::Error| Error::wrong(error.to_string());
+        exclude.push(pattern).map_err(refused)?;
+    }
+    Ok((chmod, exclude))
+}
+
+/// Whether the options of an instruction can be meant, before any file is looked at.
+///
+/// # Errors
+/// Modes and patterns that are none.
+pub fn check(copy: &CopyFiles) -> Result<(), Error> {
+    options(copy).map(drop)
 }
 
 /// A selection on its way into a root.

@@ -59,10 +59,7 @@ pub(crate) fn make(
             Some(directory) => directory,
             None => {
                 let refused = |errno| Error::file("mkdir", absolute(&here))(errno);
-                match mkdirat(at, name, Mode::from_raw_mode(MODE)) {
-                    Ok(()) | Err(Errno::EXIST) => {}
-                    Err(errno) => return Err(refused(errno)),
-                }
+                mkdirat(at, name, Mode::from_raw_mode(MODE)).map_err(refused)?;
                 let (uid, gid) = owner.unwrap_or_default();
                 let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
                 chownat(at, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)

@@ -24,6 +24,7 @@ pub struct Tree {
     pub(crate) ignore: Ignore,
     pub(crate) name: String,
     pub(crate) keeps_owners: bool,
+    pub(crate) identity: Option<String>,
 }
 
 impl Tree {
@@ -34,7 +35,15 @@ impl Tree {
             ignore: Ignore::default(),
             name: name.into(),
             keeps_owners: false,
+            identity: None,
         }
+    }
+
+    /// What says all that is in it, so that nobody needs to read it to know it: a commit.
+    #[must_use]
+    pub fn known_by(mut self, identity: impl Into<String>) -> Self {
+        self.identity = Some(identity.into());
+        self
     }
 
     /// Files belong to whom they belong even if a context has them: a context that is an image.

@@ -204,12 +204,6 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
         "COPY --chmod=u=rwX,go=rX d /x",
         "x/ x/a=1 x/b=1@755 x/e/",
     ),
-    (
-        "a=1",
-        "",
-        "COPY --chmod=99 a /b",
-        "!invalid chmod parameter: '99'. it should be octal string and between 0 and 07777",
-    ),
     // --exclude
     (
         "d/a.txt=1 d/b=2 d/e/c.txt=3",

@@ -37,7 +37,7 @@ fn nothing_is_written_outside() {
     let root = tree_of("x/y/z/");
     let from = tree_of("d/y/z/a=1 d/y/b=2");
     let tree = context(&from, "");
-    while_swapping(&root.path().join("x"), "y", outside.path(), 150, || {
+    while_swapping(&root.path().join("x"), "y", outside.path(), 60, || {
         // An error is as well as success.
         let _ = run("COPY d /x", &tree, root.path());
         let _ = run("COPY d/y/b /x/y/new/", &tree, root.path());
@@ -62,7 +62,7 @@ fn nothing_is_read_outside() {
         let words = words_of(root.path());
         assert!(!words.contains("hidden"), "{words}");
     };
-    while_swapping(&from.path().join("d"), "y", outside.path(), 50, || {
+    while_swapping(&from.path().join("d"), "y", outside.path(), 25, || {
         check("COPY d /x");
         check("COPY d/y /x");
         check("COPY d/*/secret /x/");

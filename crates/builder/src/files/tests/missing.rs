@@ -86,12 +86,6 @@ fn what_is_near_is_said() {
         };
         assert_eq!(error, expected, "{line}");
     }
-    for (line, expected) in [
-        ("COPY http://h/a /", "source can't be a URL for COPY"),
-        ("COPY git@h:a.git /", "source can't be a git ref for COPY"),
-    ] {
-        assert_eq!(result(line, "", "", "").unwrap_err(), expected);
-    }
 }
 
 #[test]
