@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use onggi_image::{Images, Layer};
+use onggi_image::{Image, Images, Layer};
 use onggi_model::Timestamp;
 use onggi_store::{ChainId, StepLayer, StepRecord};
 use sha2::{Digest as _, Sha256};
@@ -27,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) layer: Option<Layer>,
     /// When it was done, RFC 3339.
     pub(crate) created: String,
+    /// What it is known by.
+    pub(crate) keys: Vec<String>,
 }
 
 impl Cache {
@@ -74,7 +76,45 @@ impl Cache {
         Ok(Some(Outcome {
             layer,
             created: step.created,
+            keys: vec![key.to_owned()],
         }))
+    }
+
+    /// Takes up the steps that an image was made of, as far as they are not known; how many there were. The image stays
+    /// as long as what is known of it.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub fn take_up(&self, image: &Image) -> Result<usize, Error> {
+        let _lease = self.images.store().lease();
+        let layers = self.images.layers_of(image)?;
+        for step in &image.config.build_cache {
+            let known = step.keys.iter().map(|key| self.find(key));
+            if known
+                .collect::<Result<Vec<_>, _>>()?
+                .iter()
+                .all(Option::is_some)
+            {
+                continue;
+            }
+            // What an image says of itself is not believed: the layer is one of its own, or nothing.
+            let layer = match step.layer {
+                None => None,
+                Some(at) => match layers.get(at) {
+                    None => continue,
+                    layer => layer.cloned(),
+                },
+            };
+            let below = step.layer.and_then(|at| layers.get(at.checked_sub(1)?));
+            let outcome = Outcome {
+                layer,
+                created: step.created.clone(),
+                keys: step.keys.clone(),
+            };
+            let below = below.map(|layer| &layer.chain_id);
+            self.keep(below, &step.description, &outcome)?;
+        }
+        Ok(image.config.build_cache.len())
     }
 
     /// Writes down what a step left, under each of its keys.
@@ -83,7 +123,6 @@ impl Cache {
     /// As the store's.
     pub(crate) fn keep(
         &self,
-        keys: &[String],
         below: Option<&ChainId>,
         description: &str,
         outcome: &Outcome,
@@ -100,7 +139,7 @@ impl Cache {
             uses: 0,
             below: below.cloned(),
         };
-        Ok(self.images.store().put_step(keys, &record)?)
+        Ok(self.images.store().put_step(&outcome.keys, &record)?)
     }
 
     /// Writes down that steps were used, once for all of them.

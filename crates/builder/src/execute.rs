@@ -46,6 +46,8 @@ pub struct Finished {
     pub changed: bool,
     /// When it was done, RFC 3339; of images nothing.
     pub created: Option<String>,
+    /// What it is known by; of images nothing.
+    pub keys: Vec<String>,
 }
 
 impl Finished {
@@ -178,6 +180,7 @@ impl<S: Steps> Build<S> {
                     layers: self.images.layers_of(base)?,
                     changed: false,
                     created: None,
+                    keys: Vec::new(),
                 };
                 return Ok((done, false));
             }
@@ -202,6 +205,7 @@ impl<S: Steps> Build<S> {
             layers,
             changed,
             created: Some(outcome.created),
+            keys: outcome.keys,
         };
         Ok((done, cached))
     }
@@ -330,11 +334,12 @@ impl<S: Steps> Build<S> {
         let outcome = Outcome {
             layer,
             created: created.to_string(),
+            keys: keys.to_vec(),
         };
-        let (cache, keys, below) = (self.cache.clone(), keys.to_vec(), work.below.clone());
+        let (cache, below) = (self.cache.clone(), work.below.clone());
         let (description, kept) = (work.description.to_owned(), outcome.clone());
         onggi_rt::blocking("keep what a step left", move || {
-            cache.keep(&keys, below.as_ref(), &description, &kept)
+            cache.keep(below.as_ref(), &description, &kept)
         })
         .await??;
         Ok((outcome, false))
@@ -346,7 +351,8 @@ impl<S: Steps> Build<S> {
             return Ok(None);
         }
         for key in keys {
-            if let Some(outcome) = self.cache.find(key)? {
+            if let Some(mut outcome) = self.cache.find(key)? {
+                outcome.keys = keys.to_vec();
                 let mut used = work.used.lock().unwrap_or_else(PoisonError::into_inner);
                 used.push(key.clone());
                 return Ok(Some(outcome));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use onggi_image::Layer;
 use onggi_model::{Platform, Timestamp};
-use onggi_oci::image::ImageConfig;
+use onggi_oci::image::{CachedStep, ImageConfig};
 
 use crate::execute::Finished;
 use crate::{Op, Plan};
@@ -74,4 +74,26 @@ pub fn image(
         .map(|done| done.layers.clone())
         .unwrap_or_default();
     (config, layers)
+}
+
+/// The steps of an image, for builds elsewhere.
+#[must_use]
+pub fn inline_cache(plan: &Plan, finished: &[Arc<Finished>]) -> Vec<CachedStep> {
+    let mut steps = Vec::new();
+    let mut next = plan.image.files;
+    while let Some(number) = next {
+        let step = &plan.steps[number];
+        next = step.below;
+        let Some(done) = finished.get(number).filter(|done| !done.keys.is_empty()) else {
+            continue;
+        };
+        steps.push(CachedStep {
+            keys: done.keys.clone(),
+            layer: done.changed.then(|| done.layers.len().saturating_sub(1)),
+            created: done.created.clone().unwrap_or_default(),
+            description: step.name.clone(),
+        });
+    }
+    steps.reverse();
+    steps
 }

@@ -22,7 +22,7 @@ pub use arguments::Arguments;
 pub use cache::Cache;
 pub use error::Error;
 pub use execute::{Build, Failed, Finished, Results};
-pub use finish::image;
+pub use finish::{image, inline_cache};
 pub use lower::BaseImages;
 pub use outline::{Base, Outline, Source, Use};
 pub use plan::{

@@ -21,6 +21,9 @@ const REMARK: &str = "buildkit.dockerfile.v0";
 /// Where programs are looked for unless an image says so.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// Arguments that change how something is built, declared or not.
+const OURS: [&str; 2] = ["BUILDKIT_INLINE_CACHE", "SOURCE_DATE_EPOCH"];
+
 /// Images that something is built on, by name and platform as [`Outline::images`] has them.
 pub type BaseImages = BTreeMap<(String, Option<String>), BaseImage>;
 
@@ -48,7 +51,7 @@ impl Outline {
             self.global.is_declared(name)
                 || self.global.get(name).is_some()
                 || PROXIES.contains(&name.as_str())
-                || name.as_str() == "SOURCE_DATE_EPOCH"
+                || OURS.contains(&name.as_str())
                 || lowering.used.contains(*name)
         };
         let unused = request.arguments.keys().filter(|name| !is_known(name));

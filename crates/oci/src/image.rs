@@ -244,6 +244,28 @@ pub struct ImageConfig {
     /// Docker's: image ID of the parent, in images that were built locally.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// Ours: the steps of the build that made it, so that builds elsewhere know them (`BUILDKIT_INLINE_CACHE=1`).
+    #[serde(
+        rename = "onggi.build.cache",
+        default,
+        deserialize_with = "nullable",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub build_cache: Vec<CachedStep>,
+}
+
+/// A step of the build that made an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachedStep {
+    /// What it is known by.
+    pub keys: Vec<String>,
+    /// Its layer, counted from the base; none where it changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<usize>,
+    /// When it was done, RFC 3339.
+    pub created: String,
+    /// What it is to people.
+    pub description: String,
 }
 
 /// What a container of the image runs, and how: the defaults that `docker run` overrides.

@@ -67,6 +67,30 @@ impl Fault for Error {
     }
 }
 
+/// Fetches the context of a build into the directory `into`, which is empty: a repository, or else a file, whose name is
+/// then told.
+///
+/// # Errors
+/// As [`fetch`].
+pub async fn context(
+    client: &Client,
+    source: &str,
+    into: &Path,
+) -> Result<(Tree, Option<String>), Error> {
+    let options = AddOptions {
+        checksum: None,
+        keep_git_dir: false,
+        unpack: None,
+    };
+    match git_source::parse(source)? {
+        Some(repository) => Ok((git::fetch(&repository, &options, into).await?, None)),
+        None => {
+            let name = web::fetch(client, source, &options, into).await?;
+            Ok((Tree::new(open(into)?, source), Some(name)))
+        }
+    }
+}
+
 /// Fetches one source of an ADD into the directory `into`, which is empty. What comes out is a tree, and what is to be
 /// copied from it: as `copy` says, but for the source.
 ///

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use onggi_dockerfile::ignore::Ignore;
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
@@ -51,6 +51,14 @@ impl Tree {
     pub fn keeping_owners(mut self) -> Self {
         self.keeps_owners = true;
         self
+    }
+
+    /// Where it is: below a directory that nobody else changes.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn path(&self) -> std::io::Result<std::path::PathBuf> {
+        std::fs::read_link(format!("/proc/self/fd/{}", self.root.as_raw_fd()))
     }
 
     /// Without those that `.dockerignore` names.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use onggi_api::container::{AttachOptions, Config, CreateRequest, HostConfig, RemoveOptions};
 use onggi_api::stream::Frames;
-use onggi_builder::{Command, CopyFiles, Error as BuildError, Output, Steps, View};
+use onggi_builder::{Command, CopyFiles, Error as BuildError, Output, Steps, View, fetch};
 use onggi_dockerfile::instruction::{Network, Security};
 use onggi_image::Layer;
 use onggi_model::{ErrorKind, Fault as _};
@@ -63,14 +63,16 @@ impl Steps for Hands {
         view.await?.map_err(|fault| BuildError::of(&fault))
     }
 
-    async fn fetch(
-        &self,
-        source: &str,
-        _copy: &CopyFiles,
-    ) -> Result<(View, CopyFiles), BuildError> {
-        Err(BuildError::of(&Error::not_implemented(format!(
-            "ADD {source}: files from the web are not there yet in onggi; fetch it in a RUN, or put it into the context"
-        ))))
+    async fn fetch(&self, source: &str, copy: &CopyFiles) -> Result<(View, CopyFiles), BuildError> {
+        let inner = &self.0.engine.inner;
+        let place = inner
+            .snapshots
+            .begin_layer()
+            .map_err(|fault| BuildError::of(&fault))?;
+        let client = inner.images.registry();
+        let fetched = fetch::fetch(client, source, copy, &place.path).await;
+        let (tree, files) = fetched.map_err(|fault| BuildError::of(&fault))?;
+        Ok((View::new(tree, place), files))
     }
 }
 

@@ -1,11 +1,13 @@
 //! What a client sends: a tar of the context, compressed or not; from our own client one with named contexts and secrets.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use onggi_archive::{ApplyOptions, Conflicts, Owner, apply_at, decompress};
+use onggi_archive::{ApplyOptions, Compression, Conflicts, Owner, apply_at, decompress};
 use onggi_builder::View;
 use onggi_builder::files::Tree;
 use onggi_dockerfile::ignore::Ignore;
@@ -24,46 +26,65 @@ const LONGEST: u64 = 16 << 20;
 /// The files of a build, as long as it takes.
 pub(super) struct Contexts {
     place: Arc<LayerDir>,
+    /// Where in it the files are.
+    root: PathBuf,
     is_bundle: bool,
     views: BTreeMap<Option<String>, View>,
 }
 
 impl Contexts {
-    /// Unpacks what comes.
+    /// Unpacks what comes, or fetches what the client names.
     pub(super) async fn receive(
         engine: &Engine,
         options: &BuildOptions,
         body: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Self> {
         let place = Arc::new(engine.inner.snapshots.begin_layer()?);
-        let into = place.path.clone();
-        let reader = SyncIoBridge::new(body);
-        onggi_rt::blocking("unpack a build context", move || {
-            let (_, tar) = decompress(reader).map_err(|fault| Error::of(&fault))?;
-            let apply = ApplyOptions {
-                shared: false,
-                ..ApplyOptions::copy(Conflicts::Replace, Owner::Archive)
-            };
-            apply_at(tar, &into, &apply)
-                .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))
-        })
-        .await??;
         let mut contexts = Self {
+            root: place.path.clone(),
             place,
             is_bundle: options.is_bundle,
             views: BTreeMap::new(),
         };
+        match &options.remote {
+            None => unpack(SyncIoBridge::new(body), contexts.root.clone()).await?,
+            Some(remote) => contexts.fetch(engine, remote).await?,
+        }
         contexts.find(options)?;
         Ok(contexts)
     }
 
+    /// A repository, an archive, or a Dockerfile alone.
+    async fn fetch(&mut self, engine: &Engine, remote: &str) -> Result<()> {
+        let fetched = self.place.path.join("fetched");
+        std::fs::create_dir(&fetched).map_err(|e| Error::io("make a directory", e))?;
+        let client = engine.inner.images.registry();
+        let context = onggi_builder::fetch::context(client, remote, &fetched).await;
+        let (tree, file) = context.map_err(|fault| Error::of(&fault))?;
+        let Some(file) = file else {
+            self.root = tree
+                .path()
+                .map_err(|e| Error::io("find the repository", e))?;
+            return Ok(());
+        };
+        self.root = self.place.path.join("unpacked");
+        std::fs::create_dir(&self.root).map_err(|e| Error::io("make a directory", e))?;
+        let failed = |error| Error::io("read what was fetched", error);
+        let path = fetched.join(file);
+        let archive = File::open(&path).map_err(failed)?;
+        if is_archive(&path)? {
+            return unpack(archive, self.root.clone()).await;
+        }
+        std::fs::copy(&path, self.root.join("Dockerfile")).map_err(failed)?;
+        Ok(())
+    }
+
     /// The directory of a context.
     pub(super) fn path(&self, name: Option<&str>) -> PathBuf {
-        let place = &self.place.path;
         match (self.is_bundle, name) {
-            (false, _) => place.clone(),
-            (true, None) => place.join("context"),
-            (true, Some(name)) => place.join("contexts").join(name),
+            (false, _) => self.root.clone(),
+            (true, None) => self.root.join("context"),
+            (true, Some(name)) => self.root.join("contexts").join(name),
         }
     }
 
@@ -72,7 +93,7 @@ impl Contexts {
         if !self.is_bundle || id.contains('/') || matches!(id, "." | ".." | "") {
             return None;
         }
-        let path = self.place.path.join("secrets").join(id);
+        let path = self.root.join("secrets").join(id);
         let status = std::fs::symlink_metadata(&path).ok()?;
         status.is_file().then_some(path)
     }
@@ -133,6 +154,43 @@ impl Contexts {
             .map_err(|errno| Error::io("open the build context", errno))?;
         Ok(Tree::new(root, called))
     }
+}
+
+/// Unpacks a tar, compressed or not.
+async fn unpack(archive: impl Read + Send + 'static, into: PathBuf) -> Result<()> {
+    onggi_rt::blocking("unpack a build context", move || {
+        let (_, tar) = decompress(archive).map_err(|fault| Error::of(&fault))?;
+        let apply = ApplyOptions {
+            shared: false,
+            ..ApplyOptions::copy(Conflicts::Replace, Owner::Archive)
+        };
+        apply_at(tar, &into, &apply)
+            .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))
+    })
+    .await??;
+    Ok(())
+}
+
+/// Whether a file is a tar, compressed or not: a Dockerfile alone is text.
+fn is_archive(path: &Path) -> Result<bool> {
+    let failed = |error| Error::io("read what was fetched", error);
+    let mut start = vec![0; 512];
+    let file = File::open(path).map_err(failed)?;
+    let Ok((compression, mut plain)) = decompress(file) else {
+        return Ok(false);
+    };
+    if compression != Compression::None {
+        return Ok(true);
+    }
+    let mut filled = 0;
+    while filled < start.len() {
+        match plain.read(&mut start[filled..]).map_err(failed)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    // The magic of a header (tar(5)).
+    Ok(start.get(257..262) == Some(b"ustar"))
 }
 
 fn dockerfile_name(options: &BuildOptions) -> String {

@@ -61,6 +61,9 @@ impl Engine {
         let root = openat(view.root(), ".", flags, Mode::empty())
             .map_err(|e| Error::io("open the files of a stage", e))?;
         // The view before the root it shows.
-        Ok(Files::new(Tree::new(root, name), (view, scratch)))
+        Ok(Files::new(
+            Tree::new(root, name).keeping_owners(),
+            (view, scratch),
+        ))
     }
 }

@@ -60,6 +60,10 @@ pub struct BuildOptions {
     pub steps: bool,
     /// Network, limits and hosts of the containers that commands run in.
     pub host: HostConfig,
+    /// Where the context is fetched from, instead of the body.
+    pub remote: Option<String>,
+    /// Images whose steps count as known.
+    pub cache_from: Vec<String>,
     /// Logins at registries.
     pub logins: BTreeMap<String, AuthConfig>,
     /// `--build-context`: what names mean, images (`docker-image://`) and others.
@@ -151,6 +155,7 @@ impl Engine {
             file,
         });
         let bases = building.bases(&outline, &request, &client).await?;
+        building.take_up_caches(&platform, &client).await;
         let known = bases
             .iter()
             .map(|(key, image)| (key.clone(), bases::base(image)));
@@ -224,6 +229,10 @@ impl Building {
     ) -> Result<()> {
         let (mut config, layers) = onggi_builder::image(plan, &results.finished, platform, time);
         config.config.labels.extend(self.options.labels.clone());
+        let inline = self.options.arguments.get("BUILDKIT_INLINE_CACHE");
+        if inline.and_then(Option::as_deref) == Some("1") {
+            config.build_cache = onggi_builder::inline_cache(plan, &results.finished);
+        }
         let images = self.engine.inner.images.clone();
         let references = names.clone();
         let lease = results.lease;

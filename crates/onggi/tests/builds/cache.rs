@@ -2,7 +2,7 @@
 
 use super::scene::{Build, inspect};
 use anyhow::{Result, ensure};
-use onggi_testkit::{Daemon, Entry};
+use onggi_testkit::{Daemon, DaemonOptions, Entry, Namespace, OnggiRegistry};
 
 const BASE: &str = "FROM busybox\nARG A\nENV E=1\nWORKDIR /w\nCOPY a.txt b.txt ./\nCOPY dir /dir\nRUN cat a.txt > seen\nRUN echo $A > arg\nCMD [\"sh\"]\n";
 
@@ -190,5 +190,37 @@ fn one_time_for_all_makes_the_same_image_anywhere() -> Result<()> {
         ids.push(id);
     }
     ensure!(ids[0] == ids[1], "{ids:?}");
+    Ok(())
+}
+
+#[test]
+fn an_image_carries_what_is_known_of_its_steps_to_others() -> Result<()> {
+    let namespace = Namespace::new()?;
+    let registry = OnggiRegistry::start(&namespace, 5000, &serde_json::json!({}))?;
+    let name = format!("{}/cached:1", registry.address());
+    let daemon = || -> Result<Daemon> {
+        let daemon = Daemon::start_with(DaemonOptions {
+            namespace: Some(namespace.try_clone()?),
+            ..DaemonOptions::default()
+        })?;
+        daemon.load_busybox()?;
+        Ok(daemon)
+    };
+    let inline = r#"{"BUILDKIT_INLINE_CACHE":"1"}"#;
+    let mut first = daemon()?;
+    let id = base(BASE)
+        .set("t", &name)
+        .set("buildargs", inline)
+        .image(&first)?;
+    first.cli(&["push", &name])?.ok()?;
+    first.stop()?;
+    let second = daemon()?;
+    let built = base(BASE)
+        .set("buildargs", inline)
+        .set("cachefrom", &format!("[\"{name}\"]"))
+        .send(&second)?;
+    ensure!(built.done().is_empty(), "{}", built.text);
+    ensure!(built.id == Some(id), "{built:?}");
+    second.cli(&["system", "check"])?.ok()?;
     Ok(())
 }

@@ -75,7 +75,6 @@ fn what_cannot_be_had_is_refused() -> Result<()> {
         ),
         ("isolation", "hyperv", "isolation"),
         ("securityopt", "x", "security options"),
-        ("remote", "https://none.invalid/x.git", "not there yet"),
         ("buildargs", "{", "buildargs"),
         ("t", "UPPER", "must be lowercase"),
         ("platform", "a/b/c/d", "a/b/c/d"),

@@ -47,6 +47,7 @@ fn options(call: &Call) -> Result<BuildOptions, Failure> {
         .unwrap_or_default();
     let arguments: Option<BTreeMap<String, Option<String>>> = document(call, "buildargs")?;
     let labels: Option<BTreeMap<String, String>> = document(call, "labels")?;
+    let cache_from: Option<Vec<String>> = document(call, "cachefrom")?;
     let stages: Option<Vec<String>> = document(call, "nocachefilter")?;
     let contexts: Option<BTreeMap<String, String>> = document(call, "buildcontexts")?;
     Ok(BuildOptions {
@@ -67,6 +68,10 @@ fn options(call: &Call) -> Result<BuildOptions, Failure> {
         quiet: call.flag("q"),
         steps: call.flag("progress"),
         host: host(call)?,
+        remote: call
+            .given("remote")
+            .filter(|remote| remote != "client-session"),
+        cache_from: cache_from.unwrap_or_default(),
         logins,
         contexts: contexts.unwrap_or_default(),
         is_bundle: content.split(';').next().map(str::trim) == Some(BUNDLE),
@@ -121,14 +126,6 @@ fn check(call: &Call) -> Result<(), Failure> {
     if call.flag("squash") {
         return Err(Failure::invalid(
             "squash is only supported with experimental mode",
-        ));
-    }
-    if call
-        .given("remote")
-        .is_some_and(|remote| remote != "client-session")
-    {
-        return Err(Failure::not_implemented(
-            "POST /build: contexts from the web are not there yet in onggi; fetch it and build the directory",
         ));
     }
     if let Some(outputs) = document::<Vec<serde_json::Value>>(call, "outputs")?
