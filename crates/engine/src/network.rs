@@ -1,6 +1,7 @@
 //! Networks, as the API speaks of them: listed, shown, pruned.
 
 mod change; // make, join, leave, remove
+mod exposure; // who can reach ports
 mod ipam; // the subnets of a request
 
 pub(crate) use change::wishes;

@@ -11,6 +11,7 @@ mod default; // the default bridge's addresses
 mod document; // networks as the API shows them
 mod endpoint; // a container's place in a network
 mod error; // what can go wrong, in Docker's words
+mod exposure; // who can reach the ports of containers
 mod firewall; // our nftables table and the one jump
 mod gateway; // which network gives a container its default routes
 mod hand_over; // ports that move from one container to another
@@ -39,6 +40,7 @@ pub use config::{Config, Pool, PublishPolicy};
 pub use document::{Ipam, IpamConfig, IpamRequest, Network, NetworkRequest, Origin};
 pub use endpoint::{Endpoint, EndpointRequest, PublishRequest, Published, check_options};
 pub use error::{Error, PublishError, Result};
+pub use exposure::{Exposed, Reach, Sender};
 pub use hand_over::{HandOver, Party};
 pub use mac::Mac;
 pub use networks::Networks;

@@ -9,13 +9,14 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use onggi_model::{ContainerId, Port};
+use onggi_model::{ContainerId, Port, Protocol};
 use onggi_store::{Store, WriteTx};
 
 use crate::config::Config;
 use crate::document::{Network, NetworkRequest};
 use crate::endpoint::{Endpoint, EndpointRequest, Endpoints, Parked, Published};
 use crate::error::Result;
+use crate::exposure::{self, Exposed};
 use crate::hand_over::{HandOver, Party};
 use crate::inner::Inner;
 use crate::lingering;
@@ -94,6 +95,29 @@ impl Networks {
     #[must_use]
     pub fn endpoints_of(&self, container: &ContainerId) -> Vec<Endpoint> {
         self.inner.endpoints_of(container)
+    }
+
+    /// Who can reach the ports of a container, or of all containers of a network, by the rules, addresses and routes of
+    /// this moment.
+    ///
+    /// # Errors
+    /// [`crate::Error::NoNetwork`], and what the kernel does not let us see.
+    pub async fn exposure(
+        &self,
+        container: Option<ContainerId>,
+        network: Option<String>,
+    ) -> Result<Vec<Exposed>> {
+        let inner = Arc::clone(&self.inner);
+        let look = move || inner.exposure(container.as_ref(), network.as_deref());
+        onggi_rt::blocking("look at exposure", look).await?
+    }
+
+    /// Whether somebody of the host waits for others at these addresses.
+    ///
+    /// # Errors
+    /// What the kernel does not let us see.
+    pub async fn waits_at(&self, ports: Vec<(Protocol, IpAddr, u16)>) -> Result<Vec<bool>> {
+        onggi_rt::blocking("look at sockets", move || exposure::waits_at(&ports)).await?
     }
 
     /// How the subnets of a network do.

@@ -83,6 +83,22 @@ pub(crate) fn bridges_filter() -> bool {
         .is_ok_and(|value| value.first() == Some(&b'1'))
 }
 
+/// Whether packets that come in by a link may go on to others.
+pub(crate) fn forwards(link: &str, is_v4: bool) -> bool {
+    let path = match is_v4 {
+        true => format!("/proc/sys/net/ipv4/conf/{link}/forwarding"),
+        false => "/proc/sys/net/ipv6/conf/all/forwarding".to_owned(),
+    };
+    std::fs::read(path).is_ok_and(|value| value.first() != Some(&b'0'))
+}
+
+/// Whether somebody uses tables of iptables that are not nftables'.
+pub(crate) fn has_legacy_tables() -> bool {
+    ["ip_tables_names", "ip6_tables_names"].iter().any(|name| {
+        std::fs::read(format!("/proc/thread-self/net/{name}")).is_ok_and(|names| !names.is_empty())
+    })
+}
+
 /// First and last port of those the host takes for outgoing connections, which are also those of `-p 80` and `-P`.
 pub(crate) fn ephemeral_ports() -> (u16, u16) {
     let text =

@@ -3,12 +3,14 @@
 mod connect; // into a network and out of it
 mod create; // a network to make
 mod endpoint; // a container's place
+mod exposure; // who can reach ports
 mod inspect; // a network and who is in it
 mod ipam; // where addresses come from
 
 pub use connect::{ConnectRequest, DisconnectRequest};
 pub use create::{CreateRequest, CreateResponse};
 pub use endpoint::{EndpointIpamConfig, EndpointSettings};
+pub use exposure::{ExposedPort, ExposedTo, Exposure};
 pub use inspect::{EndpointResource, Inspect, Service, Status, Task};
 pub use ipam::{Ipam, IpamConfig, IpamStatus, SubnetStatus};
 

@@ -1,6 +1,7 @@
 //! Columns of lists, one file a kind of object.
 
 pub(crate) mod container;
+pub(crate) mod exposure;
 pub(crate) mod history;
 pub(crate) mod image;
 pub(crate) mod network;

@@ -1,18 +1,21 @@
 //! `port`: where a container's ports are published.
 
 use onggi_api::container::{MovePortsRequest, PortMap};
+use onggi_model::Port;
 use serde::Deserialize as _;
 
 use crate::Cli;
-use crate::args::Matches;
 use crate::args::check::parse_uint;
 use crate::args::flag::{Complete, Flag, Kind, flag};
+use crate::args::{Matches, value};
 use crate::columns::ports::address;
 use crate::command::{Arity, Command, command};
+use crate::container::ls::FORMAT_HELP;
 use crate::error::{Error, Result};
+use crate::network::exposure::{self, EXPOSURE};
 
 pub(crate) const COMMAND: Command = Command {
-    usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
+    usage: "[OPTIONS] CONTAINER [PRIVATE_PORT[/PROTO]]",
     about: "Show where the ports of a container are published",
     arity: Arity::Between(1, 2),
     complete: &[Complete::Containers, Complete::Nothing],
@@ -20,20 +23,36 @@ pub(crate) const COMMAND: Command = Command {
     ..command(&["container port", "port"], run)
 };
 
-const FLAGS: &[Flag] = &[Flag {
-    complete: Complete::Containers,
-    ..flag(
-        None,
-        "move-to",
-        Kind::One,
-        "container",
-        "Move the ports to another running container; established connections stay",
-    )
-}];
+const FLAGS: &[Flag] = &[
+    EXPOSURE,
+    value(Some('f'), "format", "string", FORMAT_HELP),
+    Flag {
+        complete: Complete::Containers,
+        ..flag(
+            None,
+            "move-to",
+            Kind::One,
+            "container",
+            "Move the ports to another running container; established connections stay",
+        )
+    },
+];
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    let exposure = matches.on("exposure");
+    if matches.one("format").is_some() && !exposure {
+        let text = "--format is how --exposure prints: give both, or use inspect for a template";
+        return Err(Error::new(text.to_owned()));
+    }
     if let Some(to) = matches.one("move-to") {
+        if exposure {
+            let text = "--exposure shows and --move-to changes: give one of them";
+            return Err(Error::new(text.to_owned()));
+        }
         return move_to(cli, matches, to.to_owned());
+    }
+    if exposure {
+        return exposed(cli, matches);
     }
     let client = cli.client()?;
     let name = &matches.args[0];
@@ -60,6 +79,30 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         lines = published(&ports);
     }
     print(cli, lines)
+}
+
+/// Who reaches the ports, or one of them.
+fn exposed(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    let client = cli.client()?;
+    let mut found = cli.block_on(client.container_exposure(&matches.args[0]))??;
+    if let Some(text) = matches.args.get(1) {
+        let wanted = Port::parse(text).map_err(|fault| Error::new(fault.to_string()))?;
+        found.ports.retain(|one| is_in(wanted, &one.port));
+    }
+    exposure::print(cli, matches.text("format"), &[found])
+}
+
+/// Whether a port is one of `80/tcp`, `80-90/tcp`.
+fn is_in(port: Port, ports: &str) -> bool {
+    let Some((numbers, protocol)) = ports.split_once('/') else {
+        return false;
+    };
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let inside = match (first.parse::<u16>(), last.parse::<u16>()) {
+        (Ok(first), Ok(last)) => (first..=last).contains(&port.number),
+        _ => false,
+    };
+    inside && protocol == port.protocol.to_string()
 }
 
 fn move_to(cli: &mut Cli, matches: &Matches, to: String) -> Result<u8> {

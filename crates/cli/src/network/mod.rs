@@ -3,6 +3,7 @@
 pub(crate) mod connect;
 pub(crate) mod create;
 pub(crate) mod disconnect;
+pub(crate) mod exposure; // who can reach ports
 pub(crate) mod inspect;
 pub(crate) mod ipam; // which range, gateway and address belongs to which subnet
 pub(crate) mod ls;

@@ -3,6 +3,7 @@
 mod connect;
 mod create;
 mod disconnect;
+mod exposure;
 mod inspect;
 mod list;
 mod remove;

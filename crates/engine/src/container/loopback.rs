@@ -37,6 +37,11 @@ impl Engine {
     }
 }
 
+/// What the monitor of a container is to pass on.
+pub(crate) fn of(record: &Record) -> Vec<Forward> {
+    forwards(&record.endpoints, |one| names_no_address(record, one))
+}
+
 /// Whether a port is published without saying on which address.
 fn names_no_address(record: &Record, one: &Published) -> bool {
     let host = &record.host_config;

@@ -21,7 +21,7 @@ pub(crate) mod links;
 mod list;
 mod log;
 mod logs;
-mod loopback;
+pub(crate) mod loopback;
 mod merge;
 pub(crate) mod mounts;
 mod names;

@@ -1,7 +1,7 @@
 //! Expressions: the small instructions a rule is made of. Each reads or writes registers, or decides.
 
 use super::Family;
-use crate::message::Message;
+use crate::message::{Attributes, Message};
 
 const NAME: u16 = 1;
 const DATA: u16 = 2;
@@ -375,6 +375,23 @@ impl Verdict {
                 verdict.text(2, chain);
             }
         });
+    }
+}
+
+impl Verdict {
+    /// Reads what has a `NFTA_DATA_VERDICT` attribute.
+    pub(super) fn read(data: Attributes<'_>) -> Option<Self> {
+        let verdict = data.inside(VERDICT);
+        let code = i32::from_be_bytes(verdict.be32(1)?.to_be_bytes());
+        let chain = || verdict.text(2).map(str::to_owned);
+        Some(match code {
+            0 => Self::Drop,
+            1 => Self::Accept,
+            -5 => Self::Return,
+            -3 => Self::Jump(chain()?),
+            -4 => Self::Goto(chain()?),
+            _ => return None,
+        })
     }
 }
 

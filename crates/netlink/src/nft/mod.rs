@@ -3,6 +3,7 @@
 
 mod chain; // chains and their hooks
 mod expression; // what a rule is made of
+mod installed; // everything that is there, of anybody's
 mod rule; // rules
 mod set; // sets, maps, verdict maps and their elements
 mod table; // tables
@@ -13,6 +14,10 @@ pub use chain::{
 pub use expression::{
     Base as PayloadBase, Comparison, ConntrackKey, Expression, FibResult, Inverted, MetaKey,
     NatKind, Register, Verdict,
+};
+pub use installed::{
+    Entry, Installed, InstalledChain, InstalledRule, InstalledSet, Place as RegisterPlace, Step,
+    installed,
 };
 pub use rule::{Place, Rule, add_rule, delete_rule, flush_chain, rules};
 pub use set::{
@@ -35,7 +40,7 @@ const FIXED: usize = 4;
 const TAG_LENGTH: usize = 127;
 
 /// The protocol family of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
     /// IPv4 and IPv6.
     Inet,

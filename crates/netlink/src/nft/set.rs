@@ -122,7 +122,7 @@ pub struct Element {
     pub last: Option<Vec<u8>>,
     /// Marks the first key behind a range, in sets with one field.
     pub ends: bool,
-    /// What it carries; the kernel's verdicts are not read back.
+    /// What it carries.
     pub data: Option<Data>,
     /// Its comment.
     pub tag: Option<String>,
@@ -287,6 +287,15 @@ pub fn elements(
         .collect())
 }
 
+/// The lengths of the fields of a set's key, where the kernel tells them: of concatenations of ranges.
+pub(super) fn field_lengths(set: Attributes<'_>) -> Vec<usize> {
+    let fields = set.inside(DESCRIPTION).inside(DESCRIPTION_CONCAT);
+    let lengths = fields.filter_map(|(_, field)| Attributes::new(field).be32(FIELD_LENGTH));
+    lengths
+        .filter_map(|length| length.try_into().ok())
+        .collect()
+}
+
 fn shape(fields: &[Field]) -> (u32, u32) {
     match fields {
         [field] => (field.number(), field.length()),
@@ -348,10 +357,10 @@ fn parse(attributes: Attributes<'_>) -> Option<Element> {
             .find(1)
             .map(<[u8]>::to_vec),
         ends: attributes.be32(ELEMENT_FLAGS).unwrap_or_default() & INTERVAL_END != 0,
-        data: attributes
-            .inside(ELEMENT_DATA)
-            .find(1)
-            .map(|value| Data::Value(value.to_vec())),
+        data: match attributes.inside(ELEMENT_DATA).find(1) {
+            Some(value) => Some(Data::Value(value.to_vec())),
+            None => Verdict::read(attributes.inside(ELEMENT_DATA)).map(Data::Verdict),
+        },
         tag: read_tag(attributes, ELEMENT_USERDATA),
     })
 }

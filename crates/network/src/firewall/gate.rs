@@ -19,7 +19,7 @@ use crate::sysctl;
 /// The end that packets are sent to.
 const OUT: &str = "onggi-gate0";
 /// The end that they come back by.
-pub(super) const IN: &str = "onggi-gate1";
+pub(crate) const IN: &str = "onggi-gate1";
 const MAC: link::Mac = *b"\x02onggi";
 /// The kernel takes packets of others' addresses only by links that have one: the dummy address of RFC 7600.
 const ADDRESS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 0, 8), 32);

@@ -16,7 +16,10 @@ mod rules; // the rules of our chains
 pub(crate) use bridge::{Bridge, GatewayMode};
 pub(crate) use declare::NAME as TABLE;
 pub(crate) use forward::TABLE as FILTER_TABLE;
+pub(crate) use gate::IN as GATE;
 pub(crate) use owned::Firewall;
+pub(crate) use prohibit::fenced;
+pub(crate) use rules::VOUCHED;
 
 #[cfg(test)]
 mod tests;

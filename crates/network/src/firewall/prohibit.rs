@@ -73,6 +73,20 @@ pub(super) fn restore(socket: &mut Socket, bridges: &[Bridge], off: &[Family]) -
     Ok(changed)
 }
 
+/// The networks that routing rules keep from what our tables have not vouched for.
+pub(crate) fn fenced(socket: &mut Socket) -> Result<Vec<IpNet>> {
+    let look = || Error::kernel("look at the routing rules");
+    let nets = route::prohibited(socket, TABLE).map_err(look())?;
+    let mut stands = [false; 2];
+    for (family, stands) in [Family::Ip, Family::Ip6].into_iter().zip(&mut stands) {
+        *stands = rule::list(socket, family)
+            .map_err(look())?
+            .contains(&RULES[1]);
+    }
+    let stands = |net: &IpNet| stands[usize::from(net.addr().is_ipv6())];
+    Ok(nets.into_iter().filter(stands).collect())
+}
+
 /// The subnets that only what is published, and answers, may enter.
 fn closed(bridge: &Bridge) -> Vec<IpNet> {
     let shut = |mode| bridge.internal || matches!(mode, GatewayMode::Nat | GatewayMode::Isolated);

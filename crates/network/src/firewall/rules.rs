@@ -52,7 +52,7 @@ const ADDRESS: Register = Register::word(8);
 /// Our bit of the mark. It is gone when the packet enters the other container's namespace.
 pub(super) const MARK: u32 = 1 << 28;
 /// Our bit for packets that routing rules let pass.
-pub(super) const VOUCHED: u32 = 1 << 29;
+pub(crate) const VOUCHED: u32 = 1 << 29;
 /// `IP_CT_ESTABLISHED` and `IP_CT_RELATED` as bits of `ct state`.
 const ESTABLISHED_RELATED: u32 = 2 | 4;
 /// `IPS_DST_NAT` of `ct status`.

@@ -5,6 +5,7 @@
 
 mod core; // containers in networks: addresses, names, routes, what survives
 mod dual; // IPv6 on the default bridge
+mod exposure; // who can reach which port, said and tried
 mod face; // commands, flags and answers
 mod firewall; // who reaches whom: networks apart, published ports, rules that others flush
 mod hostile; // firewalls of others

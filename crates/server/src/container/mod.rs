@@ -32,6 +32,7 @@ use onggi_engine::Changed;
 use onggi_http::{Route, delete, get, head, post, put};
 
 use crate::call::{Call, Reply, status};
+use crate::network::exposure;
 
 pub(crate) use resize::size;
 
@@ -46,6 +47,7 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("containers/{id}/kill", &kill::handle),
     post("containers/{id}/resize", &resize::handle),
     post("containers/{id}/ports/move", &move_ports::handle),
+    get("containers/{id}/exposure", &exposure::of_container),
     post("containers/{id}/rename", &rename::handle),
     post("containers/{id}/wait", &wait::handle),
     post("containers/{id}/attach", &attach::handle),

@@ -4,6 +4,7 @@ mod compat; // before 1.55
 mod connect;
 mod create;
 mod disconnect;
+pub(crate) mod exposure;
 mod inspect;
 mod list;
 mod prune;
@@ -20,6 +21,7 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     post("networks/create", &create::handle),
     post("networks/prune", &prune::handle),
     get("networks/{id}", &inspect::handle),
+    get("networks/{id}/exposure", &exposure::of_network),
     delete("networks/{id}", &remove::handle),
     post("networks/{id}/connect", &connect::handle),
     post("networks/{id}/disconnect", &disconnect::handle),
