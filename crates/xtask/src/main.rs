@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-mod bench; // benchmarks of the crates
+mod bench; // benchmarks: of the crates, beside Docker
 mod ci; // what CI runs
 #[path = "../../daemon/src/options.rs"]
 #[allow(dead_code, reason = "the documentation needs a part of it")]
@@ -73,8 +73,11 @@ enum Command {
         /// Only those whose name contains this
         filter: Option<String>,
     },
-    /// Run the benchmarks of the crates
+    /// Run the benchmarks of the crates, or one beside Docker
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
+        #[command(subcommand)]
+        beside: Option<bench::Beside>,
         /// Given to `cargo bench`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -147,7 +150,7 @@ fn run(command: Command) -> Result<()> {
         Command::Gen { check } => documents::run(check.into()),
         Command::Ci { full, fuzz_seconds } => ci::run(full, fuzz_seconds),
         Command::Fuzz { seconds, filter } => fuzz::run(seconds, filter.as_deref()),
-        Command::Bench { arguments } => bench::run(&arguments),
+        Command::Bench { beside, arguments } => bench::run(beside, &arguments),
         Command::Vm {
             packages,
             systemd,
