@@ -232,7 +232,7 @@ fn copy<R: BufRead, W: Write>(
 }
 
 /// The data of the current entry.
-struct Data<'a, R>(&'a mut TarReader<R>);
+pub(super) struct Data<'a, R>(pub(super) &'a mut TarReader<R>);
 
 impl<R: BufRead> Read for Data<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -5,10 +5,15 @@
 //! Dockerfile means is the daemon's business; only `--check` reads it here.
 
 mod body; // what is sent
+mod check; // build --check
 mod classic; // messages as Docker's first builder prints them
 mod context; // what is built
+mod export; // images and their files out of the daemon
 mod flags; // the flags of build
+mod follow; // a build from the first byte to the last message
 mod named; // --build-context
+mod output; // --output
+mod progress; // messages as BuildKit shows them
 mod prune; // builder prune
 mod request; // from flags to parameters
 pub(crate) mod run; // build

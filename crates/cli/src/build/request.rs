@@ -25,7 +25,7 @@ pub(super) struct Asked<'a> {
     pub(super) proxies: &'a [(String, String)],
     /// `--build-context`.
     pub(super) contexts: &'a [Named],
-    /// Further names, of `--output`.
+    /// The names it gets.
     pub(super) names: &'a [String],
     /// Whether the daemon knows what onggi has beyond Docker's API.
     pub(super) is_onggi: bool,
@@ -33,6 +33,8 @@ pub(super) struct Asked<'a> {
     pub(super) is_experimental: bool,
     /// Whether its messages are to tell of each step.
     pub(super) steps: bool,
+    /// Whether nothing but the ID is wanted.
+    pub(super) quiet: bool,
 }
 
 /// Puts the parameters together.
@@ -47,14 +49,13 @@ pub(super) fn query(asked: &Asked<'_>, source: &Source) -> Result<Query> {
             query.push((name, value));
         }
     };
-    for name in matches
-        .all("tag")
-        .chain(asked.names.iter().map(String::as_str))
-    {
-        add("t", name.to_owned());
+    for name in asked.names {
+        add("t", name.clone());
+    }
+    if asked.quiet {
+        add("q", "1".to_owned());
     }
     for (flag, name) in [
-        ("quiet", "q"),
         ("no-cache", "nocache"),
         ("force-rm", "forcerm"),
         ("pull", "pull"),

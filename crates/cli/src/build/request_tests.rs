@@ -30,10 +30,11 @@ fn asked(args: &[&str], is_onggi: bool, source: &Source) -> Result<String> {
                 place: Place::Remote("docker-image://alpine".to_owned()),
             },
         ],
-        names: &[],
+        names: &matches.list("tag"),
         is_onggi,
         is_experimental: false,
         steps: is_onggi,
+        quiet: matches.on("quiet"),
     };
     let pairs = query(&asked, source)?;
     let text = pairs.iter().map(|(name, value)| format!("{name}={value}"));

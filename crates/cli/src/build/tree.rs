@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _}
 use std::path::{Path, PathBuf};
 
 use onggi_archive::{Entry, Kind, TarWriter, Time, Xattrs};
-use onggi_dockerfile::ignore::Ignore;
+use onggi_dockerfile::ignore::{Ignore, Verdict};
 use rustix::fs::{OFlags, lgetxattr, llistxattr};
 
 use crate::error::{Error, Result, path_error};
@@ -39,6 +39,8 @@ struct Level {
     names: Vec<Vec<u8>>,
     /// Its entry, where nothing of it was sent yet and it is sent only for what is below.
     entry: Option<Entry>,
+    /// What the rules say of it; nothing of the root.
+    verdict: Option<Verdict>,
 }
 
 struct Walk<'a, W: Write> {
@@ -68,7 +70,7 @@ impl Tree {
             linked: HashMap::new(),
             listed: 0,
         };
-        walk.enter(self.root.clone(), Vec::new(), None)?;
+        walk.enter(self.root.clone(), Vec::new(), None, None)?;
         while let Some(level) = walk.levels.last_mut() {
             match level.names.pop() {
                 None => drop(walk.levels.pop()),
@@ -126,7 +128,9 @@ impl<W: Write> Walk<'_, W> {
         {
             return Ok(());
         }
-        let ignored = self.tree.ignore.ignores(&shown) && !self.tree.keeps(&shown);
+        let parent = self.levels.last().and_then(|level| level.verdict.as_ref());
+        let verdict = self.tree.ignore.look(parent, &shown);
+        let ignored = verdict.is_ignored() && !self.tree.keeps(&shown);
         let status = match path.symlink_metadata() {
             Ok(status) => status,
             // It went since its directory was read.
@@ -137,7 +141,7 @@ impl<W: Write> Walk<'_, W> {
         };
         if status.is_dir() {
             let below = !ignored
-                || !self.tree.ignore.ignores_all_below(&shown)
+                || !self.tree.ignore.prunes(&verdict, &shown)
                 || self.tree.keeps_below(&shown);
             if !below {
                 return Ok(());
@@ -149,7 +153,7 @@ impl<W: Write> Walk<'_, W> {
                 self.flush()?;
                 self.tar.header(&entry).map_err(sent)?;
             }
-            return self.enter(path, name, ignored.then_some(entry));
+            return self.enter(path, name, ignored.then_some(entry), Some(verdict));
         }
         if ignored {
             return Ok(());
@@ -158,7 +162,13 @@ impl<W: Write> Walk<'_, W> {
     }
 
     /// Reads the names of a directory.
-    fn enter(&mut self, path: PathBuf, name: Vec<u8>, entry: Option<Entry>) -> Result<()> {
+    fn enter(
+        &mut self,
+        path: PathBuf,
+        name: Vec<u8>,
+        entry: Option<Entry>,
+        verdict: Option<Verdict>,
+    ) -> Result<()> {
         let read = || -> io::Result<Vec<Vec<u8>>> {
             let names = std::fs::read_dir(&path)?.map(|entry| Ok(entry?.file_name().into_vec()));
             names.collect()
@@ -175,6 +185,7 @@ impl<W: Write> Walk<'_, W> {
             name,
             names,
             entry,
+            verdict,
         });
         Ok(())
     }
@@ -300,13 +311,10 @@ fn xattrs(path: &Path) -> Result<Xattrs> {
             continue;
         }
         let mut value = vec![0_u8; 64 << 10];
-        match lgetxattr(path, std::ffi::OsStr::from_bytes(name), &mut value) {
-            Ok(length) => {
-                value.truncate(length);
-                found.push((name.to_vec(), value));
-            }
-            // Gone, or not for this user.
-            Err(_) => {}
+        // One that is gone, or not for this user, is not sent.
+        if let Ok(length) = lgetxattr(path, std::ffi::OsStr::from_bytes(name), &mut value) {
+            value.truncate(length);
+            found.push((name.to_vec(), value));
         }
     }
     found.sort_unstable();

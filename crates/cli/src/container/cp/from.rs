@@ -129,13 +129,13 @@ fn unpack(
 }
 
 /// The pieces as something to read.
-struct Coming {
+pub(crate) struct Coming {
     pieces: mpsc::Receiver<Bytes>,
     piece: Bytes,
 }
 
 impl Coming {
-    fn new(pieces: mpsc::Receiver<Bytes>) -> Coming {
+    pub(crate) fn new(pieces: mpsc::Receiver<Bytes>) -> Coming {
         Coming {
             pieces,
             piece: Bytes::new(),

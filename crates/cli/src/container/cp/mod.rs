@@ -3,7 +3,7 @@
 //! The API knows tars and directories to unpack them into; what goes under which name into which directory is decided
 //! here, by what both sides are and how their paths end, as Docker decides it.
 
-mod from;
+pub(crate) mod from;
 pub(crate) mod paths; // local paths, and what they are
 mod progress; // how much went over
 mod to;
