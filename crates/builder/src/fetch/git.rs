@@ -142,10 +142,12 @@ async fn fetch_over(
         let refused = |error: onggi_dockerfile::Error| Error::Wrong(error.to_string());
         ignore.push("**/.git").map_err(refused)?;
     }
-    let identity = format!("{found} {} {keeps}", repository.directory);
-    Ok(Tree::new(root, repository.shown())
-        .ignoring(ignore)
-        .known_by(identity))
+    let tree = Tree::new(root, repository.shown()).ignoring(ignore);
+    Ok(match keeps {
+        // What git keeps for itself is never the same twice.
+        true => tree.known_by(format!("{found} {}", repository.remote)),
+        false => tree,
+    })
 }
 
 /// A directory of the repository, also by its links, which do not leave it.

@@ -74,6 +74,19 @@ pub(super) fn parse(source: &str) -> Result<Option<Repository>, Error> {
     repository.checked(source).map(Some)
 }
 
+/// A repository as contexts may be, too: `github.com/user/repository`.
+///
+/// # Errors
+/// As [`parse`].
+pub(super) fn parse_context(source: &str) -> Result<Option<Repository>, Error> {
+    if source.starts_with("github.com/") {
+        let (path, fragment) = source.split_once('#').unwrap_or((source, ""));
+        let path = path.trim_end_matches(".git");
+        return parse(&format!("https://{path}.git#{fragment}"));
+    }
+    parse(source)
+}
+
 impl Repository {
     fn set(&mut self, key: &str, value: String, source: &str) -> Result<(), Error> {
         match key {
@@ -194,6 +207,14 @@ mod tests {
         ] {
             assert!(parse(source).is_err(), "{source}");
         }
+        for (source, remote) in [
+            ("github.com/a/b", "https://github.com/a/b.git"),
+            ("github.com/a/b.git#v1", "https://github.com/a/b.git"),
+        ] {
+            let found = parse_context(source).unwrap().unwrap();
+            assert_eq!(found.remote, remote);
+        }
+        assert_eq!(parse_context("https://h/a.tar").unwrap(), None);
         let shown = parse("https://me:secret@h/a.git").unwrap().unwrap().shown();
         assert_eq!(shown, "https://me:xxxxx@h/a.git");
     }

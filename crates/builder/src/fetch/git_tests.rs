@@ -137,6 +137,7 @@ async fn the_repository_itself_comes_if_asked_for() {
         let tree = tree.unwrap();
         assert_eq!(tree.ignore.ignores(".git"), !keep_git_dir);
         assert_eq!(tree.ignore.ignores("a/.git"), !keep_git_dir);
+        assert_eq!(tree.identity.is_some(), keep_git_dir);
     }
     let pinned = AddOptions {
         checksum: Some("0000000000".to_owned()),

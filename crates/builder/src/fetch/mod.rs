@@ -1,7 +1,8 @@
 //! What ADD has from elsewhere: files from the web ([`web`]) and repositories of git ([`git`]), each into a directory of
-//! its own that nobody else sees.
+//! its own that nobody else sees. Contexts that are elsewhere come the same way.
 
 mod checksum; // --checksum
+mod context; // contexts that are elsewhere
 mod git; // repositories
 mod git_source; // how repositories are written
 mod web; // files
@@ -17,6 +18,7 @@ use crate::files::Tree;
 use crate::plan::{AddOptions, CopyFiles, Input};
 
 pub use checksum::check;
+pub use context::context;
 
 /// Why something could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -63,30 +65,6 @@ impl Fault for Error {
             Self::Wrong(_) | Self::Git { .. } => ErrorKind::InvalidParameter,
             Self::Web(error) => error.kind(),
             Self::Io { .. } => ErrorKind::Internal,
-        }
-    }
-}
-
-/// Fetches the context of a build into the directory `into`, which is empty: a repository, or else a file, whose name is
-/// then told.
-///
-/// # Errors
-/// As [`fetch`].
-pub async fn context(
-    client: &Client,
-    source: &str,
-    into: &Path,
-) -> Result<(Tree, Option<String>), Error> {
-    let options = AddOptions {
-        checksum: None,
-        keep_git_dir: false,
-        unpack: None,
-    };
-    match git_source::parse(source)? {
-        Some(repository) => Ok((git::fetch(&repository, &options, into).await?, None)),
-        None => {
-            let name = web::fetch(client, source, &options, into).await?;
-            Ok((Tree::new(open(into)?, source), Some(name)))
         }
     }
 }

@@ -257,3 +257,42 @@ async fn archives_are_unpacked_if_asked() {
     let root = added(&add(&url, None, Some(true))).await.unwrap();
     assert!(!there(&root, "a.tar") && there(&root, "inside"));
 }
+
+#[tokio::test]
+async fn contexts_come_from_the_web() {
+    let content = tempfile::tempdir().unwrap();
+    fs::write(content.path().join("Dockerfile"), "FROM tar").unwrap();
+    let mut tar = Vec::new();
+    let options = onggi_archive::PackOptions::default();
+    onggi_archive::pack_at(content.path(), &mut tar, &options).unwrap();
+    let tar = String::from_utf8(tar).unwrap();
+    let server = Server::start(|_| {
+        vec![
+            ("/a", ok("", &tar)),
+            ("/text", ok("", "FROM text")),
+            ("/odd", ok("", "a\0b")),
+        ]
+    });
+    let client = Client::new(onggi_registry::Config::default()).unwrap();
+    for (path, expected) in [
+        ("a", Ok("FROM tar")),
+        ("text", Ok("FROM text")),
+        ("odd", Err("it is neither an archive nor a Dockerfile")),
+        ("none", Err("404 Not Found: gone")),
+    ] {
+        let into = TempDir::new().unwrap();
+        let url = format!("http://{}/{path}", server.address);
+        let tree = context(&client, &url, into.path()).await;
+        match (tree, expected) {
+            (Ok(tree), Ok(expected)) => {
+                let text = tree.read("Dockerfile", 100).unwrap().unwrap();
+                assert_eq!(text, expected.as_bytes());
+            }
+            (Err(error), Err(expected)) => {
+                let error = onggi_model::chain(&error);
+                assert!(error.ends_with(expected), "{error}");
+            }
+            (got, _) => panic!("{path}: {got:?}"),
+        }
+    }
+}

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, chownat, fchmod,
-    fchown, fgetxattr, flistxattr, fsetxattr, futimens, lgetxattr, llistxattr, lsetxattr,
-    utimensat,
+    AtFlags, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, chmod, chownat,
+    fchmod, fchown, fgetxattr, flistxattr, fsetxattr, futimens, lgetxattr, llistxattr, lsetxattr,
+    openat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -52,7 +52,12 @@ impl Attributes {
         if let Some(mode) = self.mode.map(Mode::from_raw_mode) {
             match place {
                 Place::Open(file) => fchmod(file, mode)?,
-                Place::Name(at, name) => chmodat(at, name, mode, AtFlags::empty())?,
+                Place::Name(at, name) => {
+                    // By name chmod would follow a link that has come into its place.
+                    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                    let made = openat(at, name, flags, Mode::empty())?;
+                    chmod(format!("/proc/self/fd/{}", made.as_raw_fd()), mode)?;
+                }
             }
         }
         for (key, value) in &self.xattrs {

@@ -25,6 +25,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
+use onggi_archive::{ApplyOptions, Conflicts, Owner};
 use onggi_dockerfile::ignore::Ignore;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
@@ -44,6 +45,7 @@ pub use content::{Contents, Reading};
 pub use error::Error;
 pub use find::is_remote;
 pub use tree::Tree;
+pub(crate) use unpack::{is_archive, unpack};
 
 /// Here-documents as files are read by everybody.
 const DOCUMENT: u32 = 0o644;
@@ -269,12 +271,17 @@ impl Placing<'_, '_> {
         let Some(file) = file else {
             return Ok(false);
         };
-        if !unpack::is_archive(&file, &found.path)? {
+        if !is_archive(&file, &found.path)? {
             return Ok(false);
         }
         let path = target::follow(self.root, &self.destination.path)?;
         target::make(self.root, &path, self.named)?;
-        unpack::unpack(&file, &found.name, self.root, &path, self.named)?;
+        let owner = match self.named {
+            Some((user, group)) => Owner::Fixed(user, group),
+            None => Owner::Archive,
+        };
+        let options = ApplyOptions::copy(Conflicts::Replace, owner);
+        unpack(&file, &found.name, self.root, &path, &options)?;
         Ok(true)
     }
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Seek as _, SeekFrom};
 use std::os::fd::BorrowedFd;
 
-use onggi_archive::{ApplyOptions, Conflicts, Owner, TarReader, apply_below, decompress};
+use onggi_archive::{ApplyOptions, TarReader, apply_below, decompress};
 
 use super::Error;
 
@@ -25,14 +25,9 @@ pub(crate) fn unpack(
     name: &[u8],
     root: BorrowedFd<'_>,
     base: &[u8],
-    owner: Option<(u32, u32)>,
+    options: &ApplyOptions,
 ) -> Result<(), Error> {
-    let owner = match owner {
-        Some((user, group)) => Owner::Fixed(user, group),
-        None => Owner::Archive,
-    };
-    let options = ApplyOptions::copy(Conflicts::Replace, owner);
-    let unpack = || apply_below(decompress(file)?.1, root, base, &options);
+    let unpack = || apply_below(decompress(file)?.1, root, base, options);
     match unpack() {
         Ok(_) => Ok(()),
         Err(source) => Err(Error::Archive {

@@ -1,13 +1,12 @@
 //! What a client sends: a tar of the context, compressed or not; from our own client one with named contexts and secrets.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use onggi_archive::{ApplyOptions, Compression, Conflicts, Owner, apply_at, decompress};
+use onggi_archive::{ApplyOptions, Conflicts, Owner, apply_at, decompress};
 use onggi_builder::View;
 use onggi_builder::files::Tree;
 use onggi_dockerfile::ignore::Ignore;
@@ -56,26 +55,12 @@ impl Contexts {
 
     /// A repository, an archive, or a Dockerfile alone.
     async fn fetch(&mut self, engine: &Engine, remote: &str) -> Result<()> {
-        let fetched = self.place.path.join("fetched");
-        std::fs::create_dir(&fetched).map_err(|e| Error::io("make a directory", e))?;
         let client = engine.inner.images.registry();
-        let context = onggi_builder::fetch::context(client, remote, &fetched).await;
-        let (tree, file) = context.map_err(|fault| Error::of(&fault))?;
-        let Some(file) = file else {
-            self.root = tree
-                .path()
-                .map_err(|e| Error::io("find the repository", e))?;
-            return Ok(());
-        };
-        self.root = self.place.path.join("unpacked");
-        std::fs::create_dir(&self.root).map_err(|e| Error::io("make a directory", e))?;
-        let failed = |error| Error::io("read what was fetched", error);
-        let path = fetched.join(file);
-        let archive = File::open(&path).map_err(failed)?;
-        if is_archive(&path)? {
-            return unpack(archive, self.root.clone()).await;
-        }
-        std::fs::copy(&path, self.root.join("Dockerfile")).map_err(failed)?;
+        let context = onggi_builder::fetch::context(client, remote, &self.place.path).await;
+        let tree = context.map_err(|fault| Error::of(&fault))?;
+        self.root = tree
+            .path()
+            .map_err(|e| Error::io("find what was fetched", e))?;
         Ok(())
     }
 
@@ -169,28 +154,6 @@ async fn unpack(archive: impl Read + Send + 'static, into: PathBuf) -> Result<()
     })
     .await??;
     Ok(())
-}
-
-/// Whether a file is a tar, compressed or not: a Dockerfile alone is text.
-fn is_archive(path: &Path) -> Result<bool> {
-    let failed = |error| Error::io("read what was fetched", error);
-    let mut start = vec![0; 512];
-    let file = File::open(path).map_err(failed)?;
-    let Ok((compression, mut plain)) = decompress(file) else {
-        return Ok(false);
-    };
-    if compression != Compression::None {
-        return Ok(true);
-    }
-    let mut filled = 0;
-    while filled < start.len() {
-        match plain.read(&mut start[filled..]).map_err(failed)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    // The magic of a header (tar(5)).
-    Ok(start.get(257..262) == Some(b"ustar"))
 }
 
 fn dockerfile_name(options: &BuildOptions) -> String {
