@@ -141,7 +141,7 @@ pub(crate) const OPTIONS: &[Entry] = {
         same("bip6", Text, "IPv6 address and prefix of the default bridge").default("by fixed-cidr-v6, else a /64 of fd00::/8"),
         same("bridge", Text, "Name of the default bridge (\"none\": no bridge)").short('b').default("onggi0"),
         same("bridge-accept-fwmark", Text, "Mark of packets that enter bridge networks unasked").refused("", "packets are not let in by mark: publish the port"),
-        key("builder", Object, "Builder: garbage collection, entitlements").idle("", "there is no build cache to collect yet"),
+        key("builder", Object, "Builder: \"gc\" with \"enabled\" and \"defaultKeepStorage\", bytes that its cache may take").default("a tenth of the disk").reloads(),
         both("cdi-spec-dirs", "cdi-spec-dir", List, "Folders with specifications of CDI devices").default("/etc/cdi, /var/run/cdi"),
         same("cgroup-parent", Text, "Parent control group of containers that name none").default("/onggi"),
         both("cluster-advertise", "cluster-advertise", Text, "Address to advertise").refused("", SWARM),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use onggi_api::container::{LogConfig, Ulimit};
 use onggi_engine::{Defaults, Live, Proxies, Runtime, SeccompProfile};
 use onggi_model::Fault;
-use onggi_model::units::ram_in_bytes;
+use onggi_model::units::{from_human_size, ram_in_bytes};
 use onggi_network::{Pool, PublishPolicy};
 use onggi_snapshot::Driver;
 use serde::Deserialize;
@@ -40,6 +40,7 @@ struct Settings {
     default_gateway_v6: Option<String>,
     default_ipc_mode: String,
     default_runtime: String,
+    builder: BuilderText,
     default_shm_size: Option<Value>,
     default_ulimits: BTreeMap<String, Ulimit>,
     dns: Vec<String>,
@@ -113,6 +114,22 @@ struct RuntimeText {
     runtime_type: String,
     #[serde(default)]
     options: serde_json::Map<String, Value>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct BuilderText {
+    gc: GcText,
+    entitlements: BTreeMap<String, bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct GcText {
+    enabled: Option<bool>,
+    #[serde(alias = "defaultMaxUsedSpace", alias = "defaultReservedSpace")]
+    default_keep_storage: Option<Value>,
+    policy: Vec<Value>,
 }
 
 type Result<T, E = Error> = std::result::Result<T, E>;
@@ -275,7 +292,9 @@ fn live(s: &Settings) -> Result<Live> {
             .ok_or_else(|| Error::Invalid(format!("default-shm-size: invalid size: '{text}'")))?,
         Some(number) => number.as_i64().unwrap_or_default(),
     };
+    let build_cache = build_cache(&s.builder)?;
     Ok(Live {
+        build_cache,
         labels: s.labels.clone(),
         registry_mirrors: s.registry_mirrors.clone(),
         insecure_registries: s.insecure_registries.clone(),
@@ -287,6 +306,36 @@ fn live(s: &Settings) -> Result<Live> {
         default_runtime: s.default_runtime.clone(),
         features: s.features.clone(),
     })
+}
+
+/// Bytes that the cache of builds may take: nothing where nobody said, 0 where it is not collected.
+fn build_cache(builder: &BuilderText) -> Result<Option<u64>> {
+    if let Some((name, _)) = builder.entitlements.iter().find(|(_, given)| **given) {
+        return invalid(format!(
+            "builder: entitlements: {name}: commands of builds get no privileges: leave it away"
+        ));
+    }
+    let gc = &builder.gc;
+    if !gc.policy.is_empty() {
+        return invalid(
+            "builder: gc: rules of \"policy\" are not there: use \"defaultKeepStorage\"",
+        );
+    }
+    if gc.enabled == Some(false) {
+        return Ok(Some(0));
+    }
+    let size = match &gc.default_keep_storage {
+        None => return Ok(None),
+        Some(Value::String(text)) => from_human_size(text).ok(),
+        Some(number) => number.as_i64(),
+    };
+    let size = size
+        .and_then(|size| u64::try_from(size).ok())
+        .filter(|&size| size > 0);
+    match size {
+        None => invalid("builder: gc: defaultKeepStorage is no size, as \"20GB\" is one"),
+        size => Ok(size),
+    }
 }
 
 fn registry(s: &Settings) -> Result<onggi_registry::Config> {

@@ -94,6 +94,8 @@ pub enum SeccompProfile {
 /// What a reload may change.
 #[derive(Clone, Debug, Default)]
 pub struct Live {
+    /// Bytes that the cache of builds may take; a tenth of the disk where nobody said, and 0 for no limit.
+    pub build_cache: Option<u64>,
     /// Labels of the daemon.
     pub labels: Vec<String>,
     /// Mirrors of docker.io, for `info`.

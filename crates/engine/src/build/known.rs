@@ -168,6 +168,40 @@ impl Engine {
         Ok(report)
     }
 
+    /// Forgets what the cache has no room for. Errors are told in the log: they are no build's.
+    pub(super) fn collect_builds(&self) {
+        let collected = || -> Result<()> {
+            let most = match self.live().build_cache {
+                Some(most) => most,
+                None => self.disk_bytes()? / 10,
+            };
+            if most == 0 {
+                return Ok(());
+            }
+            let limits = PruneLimits {
+                most,
+                ..PruneLimits::default()
+            };
+            let report = self.build_prune(&Filters::default(), false, limits)?;
+            if report.space_reclaimed > 0 {
+                tracing::info!(
+                    bytes = report.space_reclaimed,
+                    "the build cache was over its limit"
+                );
+            }
+            Ok(())
+        };
+        if let Err(fault) = collected() {
+            tracing::warn!("collecting the build cache: {fault}");
+        }
+    }
+
+    fn disk_bytes(&self) -> Result<u64> {
+        let found = rustix::fs::statvfs(&self.inner.config.data_root)
+            .map_err(|errno| Error::io("look at the disk", errno))?;
+        Ok(found.f_blocks * found.f_frsize)
+    }
+
     fn free_bytes(&self) -> Result<u64> {
         let found = rustix::fs::statvfs(&self.inner.config.data_root)
             .map_err(|errno| Error::io("look at the disk", errno))?;

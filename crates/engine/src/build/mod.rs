@@ -162,9 +162,16 @@ impl Engine {
         let plan = outline.plan(&request, &known.collect());
         let plan = plan.map_err(|fault| Error::of(&fault))?;
         let results = building.execute(&plan, bases, time, &client).await?;
-        building
+        let built = building
             .finish(&plan, results, &platform, time, names, &client)
-            .await
+            .await;
+        let engine = self.clone();
+        // Behind the answer.
+        onggi_rt::spawn("collect the build cache", async move {
+            let _ = onggi_rt::blocking("collect the build cache", move || engine.collect_builds())
+                .await;
+        });
+        built
     }
 }
 

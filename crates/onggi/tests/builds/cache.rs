@@ -2,7 +2,7 @@
 
 use super::scene::{Build, inspect};
 use anyhow::{Result, ensure};
-use onggi_testkit::{Daemon, DaemonOptions, Entry, Namespace, OnggiRegistry};
+use onggi_testkit::{Daemon, DaemonOptions, Entry, LIMIT, Namespace, OnggiRegistry, wait_until};
 
 const BASE: &str = "FROM busybox\nARG A\nENV E=1\nWORKDIR /w\nCOPY a.txt b.txt ./\nCOPY dir /dir\nRUN cat a.txt > seen\nRUN echo $A > arg\nCMD [\"sh\"]\n";
 
@@ -222,5 +222,37 @@ fn an_image_carries_what_is_known_of_its_steps_to_others() -> Result<()> {
     ensure!(built.done().is_empty(), "{}", built.text);
     ensure!(built.id == Some(id), "{built:?}");
     second.cli(&["system", "check"])?.ok()?;
+    Ok(())
+}
+
+#[test]
+fn what_is_known_takes_no_more_room_than_it_may() -> Result<()> {
+    let mut daemon = Daemon::start()?;
+    daemon.stop()?;
+    std::fs::write(
+        daemon.path("daemon.json"),
+        r#"{"builder":{"gc":{"defaultKeepStorage":"300kB"}}}"#,
+    )?;
+    daemon.run()?;
+    daemon.load_busybox()?;
+    let build = |n: u32| {
+        let text = format!("FROM busybox\nRUN head -c 100000 /bin/busybox > /{n}\n");
+        Build::of(&text).image(&daemon)
+    };
+    let size = || -> Result<i64> {
+        let usage = daemon.get("/system/df?type=build-cache")?.ok()?.json()?;
+        let all = usage["BuildCache"].as_array().cloned().unwrap_or_default();
+        Ok(all.iter().filter_map(|one| one["Size"].as_i64()).sum())
+    };
+    for n in 0..6 {
+        // What an image has is none of the cache alone.
+        let id = build(n)?;
+        daemon.delete(&format!("/images/{id}?force=1"))?.ok()?;
+    }
+    let last = build(6)?;
+    wait_until("the cache to be collected", LIMIT, || {
+        size().ok().filter(|size| *size <= 500_000)
+    })?;
+    ensure!(build(6)? == last, "what an image is made of was forgotten");
     Ok(())
 }
