@@ -2,7 +2,7 @@
 //! each flag seen by inspect or from inside, each refusal with Docker's status and words.
 
 use crate::{daemon, finish, is, is_dockerd, names_resolve, ok, refuses, says, shows};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use onggi_testkit::{Daemon, Subject};
 use serde_json::{Value, json};
 
@@ -832,4 +832,41 @@ fn inspect_counts_addresses() -> Result<()> {
     );
     ok(&daemon, "rm -f one")?;
     finish(&daemon)
+}
+
+/// The list of networks has two paths, with Docker as well; other lists have one.
+#[test]
+fn the_list_of_networks_has_two_paths() -> Result<()> {
+    let daemon = crate::daemon()?;
+    let names = |path: &str| -> Result<Vec<String>> {
+        let found = daemon.get(path)?.ok()?.json()?;
+        let all = found.as_array().context("a list")?;
+        let mut names: Vec<_> = all.iter().map(|one| one["Name"].to_string()).collect();
+        names.sort();
+        Ok(names)
+    };
+    let all = names("/networks")?;
+    ensure!(all.len() == 3, "{all:?}");
+    for path in ["/networks/", "/v1.41/networks/"] {
+        ensure!(names(path)? == all, "{path}");
+    }
+    let filter = "?filters=%7B%22driver%22%3A%5B%22host%22%5D%7D";
+    ensure!(names(&format!("/networks/{filter}"))? == ["\"host\""]);
+    for path in [
+        "/containers/json/",
+        "/images/json/",
+        "/volumes/",
+        "/plugins/",
+        "/info/",
+        "/networks/create/",
+    ] {
+        ensure!(daemon.get(path)?.status == 404, "{path}");
+    }
+    ensure!(
+        daemon
+            .post("/networks/prune/", &serde_json::Value::Null)?
+            .status
+            == 404
+    );
+    daemon.clean()
 }

@@ -18,6 +18,8 @@ use crate::call::{Call, Reply};
 
 pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("networks", &list::handle),
+    // The one list that Docker gives by this path too.
+    get("networks/", &list::handle),
     post("networks/create", &create::handle),
     post("networks/prune", &prune::handle),
     get("networks/{id}", &inspect::handle),
