@@ -80,6 +80,33 @@ pub(super) fn restore(
     Ok(changed)
 }
 
+/// Adds the rules of one more bridge to our chain, where all else is as it should be: as much work however many there are.
+/// Says whether it was.
+pub(super) fn add_bridge(socket: &mut Socket, family: Family, bridge: &str) -> Result<bool> {
+    let mut batch = Batch::new();
+    for (tag, expressions) in bridge_rules(bridge) {
+        batch.push(
+            "add a rule",
+            nft::add_rule(family, TABLE, OURS, Place::Last, &expressions, Some(&tag)),
+        );
+    }
+    match socket.transact(batch) {
+        Err(error) if error.is_absent() => Ok(false),
+        other => other
+            .map(|()| true)
+            .map_err(Error::kernel("let our packets pass ip filter FORWARD")),
+    }
+}
+
+/// Whether our chain is there; nothing where it is missing although others drop.
+pub(super) fn stands(socket: &mut Socket, family: Family) -> Result<Option<bool>> {
+    let chains = nft::chains(socket, family, TABLE).map_err(Error::kernel("look at ip filter"))?;
+    let drops = |chain: &nft::Chain| chain.name == FORWARD && chain.policy == Some(Policy::Drop);
+    let needed = chains.iter().any(drops);
+    let there = chains.iter().any(|chain| chain.name == OURS);
+    Ok((there || !needed).then_some(there))
+}
+
 /// Rules that are wrong or too many go, missing ones are added behind. Only whether others are asked first depends on the
 /// order: then all are renewed.
 fn plan_chain(
@@ -156,15 +183,19 @@ fn chain_rules(bridges: &[&str], user: bool) -> Vec<(String, Vec<Expression>)> {
         ];
         rules.push((format!("{TAG}: asked first"), jump));
     }
-    for bridge in bridges {
-        for (key, direction) in [(MetaKey::InName, "from"), (MetaKey::OutName, "to")] {
-            let parts = [
-                link(key, Comparison::Equal, bridge),
-                vec![Expression::Counter],
-                verdict(Verdict::Accept),
-            ];
-            rules.push((format!("{TAG}: {direction} {bridge}"), parts.concat()));
-        }
-    }
+    rules.extend(bridges.iter().flat_map(|bridge| bridge_rules(bridge)));
     rules
+}
+
+/// One rule each way. A set of bridges would be one rule for all, but iptables (1.8) shows rules with sets without what they
+/// match: saved and restored, ours would let everything pass.
+fn bridge_rules(bridge: &str) -> [(String, Vec<Expression>); 2] {
+    [(MetaKey::InName, "from"), (MetaKey::OutName, "to")].map(|(key, direction)| {
+        let parts = [
+            link(key, Comparison::Equal, bridge),
+            vec![Expression::Counter],
+            verdict(Verdict::Accept),
+        ];
+        (format!("{TAG}: {direction} {bridge}"), parts.concat())
+    })
 }

@@ -31,6 +31,8 @@ pub(crate) struct Firewall {
     warned: BTreeSet<nft::Hooked>,
     /// The tables that stand.
     standing: Vec<Family>,
+    /// The families in whose `filter FORWARD` our jump was last seen to be as it should be.
+    jumping: Vec<Family>,
     /// The flags of new tables, once the kernel was asked what it knows.
     flags: Option<TableFlags>,
     /// Opened when it is first needed, and kept: to close such a socket behind a change of the tables waits for a grace
@@ -60,6 +62,7 @@ impl Firewall {
             .collect(),
             warned: BTreeSet::new(),
             standing: Vec::new(),
+            jumping: Vec::new(),
             flags: None,
             tracked: None,
             route: None,
@@ -128,16 +131,17 @@ impl Firewall {
 
     /// Closes a bridge, and opens it as far as it says, before any link of it is up: one transaction.
     pub(crate) fn add_bridge(&mut self, bridge: Bridge) -> Result<()> {
+        let is_new = !self.bridges.iter().any(|known| known.name == bridge.name);
         self.bridges.retain(|known| known.name != bridge.name);
         self.bridges.push(bridge.clone());
-        let added = self.add_to_tables(&bridge);
+        let added = self.add_to_tables(&bridge, is_new);
         if added.is_err() {
             self.bridges.retain(|known| known.name != bridge.name);
         }
         added
     }
 
-    fn add_to_tables(&mut self, bridge: &Bridge) -> Result<()> {
+    fn add_to_tables(&mut self, bridge: &Bridge, is_new: bool) -> Result<()> {
         self.prohibit()?;
         let mut batch = Batch::new();
         let mut standing = self.standing.clone();
@@ -162,9 +166,29 @@ impl Firewall {
             .transact(batch)
             .map_err(Error::kernel("add a bridge to the firewall"))?;
         self.standing = standing;
-        self.restore_jumps(Unneeded::Kept)?;
+        if !is_new || !self.add_to_jumps(bridge)? {
+            self.restore_jumps(Unneeded::Kept)?;
+        }
         self.warn_of_others();
         Ok(())
+    }
+
+    /// As [`Firewall::restore_jumps`] where nothing is new but a bridge: what is there is not looked at. Whoever watches the
+    /// chains of others restores what they change. Says whether that was enough.
+    fn add_to_jumps(&mut self, bridge: &Bridge) -> Result<bool> {
+        for family in FAMILIES {
+            let stood = self.jumping.contains(&family);
+            if self.wants(family) && forward::stands(&mut self.socket, family)? != Some(stood) {
+                return Ok(false);
+            }
+        }
+        for family in FAMILIES {
+            let concerns = self.wants(family) && self.jumping.contains(&family);
+            if concerns && !forward::add_bridge(&mut self.socket, family, &bridge.name)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Forgets a bridge that is gone.
@@ -381,6 +405,10 @@ impl Firewall {
             let bridges = self.bridges.iter().filter(|_| wanted);
             let names: Vec<&str> = bridges.map(|bridge| bridge.name.as_str()).collect();
             changed |= forward::restore(&mut self.socket, family, &names, unneeded)?;
+            self.jumping.retain(|known| *known != family);
+            if wanted && forward::stands(&mut self.socket, family)? == Some(true) {
+                self.jumping.push(family);
+            }
         }
         Ok(changed)
     }
