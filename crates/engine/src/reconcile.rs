@@ -188,8 +188,11 @@ impl Engine {
         for container in running() {
             self.hold_ports(container, Vec::new()).await;
         }
+        // One that was told gives up a port a moment later; the other one may be there in that moment.
+        let told: Vec<_> = running().filter_map(|container| container.task()).collect();
+        futures_util::future::join_all(told.iter().map(|task| task.settled())).await;
         for container in running() {
-            self.hold_missing(container, Duration::ZERO).await;
+            self.hold_missing(container).await;
         }
     }
 

@@ -202,6 +202,13 @@ impl Task {
         }
     }
 
+    /// Waits until the monitor has done what it was sent before, unless it is stopped or stuck: it answers a connection that
+    /// came later.
+    pub(crate) async fn settled(&self) {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let _ = tokio::time::timeout(PATIENCE, self.attach(false, false, false)).await;
+    }
+
     /// Starts a process beside the container's; its pid, and the connection that carries its streams.
     pub(crate) async fn exec(&self, exec: &ToMonitor) -> Result<Result<(u32, Stream), Failure>> {
         match self.stream(exec).await? {

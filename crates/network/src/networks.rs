@@ -259,6 +259,12 @@ impl Networks {
         held_ports(published.chain(parked))
     }
 
+    /// Those of these published ports that are to be held.
+    #[must_use]
+    pub fn held_of(published: &[Published]) -> Vec<HeldPorts> {
+        held_ports(published)
+    }
+
     /// Sockets for those of these ports that nobody has. Those whose last holder is on its way out are waited for.
     ///
     /// # Errors

@@ -43,7 +43,7 @@ pub(crate) fn of(record: &Record) -> Vec<Forward> {
 }
 
 /// Whether a port is published without saying on which address.
-fn names_no_address(record: &Record, one: &Published) -> bool {
+pub(super) fn names_no_address(record: &Record, one: &Published) -> bool {
     let host = &record.host_config;
     let bindings = host.port_bindings.as_ref();
     // By its number, or by none or a range that it was chosen from.

@@ -10,7 +10,7 @@ use onggi_monitor::protocol::{HeldPorts, ToMonitor};
 use onggi_network::{Networks, Party, Published};
 use tracing::{info, warn};
 
-use super::{Container, Record};
+use super::{Container, Record, loopback};
 use crate::Engine;
 use crate::error::{Error, Result};
 
@@ -44,8 +44,18 @@ impl Engine {
     }
 
     /// Holds those ports of a running container that nobody holds.
-    pub(crate) async fn hold_missing(&self, container: &Arc<Container>, patience: Duration) {
+    pub(crate) async fn hold_missing(&self, container: &Arc<Container>) {
         let ports = self.inner.networks.held_ports(&container.id);
+        self.hold_free(container, ports, Duration::ZERO).await;
+    }
+
+    /// Holds those of these ports that nobody holds; those whose holder is about to let go are waited for.
+    async fn hold_free(
+        &self,
+        container: &Arc<Container>,
+        ports: Vec<onggi_network::HeldPorts>,
+        patience: Duration,
+    ) {
         if ports.is_empty() {
             return;
         }
@@ -114,7 +124,8 @@ impl Engine {
             return Err(Error::of(&fault));
         }
         self.hold_ports(&from, Vec::new()).await;
-        self.hold_missing(&to, HANDOVER).await;
+        self.hold_free(&to, Networks::held_of(&ports), HANDOVER)
+            .await;
         self.renew_loopback(&from).await;
         self.renew_loopback(&to).await;
         info!(from = %from.id, to = %to.id, ports = ports.len(), "moved ports");
@@ -153,6 +164,7 @@ impl Engine {
 /// What was asked for goes along with what is: each is published as it is now when it starts again.
 fn move_bindings(gives: &mut Record, gets: &mut Record, ports: &[Published]) {
     let cuts: Vec<(Port, u16)> = ports.iter().map(|one| (one.port, one.length)).collect();
+    let all = as_asked(gives, ports);
     let asked = gives.host_config.port_bindings.take().unwrap_or_default();
     let (left, taken) = asked.cut(&cuts);
     gives.host_config.port_bindings = Some(left);
@@ -164,7 +176,6 @@ fn move_bindings(gives: &mut Record, gets: &mut Record, ports: &[Published]) {
     };
     // A port that was any is this one from now on.
     let count = |ports: &PortMap| ports.len();
-    let all = bindings(ports);
     let taken = match taken.runs().all(is_fixed) && count(&taken) == count(&all) {
         true => taken,
         false => all,
@@ -174,9 +185,31 @@ fn move_bindings(gives: &mut Record, gets: &mut Record, ports: &[Published]) {
 }
 
 fn bindings(ports: &[Published]) -> PortMap {
-    PortMap::overlay(ports.iter().map(|one| {
+    bound(ports.iter().map(|one| (*one, one.host_ip.to_string())))
+}
+
+/// As [`bindings`], with the addresses that were asked for: none where none was named, once for both families.
+fn as_asked(gives: &Record, ports: &[Published]) -> PortMap {
+    let is_first = |index: usize, one: &Published| {
+        let same = |other: &Published| {
+            (other.port, other.host_port, other.length) == (one.port, one.host_port, one.length)
+                && loopback::names_no_address(gives, other)
+        };
+        !ports.iter().take(index).any(same)
+    };
+    let all = ports.iter().enumerate();
+    bound(all.filter_map(
+        |(index, one)| match loopback::names_no_address(gives, one) {
+            false => Some((*one, one.host_ip.to_string())),
+            true => is_first(index, one).then(|| (*one, String::new())),
+        },
+    ))
+}
+
+fn bound(ports: impl Iterator<Item = (Published, String)>) -> PortMap {
+    PortMap::overlay(ports.map(|(one, host_ip)| {
         let binding = PortBinding {
-            host_ip: one.host_ip.to_string(),
+            host_ip,
             host_port: one.host_port.to_string(),
         };
         (one.port, one.length, Some(binding))

@@ -14,6 +14,7 @@ mod lingering; // links that outlive their container
 mod loopback; // published ports at [::1]
 mod many; // a thousand networks, five hundred containers in one
 mod matrix; // kinds of networks, families of addresses, ways
+mod moved; // ports move while the daemon is killed
 mod names; // containers call each other by name
 mod ports; // published ports while containers run
 mod scene; // a host, the world outside, two networks: for tests of firewalls
