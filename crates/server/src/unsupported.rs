@@ -46,7 +46,8 @@ pub(crate) const ROUTES: &[Route<Call, Reply>] = &[
     get("configs/{id}", &handle),
     delete("configs/{id}", &handle),
     post("configs/{id}/update", &handle),
-    post("session", &handle),
+    post("session", &buildkit),
+    post("grpc", &buildkit),
 ];
 
 async fn handle(call: Call) -> Reply {
@@ -54,4 +55,11 @@ async fn handle(call: Call) -> Reply {
         "{} is not there yet in onggi",
         call.endpoint
     )))
+}
+
+/// What buildx asks for.
+async fn buildkit(_: Call) -> Reply {
+    Err(Failure::not_implemented(
+        "BuildKit's protocol is not there yet in onggi: build with \"onggi build\", or set DOCKER_BUILDKIT=0 for docker",
+    ))
 }

@@ -17,9 +17,9 @@ mod matrix; // kinds of networks, families of addresses, ways
 mod moved; // ports move while the daemon is killed
 mod names; // containers call each other by name
 mod ports; // published ports while containers run
+mod remade; // networks made again under the same name
 mod scene; // a host, the world outside, two networks: for tests of firewalls
 mod ufw; // Debian's ufw beside us
-mod remade; // networks made again under the same name
 mod wishes; // what is asked of networks, seen from inside
 
 use anyhow::{Context, Result, ensure};
