@@ -146,7 +146,7 @@ impl Cache {
     ///
     /// # Errors
     /// As the store's.
-    pub(crate) fn used(&self, keys: &[String]) -> Result<(), Error> {
+    pub fn used(&self, keys: &[String]) -> Result<(), Error> {
         if keys.is_empty() {
             return Ok(());
         }

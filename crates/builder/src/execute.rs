@@ -69,6 +69,8 @@ pub struct Failed {
 pub struct Results {
     /// One for each step.
     pub finished: Vec<Arc<Finished>>,
+    /// The keys of those that were known: see [`Cache::used`].
+    pub used: Vec<String>,
     /// Until this goes, all layers stay.
     pub lease: Lease,
 }
@@ -109,16 +111,10 @@ impl<S: Steps> Build<S> {
         }
         drop(running);
         let used = used.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let cache = self.cache.clone();
-        let noted =
-            onggi_rt::blocking("note what was used of the cache", move || cache.used(&used));
-        // It is a help for those who clean up, and no reason to fail.
-        if let Ok(Err(error)) = noted.await {
-            tracing::warn!(%error, "what was used of the build cache is not on record");
-        }
         let finished = finished.into_iter().map(Option::unwrap_or_default);
         Ok(Results {
             finished: finished.collect(),
+            used,
             lease,
         })
     }

@@ -115,6 +115,9 @@ impl Images {
         let descriptors = layers.into_iter().map(|layer| layer.blob).collect();
         let bytes = serde_json::to_vec(&config).map_err(|e| Error::Load(e.to_string()))?;
         let id = digest_of(Algorithm::Sha256, &bytes);
+        if let Some(known) = self.known(&id, &names)? {
+            return Ok(known);
+        }
         let manifest = document::manifest(&bytes, &id, descriptors)?;
         let digest = digest_of(Algorithm::Sha256, &manifest);
         let length = manifest.len() as u64;
@@ -124,6 +127,19 @@ impl Images {
         image.parent = assembly.parent;
         let documents: [(Digest, Bytes); 2] = [(id, bytes.into()), (digest, manifest.into())];
         self.commit(image, &blobs, &documents)
+    }
+
+    /// The image with this ID, if it is here whole and has all these names.
+    fn known(&self, id: &Digest, names: &[String]) -> Result<Option<Image>, Error> {
+        let store = &self.inner.store;
+        let Some(record) = store.image(id)? else {
+            return Ok(None);
+        };
+        let is_same = names.iter().all(|name| record.references.contains(name));
+        match is_same && !store.is_incomplete(id)? {
+            true => self.image(record).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// The name that an image gets, with its tag.

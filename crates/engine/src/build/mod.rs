@@ -162,16 +162,28 @@ impl Engine {
         let plan = outline.plan(&request, &known.collect());
         let plan = plan.map_err(|fault| Error::of(&fault))?;
         let results = building.execute(&plan, bases, time, &client).await?;
+        let used = results.used.clone();
         let built = building
             .finish(&plan, results, &platform, time, names, &client)
             .await;
-        let engine = self.clone();
-        // Behind the answer.
-        onggi_rt::spawn("collect the build cache", async move {
-            let _ = onggi_rt::blocking("collect the build cache", move || engine.collect_builds())
-                .await;
-        });
+        self.after_build(used);
         built
+    }
+}
+
+impl Engine {
+    /// What is done behind the answer: it is a help for those who clean up, and no reason to fail.
+    fn after_build(&self, used: Vec<String>) {
+        let engine = self.clone();
+        onggi_rt::spawn("look after the build cache", async move {
+            let work = onggi_rt::blocking("look after the build cache", move || {
+                if let Err(error) = engine.inner.builds.cache.used(&used) {
+                    tracing::warn!(%error, "what was used of the build cache is not on record");
+                }
+                engine.collect_builds();
+            });
+            let _ = work.await;
+        });
     }
 }
 
