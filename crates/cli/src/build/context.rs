@@ -30,6 +30,18 @@ pub(super) enum Source {
     Directory(Directory),
 }
 
+impl Source {
+    /// What the Dockerfile is called on its way and here, where that is not the same.
+    pub(super) fn sent_as(&self) -> Option<(String, String)> {
+        let Source::Directory(Directory { dockerfile, .. }) = self else {
+            return None;
+        };
+        dockerfile.text.as_ref()?;
+        let here = dockerfile.shown.rsplit('/').next().unwrap_or_default();
+        Some((dockerfile.name.clone(), here.to_owned()))
+    }
+}
+
 /// A directory as context.
 #[derive(Debug)]
 pub(super) struct Directory {

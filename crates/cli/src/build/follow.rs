@@ -10,7 +10,7 @@ use onggi_model::units::human_size;
 
 use super::body::{Body, Count};
 use super::classic;
-use super::progress::{Display, Event, Vertex};
+use super::progress::{Display, End, Event, Vertex};
 use crate::cli::{is_terminal, pipe};
 use crate::error::{Error, Result};
 use crate::stream::progress::Show;
@@ -32,9 +32,9 @@ pub(super) enum Way {
 
 impl Way {
     /// Writes what is left to show. Called once, however the build ended.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self, end: End) {
         if let Way::Steps { display, began } = self {
-            let text = display.end(began.elapsed());
+            let text = display.end(began.elapsed(), end);
             // A terminal that went away has seen enough.
             let _ = write(&mut std::io::stderr(), &text);
         }
@@ -141,11 +141,19 @@ async fn quiet(client: &Client, build: &Build, body: Option<Body>) -> Result<Opt
     let mut said = Vec::new();
     let shown = classic::show(&mut values, Show::Plain, &mut said).await;
     let said = String::from_utf8_lossy(&said);
-    match &shown {
-        Ok(_) => write(&mut std::io::stdout(), &said)?,
-        Err(_) => write(&mut std::io::stderr(), &said)?,
+    match shown {
+        Ok(id) => {
+            write(&mut std::io::stdout(), &said)?;
+            // Docker's daemon says it in no other way then.
+            let said = said.trim();
+            let is_id = said.starts_with("sha256:") && !said.contains(char::is_whitespace);
+            Ok(id.or_else(|| is_id.then(|| said.to_owned())))
+        }
+        Err(error) => {
+            write(&mut std::io::stderr(), &said)?;
+            Err(error)
+        }
     }
-    shown
 }
 
 async fn steps(

@@ -13,7 +13,7 @@ use super::export::{Leftovers, export};
 use super::flags::FLAGS;
 use super::follow::{Way, follow};
 use super::output::{Output, names, outputs};
-use super::progress::{Display, Plain, Raw, Tree};
+use super::progress::{Display, End, Plain, Raw, Tree};
 use super::request::{Asked, query};
 use super::{check, context, named, secret};
 use crate::Cli;
@@ -82,6 +82,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         quiet: look == Look::Quiet,
     };
     let parameters = query(&asked, &source)?;
+    let sent_as = source.sent_as();
     let content = Content {
         source,
         input,
@@ -111,6 +112,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         pushes,
         iidfile: iidfile.map(str::to_owned),
         metadata: matches.one("metadata-file").map(str::to_owned),
+        sent_as,
         is_shown: look != Look::Quiet && !to_stderr,
     };
     cli.flush()?;
@@ -253,6 +255,18 @@ fn registries(cli: &mut Cli) -> Result<Secret<String>> {
     ))
 }
 
+/// Draws it even where the build is dropped on its way.
+struct LastFrame<'a> {
+    way: &'a mut Way,
+    end: End,
+}
+
+impl Drop for LastFrame<'_> {
+    fn drop(&mut self) {
+        self.way.end(self.end);
+    }
+}
+
 /// What is done beside building.
 struct Job {
     outputs: Vec<Output>,
@@ -261,6 +275,8 @@ struct Job {
     pushes: Vec<(ImageRef, String)>,
     iidfile: Option<String>,
     metadata: Option<String>,
+    /// What the Dockerfile is called on its way, and here.
+    sent_as: Option<(String, String)>,
     /// Whether standard output is for messages.
     is_shown: bool,
 }
@@ -274,17 +290,23 @@ impl Job {
         mut way: Way,
         leftovers: &Leftovers,
     ) -> Result<()> {
-        // It draws the last frame even where this future is dropped.
-        struct End<'a>(&'a mut Way);
-        impl Drop for End<'_> {
-            fn drop(&mut self) {
-                self.0.end();
-            }
-        }
-        let end = End(&mut way);
-        let id = follow(client, build, body, end.0).await;
-        drop(end);
-        let id = id?;
+        let mut last = LastFrame {
+            way: &mut way,
+            end: End::Cancelled,
+        };
+        let id = follow(client, build, body, last.way).await;
+        last.end = match id {
+            Ok(_) => End::Good,
+            Err(_) => End::Failed,
+        };
+        drop(last);
+        let id = id.map_err(|error| match &self.sent_as {
+            Some((sent, here)) => Error {
+                message: error.message.replace(sent, here),
+                ..error
+            },
+            None => error,
+        })?;
         let told = |path: &str| {
             id.clone().ok_or_else(|| {
                 Error::new(format!(

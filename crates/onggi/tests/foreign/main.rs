@@ -4,6 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod bollard; // Rust's client library
+mod builds; // images from Dockerfiles
 mod everyday; // what is done
 mod exchange; // images between clients and registries of different makers
 mod inside; // the client in a container, with the socket
@@ -96,6 +97,9 @@ pairs!(
     everyday::logs_are_followed_to_the_end,
     everyday::exec_has_a_terminal,
     everyday::detach_keys_leave_the_container_running,
+    builds::a_directory_becomes_an_image,
+    builds::commands_run_with_what_the_flags_say,
+    builds::what_fails_is_told,
     registries::all_tags_are_pulled,
     registries::images_of_several_platforms_get_one_name,
     registries::repositories_are_searched,

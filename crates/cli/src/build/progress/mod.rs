@@ -68,6 +68,14 @@ impl Event {
     }
 }
 
+/// How a build ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Good,
+    Failed,
+    Cancelled,
+}
+
 /// How it is shown.
 pub(super) enum Display {
     Plain(Plain),
@@ -92,16 +100,16 @@ impl Display {
     pub(super) fn tick(&mut self, at: Duration) -> String {
         match self {
             Display::Plain(_) | Display::Raw(_) => String::new(),
-            Display::Tree(tree) => tree.frame(at, false),
+            Display::Tree(tree) => tree.frame(at, None),
         }
     }
 
     /// What to write when it is over: what is left, and the output of the step that failed.
-    pub(super) fn end(&mut self, at: Duration) -> String {
+    pub(super) fn end(&mut self, at: Duration, end: End) -> String {
         match self {
             Display::Plain(plain) => plain.end(),
             Display::Raw(_) => String::new(),
-            Display::Tree(tree) => tree.frame(at, true) + &tree.steps.failures(),
+            Display::Tree(tree) => tree.frame(at, Some(end)) + &tree.steps.failures(),
         }
     }
 }

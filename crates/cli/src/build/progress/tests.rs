@@ -79,7 +79,7 @@ fn shown(display: &mut Display, events: Vec<(u64, Event)>) -> String {
 #[test]
 fn lines_are_buildkits() {
     let mut display = Display::Plain(Plain::new());
-    let text = shown(&mut display, failing()) + &display.end(ms(700));
+    let text = shown(&mut display, failing()) + &display.end(ms(700), End::Failed);
     assert_eq!(
         text,
         "#1 [internal] load build context
@@ -122,7 +122,7 @@ fn another_step_has_the_word_when_one_is_silent() {
         (2600, completed(2, "b", 9, "")),
         (2700, completed(1, "a", 9, r#","error":"context canceled""#)),
     ];
-    let text = shown(&mut display, events) + &display.end(ms(3000));
+    let text = shown(&mut display, events) + &display.end(ms(3000), End::Failed);
     assert_eq!(
         text,
         "#1 a
@@ -149,7 +149,7 @@ fn what_is_left_is_shown_at_the_end() {
         &mut display,
         vec![(0, started(1, &long)), (5, log(1, "no end"))],
     );
-    let text = text + &display.end(ms(10));
+    let text = text + &display.end(ms(10), End::Failed);
     let cut = "x".repeat(72);
     assert_eq!(text, format!("#1 {cut}...\n#1 0.000 no end\n"));
 }
@@ -270,7 +270,7 @@ fn the_tree_is_redrawn_in_place() {
  => => # 0.019 other
  => => # 0.469 100%"
     );
-    screen.take(&display.end(ms(700)));
+    screen.take(&display.end(ms(700), End::Failed));
     assert_eq!(
         screen.text(),
         "[+] Building 0.7s (4/4) ERROR
@@ -298,7 +298,7 @@ fn the_tree_fits_the_terminal() {
         log(10, "\u{1b}[31mred\u{1b}[0m\tand more than fits in a line\n"),
         ms(11),
     );
-    let frame = tree.frame(ms(100), false);
+    let frame = tree.frame(ms(100), None);
     let rows: Vec<&str> = frame.trim_start_matches('\r').split("\u{1b}[K\n").collect();
     assert_eq!(
         rows,
@@ -313,7 +313,7 @@ fn the_tree_fits_the_terminal() {
     );
     // Half as wide: what was drawn takes two rows a line, as far as there are rows.
     tree.size = || Some((30, 10));
-    let frame = tree.frame(ms(100), false);
+    let frame = tree.frame(ms(100), None);
     assert!(frame.starts_with("\u{1b}[10A\r"), "{frame:?}");
     assert!(frame.contains(" => => # 0\u{1b}[K"), "{frame:?}");
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Event, Step, Steps};
+use super::{End, Event, Step, Steps};
 
 /// Lines of output below a step that runs.
 const OUTPUT: usize = 6;
@@ -20,7 +20,6 @@ pub(in super::super) struct Tree {
     pub(super) size: Size,
     /// Letters of each line of the frame before.
     drawn: Vec<usize>,
-    has_failed: bool,
 }
 
 impl Tree {
@@ -29,7 +28,6 @@ impl Tree {
             steps: Steps::default(),
             size,
             drawn: Vec::new(),
-            has_failed: false,
         }
     }
 
@@ -37,7 +35,6 @@ impl Tree {
     pub(super) fn event(&mut self, event: Event, at: Duration) {
         match event {
             Event::Vertex(vertex) => {
-                self.has_failed |= !vertex.error.is_empty();
                 let is_over = vertex.completed.is_some();
                 let place = self.steps.update(vertex, at);
                 if is_over {
@@ -53,13 +50,13 @@ impl Tree {
         }
     }
 
-    /// The next frame, or the last one.
-    pub(super) fn frame(&mut self, at: Duration, is_last: bool) -> String {
+    /// The next frame, or the last one where the build ended.
+    pub(super) fn frame(&mut self, at: Duration, end: Option<End>) -> String {
         let (rows, columns) = match (self.size)() {
             Some((rows, columns)) if rows > 1 && columns > 1 => (rows.into(), columns.into()),
             _ => USUAL,
         };
-        let lines = self.lines(at, is_last, rows, columns);
+        let lines = self.lines(at, end, rows, columns);
         // Lines of before may take several rows, if the terminal became narrower.
         let up: usize = self
             .drawn
@@ -81,16 +78,18 @@ impl Tree {
         out
     }
 
-    fn lines(&self, at: Duration, is_last: bool, rows: usize, columns: usize) -> Vec<String> {
+    fn lines(&self, at: Duration, end: Option<End>, rows: usize, columns: usize) -> Vec<String> {
         let all = &self.steps.all;
         let done = all
             .iter()
             .filter(|step| step.vertex.completed.is_some())
             .count();
-        let state = match (is_last, self.has_failed) {
-            (false, _) => "",
-            (true, false) => " FINISHED",
-            (true, true) => " ERROR",
+        let is_last = end.is_some();
+        let state = match end {
+            None => "",
+            Some(End::Good) => " FINISHED",
+            Some(End::Failed) => " ERROR",
+            Some(End::Cancelled) => " CANCELED",
         };
         let seconds = at.as_secs_f64();
         let head = format!("[+] Building {seconds:.1}s ({done}/{}){state}", all.len());
