@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use onggi_archive::{ApplyOptions, Conflicts, Owner, apply_at, decompress};
@@ -12,15 +12,21 @@ use onggi_builder::files::Tree;
 use onggi_dockerfile::ignore::Ignore;
 use onggi_snapshot::LayerDir;
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::mount::MountFlags;
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
 use super::BuildOptions;
 use crate::Engine;
+use crate::container::view::apart;
 use crate::error::{Error, Result};
 
 /// The longest Dockerfile and list of what is ignored that is read.
 const LONGEST: u64 = 16 << 20;
+/// The longest secret, as BuildKit has it.
+const LONGEST_SECRET: u64 = 500 << 10;
+/// Where a bundle has its secrets.
+const SECRETS: &str = "secrets";
 
 /// The files of a build, as long as it takes.
 pub(super) struct Contexts {
@@ -28,6 +34,8 @@ pub(super) struct Contexts {
     /// Where in it the files are.
     root: PathBuf,
     is_bundle: bool,
+    /// What a client sent to be seen by single commands: in memory alone.
+    secrets: BTreeMap<String, Vec<u8>>,
     views: BTreeMap<Option<String>, View>,
 }
 
@@ -43,10 +51,15 @@ impl Contexts {
             root: place.path.clone(),
             place,
             is_bundle: options.is_bundle,
+            secrets: BTreeMap::new(),
             views: BTreeMap::new(),
         };
         match &options.remote {
-            None => unpack(SyncIoBridge::new(body), contexts.root.clone()).await?,
+            None => {
+                let archive = SyncIoBridge::new(body);
+                contexts.secrets =
+                    unpack(archive, contexts.root.clone(), options.is_bundle).await?;
+            }
             Some(remote) => contexts.fetch(engine, remote).await?,
         }
         contexts.find(options)?;
@@ -73,14 +86,9 @@ impl Contexts {
         }
     }
 
-    /// The file with a secret, where the client sent one.
-    pub(super) fn secret(&self, id: &str) -> Option<PathBuf> {
-        if !self.is_bundle || id.contains('/') || matches!(id, "." | ".." | "") {
-            return None;
-        }
-        let path = self.root.join("secrets").join(id);
-        let status = std::fs::symlink_metadata(&path).ok()?;
-        status.is_file().then_some(path)
+    /// A secret, where the client sent it.
+    pub(super) fn secret(&self, id: &str) -> Option<&[u8]> {
+        self.secrets.get(id).map(Vec::as_slice)
     }
 
     pub(super) fn views(&self) -> BTreeMap<Option<String>, View> {
@@ -141,19 +149,61 @@ impl Contexts {
     }
 }
 
-/// Unpacks a tar, compressed or not.
-async fn unpack(archive: impl Read + Send + 'static, into: PathBuf) -> Result<()> {
-    onggi_rt::blocking("unpack a build context", move || {
+/// Unpacks a tar, compressed or not. Of a bundle, the secrets are given back and reach no disk.
+async fn unpack(
+    archive: impl Read + Send + 'static,
+    into: PathBuf,
+    is_bundle: bool,
+) -> Result<BTreeMap<String, Vec<u8>>> {
+    let place = into.join(SECRETS);
+    let work = move || -> Result<BTreeMap<String, Vec<u8>>> {
         let (_, tar) = decompress(archive).map_err(|fault| Error::of(&fault))?;
         let apply = ApplyOptions {
             shared: false,
             ..ApplyOptions::copy(Conflicts::Replace, Owner::Archive)
         };
         apply_at(tar, &into, &apply)
-            .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))
+            .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))?;
+        match is_bundle {
+            true => secrets(&into.join(SECRETS)),
+            false => Ok(BTreeMap::new()),
+        }
+    };
+    onggi_rt::blocking("unpack a build context", move || match is_bundle {
+        false => work(),
+        true => {
+            let failed = |e| Error::io("unpack a build context", e);
+            std::fs::create_dir(&place).map_err(failed)?;
+            // Memory is mounted there, where only this thread sees it, and goes with it.
+            apart(move || {
+                let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+                rustix::mount::mount("tmpfs", &place, "tmpfs", flags, c"mode=0700,size=64m")?;
+                Ok(work())
+            })
+            .map_err(failed)?
+        }
     })
-    .await??;
-    Ok(())
+    .await?
+}
+
+/// The secrets below a directory, by their ids.
+fn secrets(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let failed = |e| Error::io("read the secrets of a build", e);
+    let mut secrets = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if !entry.file_type().map_err(failed)?.is_file() {
+            continue;
+        }
+        let id = entry.file_name().to_string_lossy().into_owned();
+        if entry.metadata().map_err(failed)?.len() > LONGEST_SECRET {
+            return Err(Error::invalid(format!(
+                "secret {id} is larger than {LONGEST_SECRET} bytes"
+            )));
+        }
+        secrets.insert(id, std::fs::read(entry.path()).map_err(failed)?);
+    }
+    Ok(secrets)
 }
 
 fn dockerfile_name(options: &BuildOptions) -> String {

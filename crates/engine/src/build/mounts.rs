@@ -17,9 +17,6 @@ use crate::container::mounts::{StepMount, Wanted, What};
 use crate::container::view::{Access, Stopped, View};
 use crate::error::{Error, Result};
 
-/// The longest secret, as BuildKit has it.
-const LONGEST_SECRET: u64 = 500 << 10;
-
 /// The mounts of a command, as long as it runs.
 #[derive(Default)]
 pub(super) struct Mounted {
@@ -204,23 +201,14 @@ impl Mounted {
             (None, Some(target)) => target.rsplit('/').next().unwrap_or_default().to_owned(),
             (None, None) => return Err(Error::invalid("a secret needs an id or a target")),
         };
-        let Some(path) = building.contexts.secret(&id) else {
+        let Some(secret) = building.contexts.secret(&id) else {
             return match mount.required {
                 true => Err(Error::invalid(format!("secret {id}: not found"))),
                 false => Ok(()),
             };
         };
-        let size = std::fs::metadata(&path)
-            .map_err(|e| Error::io("look at a secret", e))?
-            .len();
-        if size > LONGEST_SECRET {
-            return Err(Error::invalid(format!(
-                "secret {id} is larger than {LONGEST_SECRET} bytes"
-            )));
-        }
-        let secret = std::fs::read(&path).map_err(|e| Error::io("read a secret", e))?;
         if let Some(name) = &mount.env {
-            let text = String::from_utf8(secret.clone()).map_err(|_| {
+            let text = std::str::from_utf8(secret).map_err(|_| {
                 Error::invalid(format!(
                     "secret {id} is no text, and no variable can hold it"
                 ))
@@ -236,7 +224,7 @@ impl Mounted {
         };
         let mode = mount.mode.unwrap_or(0o400);
         let name = format!("secret-{}", self.wanted.len());
-        let path = self.file(building, &name, &secret, mode)?;
+        let path = self.file(building, &name, secret, mode)?;
         chown(&path, mount.uid.or(Some(0)), mount.gid.or(Some(0)))
             .map_err(|e| Error::io("give a secret to its user", e))?;
         self.push(target, bound(&path, None, true), true);

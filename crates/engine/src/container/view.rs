@@ -329,7 +329,7 @@ fn source(mount: &Mount) -> io::Result<OwnedFd> {
 
 /// Runs `work` on a thread of its own, in a mount namespace of its own that no mount leaves. What it gives back may
 /// keep that namespace; nobody switches back to use a thread again.
-fn apart<T: Send + 'static>(
+pub(crate) fn apart<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let run = move || {
