@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use ipnet::IpNet;
 use onggi_model::ContainerId;
 use tracing::warn;
 
@@ -59,6 +60,7 @@ impl Inner {
         }
     }
 
+    /// Takes a network off the record. Its bridge is on its way out then: [`departing::see_off`].
     pub(crate) fn remove(&self, name_or_id: &str) -> Result<Network> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let net = self.find(name_or_id)?;
@@ -105,9 +107,14 @@ impl Inner {
                 .insert(document.name.clone(), Arc::clone(&net));
             return Err(error.into());
         }
-        // What the kernel refuses to let go goes with the next daemon.
-        if let Err(error) = self.bring_down(&net) {
-            warn!(network = document.name, "{}", onggi_model::chain(&error));
+        match net.leaving() {
+            Some(leaving) => self.departing.add([leaving]),
+            // What the kernel refuses to let go goes with the next daemon.
+            None => {
+                if let Err(error) = self.bring_down(&net) {
+                    warn!(network = document.name, "{}", onggi_model::chain(&error));
+                }
+            }
         }
         Ok(document.clone())
     }
@@ -198,8 +205,8 @@ impl Inner {
         }
         for subnet in request.ipam.iter().filter_map(|asked| asked.subnet) {
             let unused = match subnet {
-                ipnet::IpNet::V4(_) if !v4 => "IPv4",
-                ipnet::IpNet::V6(_) if !v6 => "IPv6",
+                IpNet::V4(_) if !v4 => "IPv4",
+                IpNet::V6(_) if !v6 => "IPv6",
                 _ => continue,
             };
             warnings.push(format!(
@@ -216,26 +223,39 @@ impl Inner {
             .iter()
             .find(|network| network.name == "host")
             .map_or("", |network| network.id.as_str());
-        let mut kernel = self.kernel();
-        let Kernel {
-            route, occupied, ..
-        } = self.open_kernel(&mut kernel)?;
-        let mut settle = |occupied: &mut Occupied| {
-            let around = Surroundings {
-                networks: &networks,
-                taken: occupied.nets(route)?,
-                pools: &self.config.pools,
-                local: address::local_range(seed),
+        let choose = || {
+            let mut kernel = self.kernel();
+            let Kernel {
+                route, occupied, ..
+            } = self.open_kernel(&mut kernel)?;
+            let mut settle = |occupied: &mut Occupied| {
+                let leaving = self.departing.nets();
+                let mut taken = occupied.nets(route)?;
+                taken.retain(|net| !leaving.contains(&net.trunc()));
+                let around = Surroundings {
+                    networks: &networks,
+                    taken,
+                    pools: &self.config.pools,
+                    local: address::local_range(seed),
+                };
+                ipam::settle(request, (v4, v6), &around)
             };
-            ipam::settle(request, (v4, v6), &around)
-        };
-        document.ipam.config = match settle(occupied) {
-            // What the kernel took away without a word is free.
-            Err(Error::NoPool | Error::NoPool6) => {
-                occupied.doubt();
-                settle(occupied)?
+            match settle(occupied) {
+                // What the kernel took away without a word is free.
+                Err(Error::NoPool | Error::NoPool6) => {
+                    occupied.doubt();
+                    settle(occupied)
+                }
+                settled => settled,
             }
-            settled => settled?,
+        };
+        // The subnet of a network that was just removed is chosen again, as soon as the kernel has let it go.
+        document.ipam.config = loop {
+            let configs = choose()?;
+            let nets: Vec<IpNet> = configs.iter().map(|config| config.subnet).collect();
+            if !self.wait_for_departure(&nets) {
+                break configs;
+            }
         };
         Ok(document)
     }

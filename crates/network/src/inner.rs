@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use crate::bridge::{self, Seen};
 use crate::config::Config;
 use crate::default;
+use crate::departing::{Departing, Leaving};
 use crate::document::{IpamConfig, Network};
 use crate::endpoint::{Endpoint, Endpoints, Parked, Published};
 use crate::error::{Error, Result};
@@ -41,6 +42,8 @@ pub(crate) struct Inner {
     state: Mutex<State>,
     /// Held while a network is made or removed.
     pub(crate) changing: Mutex<()>,
+    /// Bridges on their way out.
+    pub(crate) departing: Departing,
 }
 
 #[derive(Debug)]
@@ -111,6 +114,24 @@ impl Net {
             .collect()
     }
 
+    /// What is left of it when it is off the record, but where the bridge's name was chosen by somebody.
+    pub(crate) fn leaving(&self) -> Option<Leaving> {
+        let Kind::Bridge(bridge) = &self.kind else {
+            return None;
+        };
+        let link = BridgeOptions::own_name(&self.document.id);
+        (bridge.options.name == link).then(|| Leaving {
+            link,
+            nets: self
+                .document
+                .ipam
+                .config
+                .iter()
+                .map(|c| c.subnet.trunc())
+                .collect(),
+        })
+    }
+
     /// What the firewall needs to know of a bridge of this network.
     pub(crate) fn rules(document: &Network, options: &BridgeOptions) -> firewall::Bridge {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
@@ -166,6 +187,7 @@ impl Inner {
         let needs_kernel =
             |document: &Network| ["bridge", "macvlan"].contains(&document.driver.as_str());
         let mut kernel = None;
+        let departing = Departing::default();
         let mut state = State::default();
         if documents.iter().any(needs_kernel) {
             let mut route = Socket::open(Protocol::Route).map_err(Error::kernel("open netlink"))?;
@@ -178,7 +200,7 @@ impl Inner {
                 &config,
                 &endpoints,
             )?;
-            remove_orphans(&mut route, &seen, &documents)?;
+            departing.add(remove_orphans(&mut route, &seen, &documents)?);
             let mut rules = Vec::new();
             for document in documents {
                 let net = take_up(&mut route, &seen, document)?;
@@ -215,6 +237,7 @@ impl Inner {
             kernel: Mutex::new(kernel),
             state: Mutex::new(state),
             changing: Mutex::default(),
+            departing,
         };
         inner.take_over()?;
         // Only now that the firewall stands.
@@ -546,22 +569,34 @@ fn observe(route: &mut Socket, seen: &Seen, document: &Network) -> Result<Kind> 
     })
 }
 
-/// Removes links of networks that are not in the catalogue: a daemon may have ended before it removed them.
-fn remove_orphans(route: &mut Socket, seen: &Seen, documents: &[Network]) -> Result<()> {
+/// Removes links of networks that are not in the catalogue: a daemon may have ended before it removed them. Bridges that
+/// nothing is connected with, and whose names nobody else can want, may go later: these are returned.
+fn remove_orphans(route: &mut Socket, seen: &Seen, documents: &[Network]) -> Result<Vec<Leaving>> {
     let known: HashSet<&str> = documents
         .iter()
         .map(|document| document.id.as_str())
         .collect();
+    let mut leaving = Vec::new();
     for link in &seen.links {
         let Some(what) = bridge::purpose(link) else {
             continue;
         };
-        if !known.contains(what) && what != bridge::DEFAULT {
-            info!(link = link.name, "removed a link of a network that is gone");
+        if known.contains(what) || what == bridge::DEFAULT {
+            continue;
+        }
+        info!(link = link.name, "removed a link of a network that is gone");
+        let is_empty = !seen.links.iter().any(|l| l.master == Some(link.index));
+        if is_empty && link.name == BridgeOptions::own_name(what) {
+            let nets = seen.addresses(link.index);
+            leaving.push(Leaving {
+                link: link.name.clone(),
+                nets: nets.iter().map(IpNet::trunc).collect(),
+            });
+        } else {
             bridge::delete_link(route, link.index)?;
         }
     }
-    Ok(())
+    Ok(leaving)
 }
 
 /// The networks in the catalogue; the three that are always there are made when they are not.

@@ -8,6 +8,7 @@ mod bridge; // bridges in the kernel
 mod config; // what the daemon's configuration says
 mod create; // networks made and removed
 mod default; // the default bridge's addresses
+mod departing; // bridges of networks that are removed
 mod document; // networks as the API shows them
 mod endpoint; // a container's place in a network
 mod error; // what can go wrong, in Docker's words

@@ -13,6 +13,7 @@ use onggi_model::{ContainerId, Port, Protocol};
 use onggi_store::{Store, WriteTx};
 
 use crate::config::Config;
+use crate::departing;
 use crate::document::{Network, NetworkRequest};
 use crate::endpoint::{Endpoint, EndpointRequest, Endpoints, Parked, Published};
 use crate::error::Result;
@@ -45,6 +46,7 @@ impl Networks {
             inner: Arc::new(inner),
             watch: Mutex::default(),
         };
+        departing::see_off(&networks.inner);
         networks.watch_firewall()?;
         Ok(networks)
     }
@@ -76,13 +78,18 @@ impl Networks {
         Ok(made)
     }
 
-    /// Removes a network that no container is in.
+    /// Removes a network that no container is in. Its bridge ends a moment later, unless somebody chose its name.
     ///
     /// # Errors
     /// [`crate::Error::NoNetwork`]; [`crate::Error::Forbidden`] for one that every host has, or with containers.
     pub async fn remove(&self, name_or_id: &str) -> Result<Network> {
         let (inner, name) = (Arc::clone(&self.inner), name_or_id.to_owned());
-        onggi_rt::blocking("remove a network", move || inner.remove(&name)).await?
+        onggi_rt::blocking("remove a network", move || {
+            let removed = inner.remove(&name);
+            departing::see_off(&inner);
+            removed
+        })
+        .await?
     }
 
     /// The endpoints of a network.
@@ -398,6 +405,7 @@ impl Networks {
     /// What the kernel refused.
     pub async fn shutdown(&self, clean: bool) -> Result<()> {
         drop(self.watch().take());
+        self.inner.departing.stop();
         if !clean {
             return Ok(());
         }

@@ -54,13 +54,18 @@ pub(crate) struct MacvlanOptions {
 }
 
 impl BridgeOptions {
+    /// The name of a bridge that nobody chose one for.
+    pub(crate) fn own_name(id: &str) -> String {
+        format!("br-{}", id.get(..12).unwrap_or(id))
+    }
+
     /// Reads the options of a network's document.
     ///
     /// # Errors
     /// [`Error::Invalid`] for an option that the driver does not know or a value that it cannot use.
     pub(crate) fn read(network: &Network) -> Result<Self> {
         let mut options = Self {
-            name: format!("br-{}", network.id.get(..12).unwrap_or(&network.id)),
+            name: Self::own_name(&network.id),
             is_default: false,
             icc: true,
             masquerade: true,

@@ -77,7 +77,12 @@ fn last_as_first(others_drop: bool) {
             };
             inner.cost(|inner| drop(inner.create(&request).unwrap()))
         };
-        let remove = |name: &str| inner.cost(|inner| drop(inner.remove(name).unwrap()));
+        let remove = |name: &str| {
+            inner.cost(|inner| {
+                inner.remove(name).unwrap();
+                inner.see_all_off();
+            })
+        };
         let name = |number: usize| format!("n{number}");
         // What is looked at once is looked at here.
         create("warm");

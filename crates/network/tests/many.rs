@@ -9,8 +9,9 @@ use std::os::fd::AsFd;
 
 use machine::{on_a_machine, request, run, seen_from, serve};
 use onggi_model::ContainerId;
-use onggi_network::{Config, EndpointRequest, Error, NetworkRequest, Networks};
+use onggi_network::{Config, EndpointRequest, Error, IpamRequest, NetworkRequest, Networks};
 use onggi_sys::netns;
+use onggi_testkit::{LIMIT, wait_until};
 
 /// A network of this name with nothing special about it.
 fn plain(name: &str) -> NetworkRequest {
@@ -73,7 +74,24 @@ fn a_hundred_networks_are_made_again_and_removed() {
         for number in 0..100 {
             networks.remove(&format!("n{number}")).await.unwrap();
         }
-        assert_eq!(bridges(), 2);
+        // A subnet that was just given back is chosen again, by its name and without.
+        for subnet in [None, Some("10.128.1.0/24")] {
+            let mut request = plain("again");
+            request.ipam = subnet
+                .map(|subnet| IpamRequest {
+                    subnet: Some(subnet.parse().unwrap()),
+                    ..IpamRequest::default()
+                })
+                .into_iter()
+                .collect();
+            let again = networks.create(request).await.unwrap().0;
+            let expected = subnet.unwrap_or("10.128.1.0/24");
+            assert_eq!(again.ipam.config[0].subnet.to_string(), expected);
+            networks.remove("again").await.unwrap();
+        }
+        // The bridges go behind the answers.
+        let gone = || (bridges() == 2).then_some(());
+        wait_until("the bridges to be gone", LIMIT, gone).unwrap();
         assert!(matches!(
             networks.remove("n7").await,
             Err(Error::NoNetwork(_))

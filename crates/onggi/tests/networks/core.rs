@@ -3,7 +3,7 @@
 
 use crate::{daemon, is, is_dockerd, ok, refuses, says, shows};
 use anyhow::{Context, Result, ensure};
-use onggi_testkit::{Daemon, wait_until};
+use onggi_testkit::{Daemon, LIMIT, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -144,7 +144,12 @@ fn a_network_gives_what_is_asked_of_it() -> Result<()> {
     }
     ok(&daemon, "rm -f web other")?;
     says(&daemon, "network rm one two", "one\ntwo")?;
-    ensure!(!links(&daemon)?.contains("br-"), "{}", links(&daemon)?);
+    // Their bridges go behind the answer.
+    wait_until("the bridges to be gone", LIMIT, || {
+        links(&daemon)
+            .is_ok_and(|links| !links.contains("br-"))
+            .then_some(())
+    })?;
     daemon.clean()
 }
 
