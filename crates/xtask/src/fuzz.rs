@@ -12,6 +12,7 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("onggi-gotmpl", FOLDER),
     ("onggi-api", FOLDER),
     ("onggi-archive", FOLDER),
+    ("onggi-builder", FOLDER),
     ("onggi-monitor", FOLDER),
     ("onggi-cli", &["--lib"]),
     ("onggi", FOLDER),

@@ -6,7 +6,6 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use onggi_dockerfile::ignore::Ignore;
 use rustix::fs::{OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -137,17 +136,38 @@ async fn fetch_over(
         directory => (below(&root, directory)?, false),
     };
     let keeps = options.keep_git_dir && is_all;
-    let mut ignore = Ignore::default();
     if !keeps {
-        let refused = |error: onggi_dockerfile::Error| Error::Wrong(error.to_string());
-        ignore.push("**/.git").map_err(refused)?;
+        let place = into.to_owned();
+        let removed = onggi_rt::blocking("remove what git keeps", move || without_git(&place));
+        let failed = |error: onggi_rt::Error| Error::Wrong(error.to_string());
+        let removed = removed.await.map_err(failed)?;
+        removed.map_err(Error::io("remove", ".git"))?;
     }
-    let tree = Tree::new(root, repository.shown()).ignoring(ignore);
+    let tree = Tree::new(root, repository.shown());
     Ok(match keeps {
         // What git keeps for itself is never the same twice.
         true => tree.known_by(format!("{found} {}", repository.remote)),
         false => tree,
     })
+}
+
+/// Removes what git keeps for itself from a working tree, also from those in it. No commit has files of this name.
+fn without_git(place: &Path) -> io::Result<()> {
+    let mut waiting = vec![place.to_owned()];
+    let has_others = place.join(".gitmodules").exists();
+    while let Some(directory) = waiting.pop() {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let is_directory = entry.file_type()?.is_dir();
+            match (entry.file_name() == ".git", is_directory) {
+                (true, true) => std::fs::remove_dir_all(entry.path())?,
+                (true, false) => std::fs::remove_file(entry.path())?,
+                (false, true) if has_others => waiting.push(entry.path()),
+                (false, _) => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A directory of the repository, also by its links, which do not leave it.

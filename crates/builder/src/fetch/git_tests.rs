@@ -133,12 +133,29 @@ async fn the_repository_itself_comes_if_asked_for() {
             keep_git_dir,
             ..options()
         };
-        let (_keep, tree) = fetched(source.path(), "", asked, "file").await;
+        let (into, tree) = fetched(source.path(), "", asked, "file").await;
         let tree = tree.unwrap();
-        assert_eq!(tree.ignore.ignores(".git"), !keep_git_dir);
-        assert_eq!(tree.ignore.ignores("a/.git"), !keep_git_dir);
+        assert_eq!(into.path().join(".git").exists(), keep_git_dir);
         assert_eq!(tree.identity.is_some(), keep_git_dir);
     }
+    // A repository in it has one, too.
+    let url = format!("file://{}", source.path().display());
+    let with_another = repository(&[
+        &["init", "-q"],
+        &[
+            "-c",
+            "protocol.file.allow=always",
+            "submodule",
+            "--quiet",
+            "add",
+            &url,
+            "in/it",
+        ],
+        &["commit", "-qm", "sub"],
+    ]);
+    let (into, tree) = fetched(with_another.path(), "", options(), "file").await;
+    assert_eq!(read(&tree.unwrap(), "in/it/a").as_deref(), Some("2"));
+    assert!(!into.path().join("in/it/.git").exists());
     let pinned = AddOptions {
         checksum: Some("0000000000".to_owned()),
         ..options()
