@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 
 use onggi_dockerfile::ignore::Ignore;
-use rustix::fs::{FileType, OFlags, Stat, fstat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
 
 use super::glob::{Glob, is_wild};
@@ -131,17 +131,28 @@ pub(crate) fn find_with_parents(from: &Tree, source: &str) -> Result<Vec<Found>,
     if !is_wild(&pattern) && !pattern.is_empty() {
         // One that is named must be there.
         for base in &found {
-            one(
-                from,
-                &tree::join(&base.path, pattern.as_bytes()),
-                Vec::new(),
-            )?;
+            there(from, &tree::join(&base.path, pattern.as_bytes()))?;
         }
     }
     for base in &mut found {
         base.only = Some(only.clone());
     }
     Ok(found)
+}
+
+/// Whether something that counts is at a clean path; links are what they are.
+fn there(from: &Tree, path: &[u8]) -> Result<(), Error> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match openat2(&from.root, path, flags, Mode::empty(), resolve) {
+        Ok(_) => {}
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(near::missing(from, path)),
+        Err(errno) => return Err(Error::file("open", path)(errno)),
+    }
+    match from.ignore.ignores(&tree::text(path)) && !has_any(from, path)? {
+        true => Err(near::missing(from, path)),
+        false => Ok(()),
+    }
 }
 
 /// What is at a path, without wildcards.

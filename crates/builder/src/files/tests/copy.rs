@@ -273,6 +273,13 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
         "COPY --parents --exclude=**/b x/y /d/",
         "d/ d/x/ d/x/y/ d/x/y/a=1",
     ),
+    (
+        "d/a=1 l->d",
+        "",
+        "COPY --parents l/a /x/",
+        "!failed to compute cache key: failed to calculate checksum of context: \"/l/a\": not found",
+    ),
+    ("l->nowhere", "", "COPY --parents l /x/", "x/ x/l->nowhere"),
     // Here-documents.
     ("", "", "COPY <<a /b\ntext\na", "b=text\n"),
     ("", "", "COPY <<a <<b /d/\n1\na\n2\nb", "d/ d/a=1\n d/b=2\n"),
