@@ -39,16 +39,16 @@ fn resolve(text: &str, read: &dyn Fn(&[u8]) -> String) -> Result<(u32, u32), Err
             "unable to convert uid/gid chown string to host mapping: can't find {what} for {kind} {name}: no such {kind}: {name}"
         ))
     };
-    let (uid, own) = match user.parse::<u32>() {
+    let (uid, own) = match number(user)? {
         _ if user.is_empty() => (0, 0),
-        Ok(number) => (number, number),
-        Err(_) => {
+        Some(number) => (number, number),
+        None => {
             let passwd = read(b"etc/passwd");
             let account = passwd.lines().find_map(|line| {
                 let mut fields = line.split(':');
                 (fields.next()? == user).then_some(())?;
-                let id = fields.nth(1)?.parse().ok()?;
-                Some((id, fields.next()?.parse().ok()?))
+                let id = number(fields.nth(1)?).ok()??;
+                Some((id, number(fields.next()?).ok()??))
             });
             account.ok_or_else(|| unknown("uid", "user", user))?
         }
@@ -56,17 +56,28 @@ fn resolve(text: &str, read: &dyn Fn(&[u8]) -> String) -> Result<(u32, u32), Err
     let Some(group) = group else {
         return Ok((uid, own));
     };
-    if let Ok(number) = group.parse::<u32>() {
+    if let Some(number) = number(group)? {
         return Ok((uid, number));
     }
     let groups = read(b"etc/group");
     let found = groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         (fields.next()? == group).then_some(())?;
-        fields.nth(1)?.parse().ok()
+        number(fields.nth(1)?).ok()?
     });
     let gid = found.ok_or_else(|| unknown("gid", "group", group))?;
     Ok((uid, gid))
+}
+
+/// A number, if it is one; the kernel takes the last one of all for nobody in particular (chown(2)).
+fn number(text: &str) -> Result<Option<u32>, Error> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(number) if i32::try_from(number).is_ok() => Ok(Some(number)),
+        _ => Err(Error::wrong("uids and gids must be in range 0-2147483647")),
+    }
 }
 
 #[cfg(test)]
@@ -75,9 +86,11 @@ mod tests {
 
     #[test]
     fn owners_are_found_by_name_and_number() {
-        let read = |path: &[u8]| match path {
-            b"etc/passwd" => "root:x:0:0:root:/:/bin/sh\napp:x:12:34::/:/bin/sh\nbad\n".to_owned(),
+        let read = |path: &[u8]| {
+            match path {
+            b"etc/passwd" => "root:x:0:0:root:/:/bin/sh\napp:x:12:34::/:/bin/sh\nbad\nlast:x:4294967295:0::/:/x\n".to_owned(),
             _ => "root:x:0:\nstaff:x:50:app\n".to_owned(),
+        }
         };
         for (text, expected) in [
             ("root", (0, 0)),
@@ -93,7 +106,10 @@ mod tests {
         }
         for (text, expected) in [
             ("who", "can't find uid for user who: no such user: who"),
+            ("last", "no such user: last"),
             ("bad", "can't find uid for user bad: no such user: bad"),
+            ("4294967295", "must be in range 0-2147483647"),
+            ("0:99999999999", "must be in range 0-2147483647"),
             ("0:who", "can't find gid for group who: no such group: who"),
         ] {
             let error = resolve(text, &read).unwrap_err().to_string();
