@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// Runs the command and writes its exit code; tmux itself forgets it now and then.
-const KEEP_CODE: &str = r#""$@"; echo $? > "$0.new"; mv "$0.new" "$0""#;
+const KEEP_CODE: &str = r#"trap : INT; "$@"; echo $? > "$0.new"; mv "$0.new" "$0""#;
 
 /// A command in a terminal. Dropping it ends both.
 #[derive(Debug)]
