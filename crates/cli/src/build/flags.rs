@@ -54,13 +54,13 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         "cache-from",
         "strings",
-        "Where steps done before may come from (an image, \"type=registry,ref=...\", \"type=local,src=...\")",
+        "Images whose steps need not be done again (\"NAME\", \"type=registry,ref=NAME\")",
     ),
     list(
         None,
         "cache-to",
         "stringArray",
-        "Where steps done now go (\"type=registry,ref=...\", \"type=local,dest=...\", \"type=inline\")",
+        "Let the image tell its steps to other builders (\"type=inline\")",
     ),
     value(
         None,

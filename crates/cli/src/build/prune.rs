@@ -1,5 +1,6 @@
 //! `builder prune`: removes from the cache of builds what nobody uses.
 
+use onggi_client::Version;
 use onggi_model::Filters;
 use onggi_model::units::{human_size, ram_in_bytes};
 
@@ -80,18 +81,33 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     }
     let client = cli.client()?;
     let version = cli.block_on(client.version())??;
-    let is_new = version >= onggi_client::Version(1, 48);
+    let query = query(matches, &wanted, version)?;
+    let answer = cli.block_on(client.build_prune(&query))??;
+    cli.print(&removed(&answer))?;
+    let freed = answer["SpaceReclaimed"].as_u64().unwrap_or(0);
+    cli.line(&format!(
+        "Total reclaimed space: {}",
+        human_size(freed as f64)
+    ))?;
+    Ok(0)
+}
+
+/// The parameters. Daemons before 1.48 know one kind of room to keep, by another name.
+fn query(
+    matches: &Matches,
+    filters: &Filters,
+    version: Version,
+) -> Result<Vec<(&'static str, String)>> {
     let mut query = Vec::new();
-    if all {
+    if matches.on("all") {
         query.push(("all", "1".to_owned()));
     }
-    if !wanted.is_empty() {
-        query.push(("filters", wanted.to_json()));
+    if !filters.is_empty() {
+        query.push(("filters", filters.to_json()));
     }
-    let reserved = if is_new {
-        "reserved-space"
-    } else {
-        "keep-storage"
+    let reserved = match version >= Version(1, 48) {
+        true => "reserved-space",
+        false => "keep-storage",
     };
     for (flag, name) in [
         ("keep-storage", reserved),
@@ -105,12 +121,41 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
             query.push((name, bytes.to_string()));
         }
     }
-    let answer = cli.block_on(client.build_prune(&query))??;
-    cli.print(&removed(&answer))?;
-    let freed = answer["SpaceReclaimed"].as_u64().unwrap_or(0);
-    cli.line(&format!(
-        "Total reclaimed space: {}",
-        human_size(freed as f64)
-    ))?;
-    Ok(0)
+    Ok(query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Positionals, parse::parse};
+
+    #[test]
+    fn parameters_are_those_the_daemon_knows() {
+        for (args, version, wanted) in [
+            ("-a", Version(1, 41), "all=1"),
+            ("--keep-storage 1k", Version(1, 41), "keep-storage=1024"),
+            ("--keep-storage 1k", Version(1, 48), "reserved-space=1024"),
+            ("--reserved-space 2k", Version(1, 41), "keep-storage=2048"),
+            (
+                "--keep-storage 1k --reserved-space 2k --max-used-space 3k --min-free-space 4k",
+                Version(1, 55),
+                "reserved-space=2048 max-used-space=3072 min-free-space=4096",
+            ),
+            (
+                "--filter until=24h",
+                Version(1, 55),
+                r#"filters={"until":{"24h":true}}"#,
+            ),
+        ] {
+            let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
+            let matches = parse(&[FLAGS], Positionals::Mixed, &args).expect("flags");
+            let mut wished = Filters::default();
+            for (key, value) in filters(matches.list("filter"), &[]) {
+                wished.add(key, value);
+            }
+            let found = query(&matches, &wished, version).expect("parameters");
+            let found = found.iter().map(|(name, value)| format!("{name}={value}"));
+            assert_eq!(found.collect::<Vec<_>>().join(" "), wanted);
+        }
+    }
 }

@@ -110,7 +110,18 @@ pub(super) fn query(asked: &Asked<'_>, source: &Source) -> Result<Query> {
     let limit =
         |limit: &Ulimit| json!({"Name": limit.name, "Hard": limit.hard, "Soft": limit.soft});
     add("ulimits", some_json(ulimits.iter().map(limit)));
-    let arguments = arguments(asked);
+    let mut arguments = arguments(asked);
+    if asked.is_onggi {
+        let mut unless_given = |name: &str, value: Option<String>| {
+            if value.is_some() {
+                arguments.entry(name.to_owned()).or_insert(value);
+            }
+        };
+        let inline = is_cache(matches)?.then(|| "1".to_owned());
+        unless_given("BUILDKIT_INLINE_CACHE", inline);
+        let epoch = asked.environment.get("SOURCE_DATE_EPOCH").cloned();
+        unless_given("SOURCE_DATE_EPOCH", epoch);
+    }
     if !arguments.is_empty() {
         add("buildargs", json!(arguments).to_string());
     }
@@ -121,7 +132,7 @@ pub(super) fn query(asked: &Asked<'_>, source: &Source) -> Result<Query> {
     if !labels.is_empty() {
         add("labels", json!(labels).to_string());
     }
-    add("cachefrom", some_json(caches(matches, "cache-from")?));
+    add("cachefrom", some_json(caches(matches)?));
     match source {
         Source::Remote { url, dockerfile } => {
             add("remote", url.clone());
@@ -159,10 +170,6 @@ fn beyond(asked: &Asked<'_>, add: &mut impl FnMut(&'static str, String)) -> Resu
         "nocachefilter",
         some_json(stages.filter(|stage| !stage.is_empty())),
     );
-    add("cacheto", some_json(caches(matches, "cache-to")?));
-    let epoch = arguments(asked).remove("SOURCE_DATE_EPOCH").flatten();
-    let epoch = epoch.or_else(|| asked.environment.get("SOURCE_DATE_EPOCH").cloned());
-    add("sourcedateepoch", epoch.unwrap_or_default());
     if asked.steps {
         add("progress", "1".to_owned());
     }
@@ -228,53 +235,40 @@ fn platform(matches: &Matches) -> Result<String> {
     Ok(platforms.into_iter().next().unwrap_or_default())
 }
 
-/// `--cache-from` and `--cache-to`: names of images are parted by commas, what has a type is one.
-fn caches(matches: &Matches, flag: &'static str) -> Result<Vec<String>> {
+/// `--cache-from`: images, by name or as `type=registry,ref=NAME`.
+fn caches(matches: &Matches) -> Result<Vec<String>> {
     let mut all = Vec::new();
-    for text in matches.all(flag) {
+    for text in matches.all("cache-from") {
         let fields = csv(text);
         if !fields.iter().any(|field| field.contains('=')) {
-            match flag {
-                "cache-to" => all.extend(
-                    fields
-                        .iter()
-                        .map(|name| format!("type=registry,ref={name}")),
-                ),
-                _ => all.extend(fields),
-            }
+            all.extend(fields);
             continue;
         }
         let value = |key: &str| {
-            fields
-                .iter()
-                .find_map(|field| field.strip_prefix(key)?.strip_prefix('='))
+            let mut fields = fields.iter();
+            fields.find_map(|field| field.strip_prefix(key)?.strip_prefix('='))
         };
-        match value("type") {
-            Some("local")
-                if !["src", "dest"]
-                    .iter()
-                    .any(|key| value(key).is_some_and(|path| path.starts_with('/'))) =>
-            {
+        match (value("type"), value("ref")) {
+            (Some("registry"), Some(name)) => all.push(name.to_owned()),
+            _ => {
                 return Err(Error::new(format!(
-                    "--{flag}: type=local needs an absolute path, of the machine that the daemon runs on"
-                )));
-            }
-            Some("registry" | "inline" | "local") => all.push(text.to_owned()),
-            Some(other) => {
-                return Err(Error::new(format!(
-                    "--{flag}: caches of type {other} are not supported: use registry, inline or local"
-                )));
-            }
-            None => {
-                return Err(Error::new(format!(
-                    "--{flag}: type required form> {}",
-                    crate::quote(text)
+                    "--cache-from {text} is not supported: name an image that was built with --cache-to=type=inline, or say type=registry,ref=IMAGE"
                 )));
             }
         }
     }
     all.retain(|cache| !cache.is_empty());
     Ok(all)
+}
+
+/// `--cache-to`: whether the image is to say of its steps what the next builder needs.
+fn is_cache(matches: &Matches) -> Result<bool> {
+    match matches.all("cache-to").find(|text| *text != "type=inline") {
+        Some(other) => Err(Error::new(format!(
+            "--cache-to {other} is not supported: use type=inline, by which the image itself is the cache, and push it"
+        ))),
+        None => Ok(matches.given("cache-to")),
+    }
 }
 
 fn number(number: i64) -> String {

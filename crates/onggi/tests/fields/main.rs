@@ -177,7 +177,9 @@ fn flags(daemon: &Daemon, command: &str) -> Result<Vec<String>> {
 }
 
 /// Commands whose flags are in docs/FLAGS.md. Others are names of these, or have flags of their own family of tests.
-const COMMANDS: [&str; 62] = [
+const COMMANDS: [&str; 64] = [
+    "build",
+    "builder prune",
     "run",
     "create",
     "exec",

@@ -139,14 +139,7 @@ pub(crate) fn a_directory_becomes_an_image(daemon: &Daemon) -> Result<()> {
     )?;
     let packed = ok(
         daemon,
-        &[
-            "build",
-            "-q",
-            "--compress",
-            "-f",
-            &format!("{outside}/D"),
-            &place,
-        ],
+        &["build", "-q", "-f", &format!("{outside}/D"), &place],
     )?;
     ensure!(ok(daemon, &["run", "--rm", &packed])? == "a");
     let pruned = ok(daemon, &["builder", "prune", "-a", "-f"])?;
@@ -268,11 +261,18 @@ fn results_go_where_they_are_asked_to(daemon: &Daemon) -> Result<()> {
     let registry = Registry::start(daemon.namespace(), 5000)?;
     daemon.load_busybox()?;
     let images = ok(daemon, &["images", "-q"])?;
-    let text = "FROM busybox AS make\nRUN echo made > /made\nFROM scratch\nCOPY --from=make /made /dir/made\n";
-    let place = context(daemon, "results", &[("Dockerfile", text)])?;
+    let text = "FROM scratch\nCOPY made /dir/made\n";
+    let place = context(
+        daemon,
+        "results",
+        &[("Dockerfile", text), ("made", "made\n")],
+    )?;
     let path = |name: &str| daemon.path(name).display().to_string();
 
-    ok(daemon, &["build", "-o", &path("files"), &place])?;
+    ok(
+        daemon,
+        &["build", "--compress", "-o", &path("files"), &place],
+    )?;
     ensure!(
         below(&daemon.path("files"))? == ["dir"],
         "{:?}",
@@ -360,42 +360,22 @@ fn an_interrupted_build_ends_at_once(daemon: &Daemon) -> Result<()> {
     daemon.load_busybox()?;
     let text = "FROM busybox\nRUN echo begun; sleep 1000\n";
     let place = context(daemon, "slow", &[("Dockerfile", text)])?;
-    let screen = Terminal::start(
-        daemon.namespace(),
-        &daemon.cli_command(&["build", &place])?,
-        80,
-        24,
-    )?;
-    screen.expect("begun")?;
-    screen.press(&["C-c"])?;
-    ensure!(screen.wait()? == 130);
-    wait_until("the command to end", LIMIT, || {
-        ok(daemon, &["ps", "-q"])
-            .is_ok_and(|ids| ids.is_empty())
-            .then_some(())
-    })?;
-    // A signal from elsewhere is the same.
-    let process = daemon.cli_process(&["build", &place])?;
-    wait_until("the command to begin", LIMIT, || {
-        let top = daemon.get("/containers/json").ok()?;
-        top.json()
-            .ok()?
-            .as_array()
-            .filter(|all| !all.is_empty())
-            .map(drop)
-    })
-    .or_else(|error| match daemon.subject() {
-        // Steps of ours are no containers that anybody lists.
-        Subject::Onggi => Ok(()),
-        Subject::Dockerd => Err(error),
-    })?;
-    process.signal(Signal::TERM)?;
-    ensure!(process.wait()?.code == 143);
-    wait_until("the command to end", LIMIT, || {
-        ok(daemon, &["ps", "-q"])
-            .is_ok_and(|ids| ids.is_empty())
-            .then_some(())
-    })?;
+    let running = || -> Option<bool> {
+        let all = daemon.get("/containers/json").ok()?.json().ok()?;
+        Some(!all.as_array()?.is_empty())
+    };
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let process = daemon.cli_process(&["build", &place])?;
+        wait_until("the command to begin", LIMIT, || {
+            running().filter(|running| *running)
+        })?;
+        process.signal(signal)?;
+        let ended = process.wait()?;
+        ensure!(ended.code == code, "{ended:?}");
+        wait_until("the command to end", LIMIT, || {
+            running().filter(|running| !*running)
+        })?;
+    }
     Ok(())
 }
 
