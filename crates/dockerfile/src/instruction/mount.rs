@@ -253,6 +253,9 @@ impl Mount {
         if self.sharing.is_some() && self.kind != MountKind::Cache {
             return wrong(format!("invalid cache sharing set for {kind} mount"));
         }
+        if self.target.is_none() && !matches!(self.kind, MountKind::Secret | MountKind::Ssh) {
+            return wrong("invalid mount target \"/\": say by target= where it is seen".to_owned());
+        }
         Ok(())
     }
 }
