@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::cache::{Cache, Outcome, key};
 use crate::files::{self, Selection, digest_of, make_directory};
-use crate::steps::{Command, News, Output, Source, Steps, View};
+use crate::steps::{Command, Ground, News, Output, Source, Steps, View};
 use crate::{CopyFiles, Error, Exec, Input, Op, Plan};
 
 /// A build that is about to be done.
@@ -186,10 +186,10 @@ impl<S: Steps> Build<S> {
                 let keys = [key(work.below.as_ref(), &self.text(&step.op), &[])];
                 let directory = directory.clone();
                 let work_done = || {
-                    self.steps
-                        .change(work.below.as_ref(), self.time, move |root| {
-                            Ok(make_directory(root, &directory)?)
-                        })
+                    let ground = Ground::of(work.below.as_ref());
+                    self.steps.change(ground, self.time, move |root| {
+                        Ok(make_directory(root, &directory)?)
+                    })
                 };
                 self.once(&work, &keys, work_done).await?
             }
@@ -294,14 +294,18 @@ impl<S: Steps> Build<S> {
             digests.collect::<Result<Vec<String>, files::Error>>()
         });
         keys.push(key(work.below.as_ref(), &text, &content.await??));
+        let mut ground = Ground::of(work.below.as_ref());
+        if copy.link && !needs_names(copy) {
+            // It lies over whatever is below: no link there leads it elsewhere.
+            ground.seen = None;
+        }
         let place = || {
-            self.steps
-                .change(work.below.as_ref(), self.time, move |root| {
-                    for (view, files) in takes.iter() {
-                        Selection::of(view.tree(), files)?.place(root)?;
-                    }
-                    Ok(())
-                })
+            self.steps.change(ground, self.time, move |root| {
+                for (view, files) in takes.iter() {
+                    Selection::of(view.tree(), files)?.place(root)?;
+                }
+                Ok(())
+            })
         };
         self.once(work, &keys, place).await
     }
@@ -382,4 +386,12 @@ struct Work<'a> {
     anew: bool,
     description: &'a str,
     used: &'a Mutex<Vec<String>>,
+}
+
+/// Whether owners are named, so that the files below must say who they are.
+fn needs_names(copy: &CopyFiles) -> bool {
+    let owners = copy.chown.as_deref().unwrap_or_default();
+    !owners
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b':')
 }

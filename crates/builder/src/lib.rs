@@ -30,4 +30,4 @@ pub use plan::{
     Plan, Step, Told,
 };
 pub use request::Request;
-pub use steps::{Command, News, Output, Source as MountSource, Steps, View};
+pub use steps::{Command, Ground, News, Output, Source as MountSource, Steps, View};

@@ -27,13 +27,13 @@ pub trait Steps: Send + Sync + 'static {
         output: &Output,
     ) -> impl Future<Output = Result<Option<Layer>, Error>> + Send;
 
-    /// Has `change` change the files of `below`; the layer of that, or none.
+    /// Has `change` change the files of `on`; the layer of that, on top of `on.parent`, or none.
     ///
     /// # Errors
     /// What `change` says, and the disk.
     fn change(
         &self,
-        below: Option<&ChainId>,
+        on: Ground<'_>,
         time: Option<i64>,
         change: impl FnOnce(BorrowedFd<'_>) -> Result<(), Error> + Send + 'static,
     ) -> impl Future<Output = Result<Option<Layer>, Error>> + Send;
@@ -57,6 +57,25 @@ pub trait Steps: Send + Sync + 'static {
         source: &str,
         copy: &CopyFiles,
     ) -> impl Future<Output = Result<(View, CopyFiles), Error>> + Send;
+}
+
+/// What a change is made on.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground<'a> {
+    /// The layers whose files it sees, and changes.
+    pub seen: Option<&'a ChainId>,
+    /// The layers that what it writes lies on.
+    pub parent: Option<&'a ChainId>,
+}
+
+impl<'a> Ground<'a> {
+    /// The layers before.
+    pub(crate) fn of(below: Option<&'a ChainId>) -> Self {
+        Self {
+            seen: below,
+            parent: below,
+        }
+    }
 }
 
 /// Files that are there as long as this is.

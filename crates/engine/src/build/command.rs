@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use onggi_api::container::{AttachOptions, Config, CreateRequest, HostConfig, RemoveOptions};
 use onggi_api::stream::Frames;
-use onggi_builder::{Command, CopyFiles, Error as BuildError, Output, Steps, View, fetch};
+use onggi_builder::{Command, CopyFiles, Error as BuildError, Ground, Output, Steps, View, fetch};
 use onggi_dockerfile::instruction::{Network, Security};
 use onggi_image::Layer;
 use onggi_model::{ErrorKind, Fault as _};
@@ -44,13 +44,18 @@ impl Steps for Hands {
 
     async fn change(
         &self,
-        below: Option<&ChainId>,
+        on: Ground<'_>,
         time: Option<i64>,
         change: impl FnOnce(BorrowedFd<'_>) -> Result<(), BuildError> + Send + 'static,
     ) -> Result<Option<Layer>, BuildError> {
-        let (engine, below) = (self.0.engine.clone(), below.cloned());
+        let engine = self.0.engine.clone();
+        let (seen, parent) = (on.seen.cloned(), on.parent.cloned());
         let changed = onggi_rt::blocking("change the files of a build", move || {
-            engine.build_change(below.as_ref(), time, change)
+            let on = Ground {
+                seen: seen.as_ref(),
+                parent: parent.as_ref(),
+            };
+            engine.build_change(on, time, change)
         });
         changed.await?.map_err(|fault| BuildError::of(&fault))
     }

@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use onggi_archive::{PackOptions, Time, Times};
-use onggi_builder::View as Files;
 use onggi_builder::files::Tree;
+use onggi_builder::{Ground, View as Files};
 use onggi_image::Layer;
 use onggi_store::ChainId;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -29,14 +29,14 @@ pub(super) fn packing(time: Option<i64>, without: Vec<Vec<u8>>) -> PackOptions {
 }
 
 impl Engine {
-    /// Has `change` change the files of `below`: the layer of that, or none. Blocks.
+    /// Has `change` change files: the layer of that, or none. Blocks.
     pub(super) fn build_change(
         &self,
-        below: Option<&ChainId>,
+        on: Ground<'_>,
         time: Option<i64>,
         change: impl FnOnce(BorrowedFd<'_>) -> Result<(), onggi_builder::Error>,
     ) -> Result<Option<Layer>> {
-        let scratch = self.inner.snapshots.scratch(below)?;
+        let scratch = self.inner.snapshots.scratch(on.seen)?;
         let stopped = Stopped::of(scratch.rootfs(), scratch.path().to_path_buf());
         let view = View::stopped(stopped.volatile(), Access::Write)?;
         let changed = change(view.root());
@@ -46,7 +46,7 @@ impl Engine {
         let upper = openat(CWD, scratch.upper(), flags, Mode::empty())
             .map_err(|e| Error::io("open what a step wrote", e))?;
         let options = packing(time, Vec::new());
-        let layer = self.inner.images.make_layer(below, |sink| {
+        let layer = self.inner.images.make_layer(on.parent, |sink| {
             onggi_archive::pack(upper.as_fd(), sink, &options)
         })?;
         Ok(layer)

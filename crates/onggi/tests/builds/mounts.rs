@@ -108,3 +108,18 @@ fn secrets_are_seen_by_their_command_alone() -> Result<()> {
     ensure!(!daemon.log().contains(SECRET));
     Ok(())
 }
+
+#[test]
+fn linked_copies_lie_over_what_is_below() -> Result<()> {
+    let daemon = daemon()?;
+    let dockerfile = "FROM busybox\nRUN mkdir /real && ln -s /real /link && echo old > /real/old\n\
+        COPY --link f /link/f\nCOPY f /other/f\n";
+    let id = Build::of(dockerfile).file("f", "new").image(&daemon)?;
+    let files = tree(&daemon, &id)?;
+    // No link of the base leads it elsewhere.
+    ensure!(files["link"].kind == 'd', "{:?}", files["link"]);
+    ensure!(files["link/f"].content == b"new");
+    ensure!(!files.contains_key("real/f") && files.contains_key("real/old"));
+    ensure!(files["other/f"].content == b"new");
+    Ok(())
+}
