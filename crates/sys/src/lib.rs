@@ -5,6 +5,7 @@ pub mod capability; // the five sets of the calling thread
 pub mod clone; // clone3 of a single-threaded process
 pub mod exec; // execve by path and by descriptor
 pub mod fd; // the descriptor table as a whole
+pub mod inside; // paths that do not leave a directory
 pub mod keyring; // session keyrings
 pub mod listen_fds; // sockets from systemd
 pub mod loopback; // lo up

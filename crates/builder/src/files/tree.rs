@@ -1,21 +1,17 @@
 //! Files to be read: a directory, and what of it does not count.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use onggi_dockerfile::ignore::Ignore;
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat};
+use rustix::fs::{Dir, FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 
-use super::Error;
+pub(crate) use onggi_sys::inside::{clean, follow, open, parts, split};
 
-/// How often the kernel is asked again when a rename ran beside a `..` and it cannot be sure (openat2(2), EAGAIN).
-const TRIES: usize = 128;
-/// As many links as the kernel follows in one path (path_resolution(7)).
-const LINKS: usize = 40;
+use super::Error;
 
 /// Files to be read: a directory, and what of it does not count.
 #[derive(Debug)]
@@ -92,22 +88,6 @@ impl Tree {
     }
 }
 
-/// Opens what is at `path` as if `root` were `/`: links are followed, but never out of it, and none of the kernel's.
-pub(crate) fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    let path = match path {
-        b"" => b".".as_slice(),
-        path => path,
-    };
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    for _ in 0..TRIES {
-        match openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            other => return other,
-        }
-    }
-    Err(Errno::AGAIN)
-}
-
 /// The directory `name` in another; a link is none.
 pub(crate) fn directory(at: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -126,70 +106,6 @@ pub(crate) fn names(directory: BorrowedFd<'_>) -> Result<Vec<(Vec<u8>, FileType)
     }
     names.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     Ok(names)
-}
-
-/// Where a clean path leads: without links. From where nothing is there any more the rest is taken as it is.
-pub(crate) fn follow(root: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<u8>, Errno> {
-    let mut ahead: VecDeque<Vec<u8>> = parts(path).map(<[u8]>::to_vec).collect();
-    let mut behind: Vec<Vec<u8>> = Vec::new();
-    let mut links = 0;
-    while let Some(name) = ahead.pop_front() {
-        if name == b".." {
-            behind.pop();
-            continue;
-        }
-        behind.push(name);
-        let here = behind.join(&b'/');
-        let found = match open(root, &here, OFlags::PATH | OFlags::NOFOLLOW) {
-            Ok(found) => found,
-            Err(Errno::NOENT | Errno::NOTDIR) => continue,
-            Err(errno) => return Err(errno),
-        };
-        let status = fstat(&found)?;
-        if FileType::from_raw_mode(status.st_mode) != FileType::Symlink {
-            continue;
-        }
-        links += 1;
-        if links > LINKS {
-            return Err(Errno::LOOP);
-        }
-        let target = readlinkat(&found, "", Vec::new())?;
-        let target = target.as_bytes();
-        match target.starts_with(b"/") {
-            true => behind.clear(),
-            false => drop(behind.pop()),
-        }
-        for part in parts(target).rev() {
-            ahead.push_front(part.to_vec());
-        }
-    }
-    Ok(behind.join(&b'/'))
-}
-
-/// The names of a path, but for those that mean nothing.
-pub(crate) fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    let names = path.split(|byte| *byte == b'/');
-    names.filter(|name| !matches!(*name, b"" | b"."))
-}
-
-/// Without slashes at its ends, `.` and `..`, which as text lead up to the root and not beyond.
-pub(crate) fn clean(path: &[u8]) -> Vec<u8> {
-    let mut clean: Vec<&[u8]> = Vec::new();
-    for part in parts(path) {
-        match part {
-            b".." => drop(clean.pop()),
-            part => clean.push(part),
-        }
-    }
-    clean.join(&b'/')
-}
-
-/// Parent and last name of a clean path.
-pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
 }
 
 /// One clean path below another.

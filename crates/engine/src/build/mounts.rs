@@ -368,15 +368,7 @@ fn stacked(layers: &[PathBuf], scratch: Option<&Scratch>) -> StepMount {
 
 /// A path of a source without what would lead out of it.
 fn inside(path: &str) -> String {
-    let mut clean: Vec<&str> = Vec::new();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(clean.pop()),
-            part => clean.push(part),
-        }
-    }
-    clean.join("/")
+    String::from_utf8_lossy(&onggi_sys::inside::clean(path.as_bytes())).into_owned()
 }
 
 fn absolute(directory: &str, path: &str) -> String {

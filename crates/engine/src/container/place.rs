@@ -1,14 +1,11 @@
 //! Paths below the root of a container: resolved by the kernel as if that root were `/`, used as descriptors.
 
-use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use onggi_sys::inside;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
-
-/// As many links as the kernel follows in one path (path_resolution(7)).
-const MAX_LINKS: usize = 40;
 
 /// What the end of a path says about what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,23 +28,13 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(text: &str) -> Asked {
-        let mut clean: Vec<&[u8]> = Vec::new();
-        for part in text.as_bytes().split(|byte| *byte == b'/') {
-            match part {
-                b"" | b"." => {}
-                b".." => drop(clean.pop()),
-                part => clean.push(part),
-            }
-        }
+        let path = inside::clean(text.as_bytes());
         let ending = match text.rsplit('/').next() {
             Some(".") => Ending::Dot,
-            Some("") if !clean.is_empty() => Ending::Slash,
+            Some("") if !path.is_empty() => Ending::Slash,
             _ => Ending::Plain,
         };
-        Asked {
-            path: clean.join(&b'/'),
-            ending,
-        }
+        Asked { path, ending }
     }
 
     /// Its last component, as Go's `filepath.Base` has it.
@@ -61,28 +48,13 @@ impl Asked {
 
     /// Parent and last component.
     pub(crate) fn split(&self) -> (&[u8], &[u8]) {
-        match self.path.iter().rposition(|byte| *byte == b'/') {
-            Some(slash) => (&self.path[..slash], &self.path[slash + 1..]),
-            None => (b"", &self.path),
-        }
+        inside::split(&self.path)
     }
 }
 
 /// Opens what is at `path` below `root`, links followed.
 pub(crate) fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
-    let path = match path {
-        b"" => b".",
-        path => path,
-    };
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    // The kernel answers EAGAIN when a rename ran beside a ".." and it cannot be sure: ask again, but not for ever.
-    for _ in 0..128 {
-        match rustix::fs::openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            Err(Errno::AGAIN) => {}
-            other => return Ok(other?),
-        }
-    }
-    Err(Errno::AGAIN.into())
+    Ok(inside::open(root, path, flags)?)
 }
 
 /// The directory that `directory`, perhaps a bare location, is, to list it.
@@ -91,48 +63,15 @@ pub(crate) fn listable(directory: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat(directory, ".", flags, Mode::empty())?)
 }
 
-/// Where `path` leads: without links, without slashes at its ends. From where nothing is there any more the rest of
-/// it is taken as it is.
+/// Where `path` leads: see [`inside::follow`].
 pub(crate) fn follow(root: BorrowedFd<'_>, path: &[u8]) -> io::Result<Vec<u8>> {
-    let mut ahead: VecDeque<Vec<u8>> = components(path).map(<[u8]>::to_vec).collect();
-    let mut behind: Vec<Vec<u8>> = Vec::new();
-    let mut links = 0;
-    while let Some(name) = ahead.pop_front() {
-        if name == b".." {
-            behind.pop();
-            continue;
-        }
-        behind.push(name);
-        let here = behind.join(&b'/');
-        let found = match open(root, &here, OFlags::PATH | OFlags::NOFOLLOW) {
-            Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        if kind(found.as_fd())? != FileType::Symlink {
-            continue;
-        }
-        links += 1;
-        if links > MAX_LINKS {
-            return Err(Errno::LOOP.into());
-        }
-        let target = rustix::fs::readlinkat(&found, "", Vec::new())?;
-        let target = target.as_bytes();
-        match target.starts_with(b"/") {
-            true => behind.clear(),
-            false => drop(behind.pop()),
-        }
-        for part in components(target).rev() {
-            ahead.push_front(part.to_vec());
-        }
-    }
-    Ok(behind.join(&b'/'))
+    Ok(inside::follow(root, path)?)
 }
 
 /// Makes what is missing of `path`, with its end a directory or an empty file.
 pub(crate) fn make(root: BorrowedFd<'_>, path: &[u8], directory: bool) -> io::Result<()> {
     let path = follow(root, path)?;
-    let names: Vec<&[u8]> = components(&path).collect();
+    let names: Vec<&[u8]> = inside::parts(&path).collect();
     let mut parent = open(root, b"", OFlags::PATH | OFlags::DIRECTORY)?;
     for (at, name) in names.iter().enumerate() {
         let last = at + 1 == names.len();
@@ -166,13 +105,10 @@ pub(crate) fn is_directory(file: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(kind(file)? == FileType::Directory)
 }
 
-fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-    path.split(|byte| *byte == b'/')
-        .filter(|part| !matches!(*part, b"" | b"."))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     #[test]
