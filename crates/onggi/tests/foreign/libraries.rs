@@ -58,6 +58,16 @@ fn docker_py_moves_files_and_images() -> Result<()> {
 }
 
 #[test]
+fn docker_py_builds() -> Result<()> {
+    run(&DOCKER_PY, "docker_py/builds.py", 8)
+}
+
+#[test]
+fn dockerode_builds() -> Result<()> {
+    run(&DOCKERODE, "dockerode/builds.js", 6)
+}
+
+#[test]
 fn docker_py_joins_networks() -> Result<()> {
     run(&DOCKER_PY, "docker_py/networks.py", 6)
 }
