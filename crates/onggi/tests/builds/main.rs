@@ -6,5 +6,6 @@ mod cache; // which steps are done again
 mod equal; // images that are Docker's
 mod errors; // what people are told
 mod mounts; // RUN --mount
+mod newer; // what the language learned later
 mod scene; // a context, a build, what came of it
 mod sudden; // clients and daemons that go
