@@ -309,6 +309,11 @@ impl Daemon {
         Ok(command)
     }
 
+    /// From now on another command line is typed.
+    pub fn type_with(&mut self, client: Client) {
+        self.client = client;
+    }
+
     /// Runs the command line.
     ///
     /// # Errors
