@@ -324,3 +324,7 @@ fn xattrs(path: &Path) -> Result<Xattrs> {
 #[cfg(test)]
 #[path = "tree_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "ignored_tests.rs"]
+mod ignored_tests;
