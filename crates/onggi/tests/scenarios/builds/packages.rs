@@ -48,6 +48,7 @@ COPY apk yarn /usr/local/bin/
 COPY ca-certificates.crt /usr/local/share/
 RUN chmod 755 /usr/local/bin/apk /usr/local/bin/yarn && ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/bin/npm
 RUN apt-get update && apt-get install -y --no-install-recommends libstdc++6 ca-certificates
+ENV NODE_EXTRA_CA_CERTS=/usr/local/share/ca-certificates.crt
 CMD [\"node\"]
 ";
 const PYTHON: &str = "\
