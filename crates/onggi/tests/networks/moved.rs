@@ -152,7 +152,7 @@ fn kill(daemon: &mut Daemon, round: u64, once: Duration) -> Result<()> {
     let count = AtomicU64::new(0);
     std::thread::scope(|scope| -> Result<()> {
         scope.spawn(|| moves(&api, &count));
-        let enough = || (count.load(Ordering::Relaxed) >= round % 3 + 1).then_some(());
+        let enough = || (count.load(Ordering::Relaxed) > round % 3).then_some(());
         let moved = wait_until("moves", LIMIT, enough);
         // Any place in a move is as good as another: the golden ratio finds all.
         let at = once.mul_f64((round as f64 * 0.618_034).fract());
