@@ -253,7 +253,7 @@ impl Inner {
         document.ipam.config = loop {
             let configs = choose()?;
             let nets: Vec<IpNet> = configs.iter().map(|config| config.subnet).collect();
-            if !self.wait_for_departure(&nets) {
+            if !self.wait_for_departure(&nets)? {
                 break configs;
             }
         };

@@ -133,20 +133,26 @@ pub(crate) fn see_off(inner: &Arc<Inner>) {
 
 impl Inner {
     /// Waits until none of these subnets is on its way out; says whether one was.
-    pub(crate) fn wait_for_departure(&self, nets: &[IpNet]) -> bool {
+    ///
+    /// # Errors
+    /// [`Error::Taken`] when the kernel does not let it go.
+    pub(crate) fn wait_for_departure(&self, nets: &[IpNet]) -> Result<bool> {
         let deadline = Instant::now() + PATIENCE;
         if !self.departing.prefer(nets) {
-            return false;
+            return Ok(false);
         }
         let mut queue = self.departing.queue();
-        while queue.leaving.iter().any(|leaving| leaving.is_in(nets)) {
+        while let Some(leaving) = queue.leaving.iter().find(|leaving| leaving.is_in(nets)) {
             let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                break;
+                let link = &leaving.link;
+                return Err(Error::Taken(format!(
+                    "bridge {link} of a network that was removed still has the subnet: try again, or choose another one"
+                )));
             };
             let waited = self.departing.gone.wait_timeout(queue, left);
             (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        true
+        Ok(true)
     }
 
     /// Sees them off until there are none.
