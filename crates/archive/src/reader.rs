@@ -370,6 +370,10 @@ impl<R: BufRead> TarReader<R> {
             self.consume(count);
         }
         self.left = std::mem::take(&mut self.padding);
+        // Docker's clients end the archive of a context right behind the last file (`docker build -f -`).
+        if self.left > 0 && self.source.fill_buf().map_err(unexpected)?.is_empty() {
+            self.left = 0;
+        }
         while self.left > 0 {
             let count = self.data()?.len();
             self.consume(count);

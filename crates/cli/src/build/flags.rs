@@ -145,7 +145,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch(
         None,
         "load",
-        "Keep the image in the daemon (which is always done); short for --output=type=docker",
+        "Keep the image in the daemon, as an output of type docker does",
     ),
     value(Some('m'), "memory", "bytes", "Memory that RUN may take").checked(check::bytes),
     value(
@@ -207,7 +207,7 @@ pub(super) const FLAGS: &[Flag] = &[
     switch(
         None,
         "push",
-        "Push the image when it is built; short for --output=type=registry",
+        "Push the image when it is built, as an output of type registry does",
     ),
     switch(
         Some('q'),
@@ -230,7 +230,7 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         "secret",
         "stringArray",
-        "A secret for RUN --mount=type=secret (\"id=NAME,src=PATH\", \"id=NAME,env=VARIABLE\")",
+        "A secret that RUN can mount (\"id=NAME,src=PATH\", \"id=NAME,env=VARIABLE\")",
     ),
     list(None, "security-opt", "strings", "Security options of RUN").checked(check::strings),
     value(None, "shm-size", "bytes", "Size of /dev/shm of RUN").checked(check::bytes),
@@ -239,7 +239,7 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         "ssh",
         "stringArray",
-        "Agent or keys for RUN --mount=type=ssh (not supported)",
+        "Agent or keys that RUN can mount (not supported)",
     ),
     list(
         Some('t'),

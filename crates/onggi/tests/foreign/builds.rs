@@ -360,8 +360,9 @@ fn an_interrupted_build_ends_at_once(daemon: &Daemon) -> Result<()> {
     daemon.load_busybox()?;
     let text = "FROM busybox\nRUN echo begun; sleep 1000\n";
     let place = context(daemon, "slow", &[("Dockerfile", text)])?;
+    // With those that ended: they go, too.
     let running = || -> Option<bool> {
-        let all = daemon.get("/containers/json").ok()?.json().ok()?;
+        let all = daemon.get("/containers/json?all=1").ok()?.json().ok()?;
         Some(!all.as_array()?.is_empty())
     };
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
