@@ -65,8 +65,8 @@ impl Arguments {
         };
         let value = match request.arguments.get(name) {
             Some(Some(given)) => Some(given.clone()),
-            Some(None) => None,
-            None => default()?,
+            // Named without a value, which whoever builds has none of: as if it were not.
+            Some(None) | None => default()?,
         };
         match value {
             Some(value) => self.values.insert(name.clone(), value),
