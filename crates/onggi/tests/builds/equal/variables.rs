@@ -1,0 +1,28 @@
+//! `ARG`, `ENV` and where their values are seen.
+
+pub(super) const CASES: &[&str] = &[
+    "#!query buildargs={\"V\":\"given\"}\nARG V=default\nRUN echo $V > /v\nENV W=$V",
+    "#!query buildargs={\"V\":\"given\"}\nARG V\nRUN echo $V > /v",
+    "ARG V\nRUN echo \"[$V]\" > /v\nENV W=${V:-none}",
+    "#!query buildargs={\"V\":\"given\"}\nARG V=default\nENV V=env\nRUN echo $V > /v",
+    "ENV V=env\nARG V=arg\nRUN echo $V > /v\nLABEL v=$V",
+    "ENV A=$LATER\nARG LATER=x\nENV B=$LATER",
+    "FROM busybox\nARG V=1\nRUN echo $V > /v\nFROM busybox\nRUN echo \"[$V]\" > /v",
+    "#!query buildargs={\"G\":\"given\"}\nARG G=global\nFROM busybox\nRUN echo \"[$G]\" > /before\nARG G\nRUN echo \"[$G]\" > /after",
+    "ARG G=global\nFROM busybox\nARG G=stage\nRUN echo $G > /g",
+    "ARG G=global\nARG H=$G-more\nFROM busybox\nARG H\nRUN echo $H > /h",
+    "#!query buildargs={\"HTTP_PROXY\":\"http://p:1\",\"no_proxy\":\"x\"}\nRUN echo $HTTP_PROXY $no_proxy > /p",
+    "ARG A=1 B=2\nRUN echo $A $B > /ab",
+    "ENV B=b\nARG A=$B\nENV C=${A}c",
+    "ARG A=\"quoted value\" B='single $A'\nENV C=$A D=$B",
+    "#!query buildargs={\"A\":\"\"}\nARG A=default\nENV B=[$A] C=${A:-colon} D=${A:+plus}",
+    "ARG S=a.txt\nARG D=/dest/\nCOPY $S ${D}\nWORKDIR ${D}w\nEXPOSE ${P:-90}\nVOLUME ${D}v\nUSER ${U:-5}",
+    "ENV A=1\nCMD [\"$A\"]\nENTRYPOINT [\"echo\", \"$A\", \"\\\\$A\"]",
+    "ENV A=a\nENV B=$A$A C=${A}b D=$Ab E=\\${A} F=a\\$A G=\"\\$A\"",
+    "ENV A=1\nRUN echo '$A' \"$A\" \\$A > /a",
+    "#!base FROM busybox\n#!base ARG A=base\n#!base ENV E=$A\nFROM base\nRUN echo \"[$A] $E\" > /a",
+    "FROM busybox AS one\nENV E=one\nARG A=arg\nFROM one\nRUN echo \"$E [$A]\" > /e",
+    "ARG V=1\nARG V=2\nRUN echo $V > /v",
+    "#!query buildargs={\"V\":null}\nARG V=kept\nRUN echo $V > /v",
+    "ENV X=abc\nENV Y=${X:-d} Z=${X:+set} N=${M:+set}",
+];
