@@ -5,7 +5,6 @@ pub(super) const CASES: &[&str] = &[
     "FROM busybox AS one\nENV A=1\nLABEL l=1\nWORKDIR /w\nFROM one AS two\nENV B=$A\nFROM two\nRUN pwd > /p",
     "FROM busybox AS one\nENV A=1\nLABEL l=1\nFROM busybox\nRUN echo \"[$A]\" > /a",
     "#!query target=two\nFROM busybox AS one\nRUN echo 1 > /1\nFROM one AS two\nRUN echo 2 > /2\nFROM two\nRUN exit 1",
-    "#!query target=0\nFROM busybox\nRUN echo 1 > /1\nFROM busybox\nRUN exit 1",
     "#!query target=TWO\nFROM busybox AS one\nFROM busybox AS two\nRUN echo 2 > /2\nFROM busybox",
     "FROM scratch\nENV A=1\nWORKDIR /w\nCOPY a.txt .\nCMD [\"/x\"]",
     "FROM scratch AS files\nCOPY dir /d\nFROM busybox\nCOPY --from=files / /all/",
