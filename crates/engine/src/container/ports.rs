@@ -123,10 +123,11 @@ impl Engine {
             self.commit_both(&from, (*old).clone(), &to, (*new).clone())?;
             return Err(Error::of(&fault));
         }
+        // The listener at [::1] goes first: beside it nobody can hold the port at all addresses of IPv6.
+        self.renew_loopback(&from).await;
         self.hold_ports(&from, Vec::new()).await;
         self.hold_free(&to, Networks::held_of(&ports), HANDOVER)
             .await;
-        self.renew_loopback(&from).await;
         self.renew_loopback(&to).await;
         info!(from = %from.id, to = %to.id, ports = ports.len(), "moved ports");
         for container in [&from, &to] {

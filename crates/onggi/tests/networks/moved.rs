@@ -1,7 +1,8 @@
 //! Ports that move while the daemon is killed: whenever that is, the next one has each port with one of both, and it answers,
 //! at `[::1]` of the host too. What moves is published as it was asked for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -35,20 +36,32 @@ fn serve(daemon: &Daemon, name: &str, flags: &str) -> Result<()> {
     daemon.cli(&words)?.ok().map(drop).context(name.to_owned())
 }
 
-/// Whose page it is.
+/// Whose page it is. One that is just ending may never answer: then it is asked again.
 fn said(daemon: &Daemon, ip: IpAddr, port: u16) -> Result<String> {
-    daemon.namespace().run(|| page(SocketAddr::new(ip, port)))?
+    let ask = || -> Result<String> {
+        let limit = Duration::from_secs(2);
+        let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, port), limit)?;
+        stream.set_read_timeout(Some(limit))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let (_, page) = text.split_once("\r\n\r\n").context("no answer")?;
+        Ok(page.trim().to_owned())
+    };
+    daemon.namespace().run(ask)?
 }
 
 /// Until both loopback addresses lead to this container.
 fn answers(daemon: &Daemon, port: u16, name: &str) -> Result<()> {
     for ip in LOOPBACKS {
         let mut last = String::new();
+        let began = Instant::now();
         let right = wait_until(&format!("{name} at {ip}:{port}"), LIMIT, || {
             last = said(daemon, ip, port).unwrap_or_else(|error| format!("{error:#}"));
             (last == name).then_some(())
         });
         right.with_context(|| format!("instead: {last}"))?;
+        eprintln!("{name} at {ip}:{port} after {:?}", began.elapsed());
     }
     Ok(())
 }
