@@ -175,7 +175,9 @@ fn set_up(batch: &mut Batch, endpoint: &Endpoint, index: u32) -> Result<()> {
     let link = endpoint.interface.as_str();
     let has_v6 = endpoint.ipv6.is_some() || endpoint.link_local.iter().any(|ip| ip.is_ipv6());
     if has_v6 {
-        sysctl::carry_ipv6_at_once(link).map_err(Error::io("switch IPv6 on in the container"))?;
+        sysctl::carry_ipv6_at_once(link)
+            .and_then(|()| sysctl::announce_ipv6(link))
+            .map_err(Error::io("switch IPv6 on in the container"))?;
     } else {
         sysctl::disable_ipv6(link).map_err(Error::io("switch IPv6 off in the container"))?;
     }

@@ -50,6 +50,11 @@ pub(crate) fn carry_ipv6_at_once(link: &str) -> io::Result<()> {
     carry_ipv6(link)
 }
 
+/// The link tells its neighbours when its hardware address changes, as `arp_notify` does for IPv4.
+pub(crate) fn announce_ipv6(link: &str) -> io::Result<()> {
+    std::fs::write(format!("/proc/sys/net/ipv6/conf/{link}/ndisc_notify"), "1")
+}
+
 /// Switches IPv6 forwarding on; says whether it was off. A router takes no routes from announcements unless told to:
 /// links that took theirs from there go on to.
 pub(crate) fn enable_forwarding_v6() -> Result<bool> {

@@ -7,11 +7,14 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+/// Longer than this nobody is silent.
+const SILENCE: Duration = Duration::from_secs(15);
+
 /// What a server at this port of `[::1]` says.
 fn page(daemon: &Daemon, port: u16) -> Result<String> {
     let ask = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("::1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(SILENCE))?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
@@ -24,6 +27,16 @@ fn page(daemon: &Daemon, port: u16) -> Result<String> {
 fn answers(daemon: &Daemon, port: u16, name: &str) -> Result<()> {
     let said = || page(daemon, port).ok()?.ends_with(name).then_some(());
     wait_until(&format!("{name} at [::1]:{port}"), LIMIT, said)
+}
+
+fn is_silence(error: &anyhow::Error) -> bool {
+    let kind = error
+        .downcast_ref::<std::io::Error>()
+        .map(std::io::Error::kind);
+    matches!(
+        kind,
+        Some(std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut)
+    )
 }
 
 fn serve(daemon: &Daemon, name: &str, flags: &str) -> Result<()> {
@@ -61,6 +74,17 @@ fn ports_answer_at_the_loopback_of_ipv6() -> Result<()> {
     ok(&daemon, "network disconnect six both")?;
     ensure!(page(&daemon, 8080).is_err(), "it is in no network any more");
     ok(&daemon, "network connect six both")?;
+    // The host knew its address under another hardware address, and is told.
+    answers(&daemon, 8080, "both")?;
+    ok(&daemon, "restart -t 0 both")?;
+    wait_until("both to answer again", LIMIT, || {
+        match page(&daemon, 8080) {
+            Ok(text) => text.ends_with("both").then_some(Ok(())),
+            Err(error) if is_silence(&error) => Some(Err(error)),
+            // It is not up yet.
+            Err(_) => None,
+        }
+    })??;
     // What is left of the connections is in nobody's way.
     for _ in 0..3 {
         ok(&daemon, "rm -f old")?;
