@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::network::exposure::{self, EXPOSURE};
 
 pub(crate) const COMMAND: Command = Command {
-    usage: "[OPTIONS] CONTAINER [PRIVATE_PORT[/PROTO]]",
+    usage: "CONTAINER [PRIVATE_PORT[/PROTO]]",
     about: "Show where the ports of a container are published",
     arity: Arity::Between(1, 2),
     complete: &[Complete::Containers, Complete::Nothing],
