@@ -309,33 +309,47 @@ impl<W: Write> Pack<'_, W> {
                 entry.link.clone_from(first);
                 return self.write(&entry);
             }
-            self.linked.insert(key, entry.path.clone());
         }
         match kind {
             Kind::File => return self.file(at, name, entry),
-            Kind::Symlink => {
-                let target =
-                    readlinkat(at, name, Vec::new()).map_err(Error::file("read link", path))?;
-                entry.link = target.into_bytes();
-            }
+            Kind::Symlink => match readlinkat(at, name, Vec::new()) {
+                Ok(target) => entry.link = target.into_bytes(),
+                // It has gone since it was looked at, or is no link any more.
+                Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
+                Err(errno) => return Err(Error::file("read link", path)(errno)),
+            },
             _ => entry.device = (major(status.st_rdev), minor(status.st_rdev)),
         }
         entry.xattrs = self.xattrs(path, Source::Name(at, name))?;
+        self.remember(&entry, status);
         self.write(&entry)
     }
 
+    /// Further names of a file are hard links to this one, which the archive has.
+    fn remember(&mut self, entry: &Entry, status: &Stat) {
+        if status.st_nlink > 1 {
+            let key = (status.st_dev, status.st_ino);
+            self.linked.insert(key, entry.path.clone());
+        }
+    }
+
     fn file(&mut self, at: BorrowedFd<'_>, name: &[u8], mut entry: Entry) -> Result<(), Error> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(at, name, flags, Mode::empty()) {
-            Ok(file) => File::from(file),
-            Err(Errno::NOENT | Errno::LOOP) => return Ok(()),
+        // What is there now may not be what was looked at, and to open a device is to use it: known first, then opened.
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let known = match openat(at, name, flags, Mode::empty()) {
+            Ok(known) => known,
+            Err(Errno::NOENT) => return Ok(()),
             Err(errno) => return Err(Error::file("open", &entry.path)(errno)),
         };
-        // What was opened may not be what was looked at.
-        let status = fstat(&file).map_err(Error::file("stat", &entry.path))?;
+        let status = fstat(&known).map_err(Error::file("stat", &entry.path))?;
         if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
             return Ok(());
         }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = openat(CWD, way(known.as_fd()), flags, Mode::empty())
+            .map_err(Error::file("open", &entry.path))?;
+        let file = File::from(file);
+        self.remember(&entry, &status);
         entry.size = u64::try_from(status.st_size).unwrap_or(0);
         entry.xattrs = self.xattrs(&entry.path, Source::Open(file.as_fd()))?;
         self.packed.entries += 1;
@@ -480,20 +494,24 @@ impl Source<'_> {
     fn list(self, names: &mut [u8]) -> Result<usize, Errno> {
         match self {
             Source::Open(file) => flistxattr(file, names),
-            Source::Name(at, name) => llistxattr(way(at, name), names),
+            Source::Name(at, name) => llistxattr(below(at, name), names),
         }
     }
 
     fn value(self, name: &[u8], value: &mut [u8]) -> Result<usize, Errno> {
         match self {
             Source::Open(file) => fgetxattr(file, name, value),
-            Source::Name(at, file) => lgetxattr(way(at, file), name, value),
+            Source::Name(at, file) => lgetxattr(below(at, file), name, value),
         }
     }
 }
 
+/// A name that leads to what we have open (proc_pid_fd(5)).
+fn way(open: BorrowedFd<'_>) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()))
+}
+
 /// A name that leads through our own open directory.
-fn way(at: BorrowedFd<'_>, name: &[u8]) -> PathBuf {
-    PathBuf::from(format!("/proc/self/fd/{}", at.as_raw_fd()))
-        .join(std::ffi::OsStr::from_bytes(name))
+fn below(at: BorrowedFd<'_>, name: &[u8]) -> PathBuf {
+    way(at).join(std::ffi::OsStr::from_bytes(name))
 }

@@ -298,3 +298,50 @@ fn holes_stay_holes_and_gnu_tar_reads_them() {
         assert!(blocks(&back) <= blocks(&from) + 16, "{name:?}");
     }
 }
+
+/// A name that is a link, a file with a second name, a device and nothing, in turn: what is there when it is looked for is
+/// packed or left out, nothing fails, and the second name of a file that was left out is a file.
+#[test]
+fn what_changes_under_the_packer_is_packed_or_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("a file"), "kept").unwrap();
+    std::fs::hard_link(at("a file"), at("z")).unwrap();
+    std::os::unix::fs::symlink("/nowhere", at("a link")).unwrap();
+    let device = rustix::fs::makedev(1, 7);
+    let (kind, mode) = (rustix::fs::FileType::CharacterDevice, 0o600.into());
+    rustix::fs::mknodat(rustix::fs::CWD, at("a device"), kind, mode, device).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                for name in ["a link", "a file", "a device"] {
+                    std::fs::rename(at(name), at("b")).unwrap();
+                    std::fs::rename(at("b"), at(name)).unwrap();
+                }
+            }
+        });
+        let packed: Vec<_> = (0..2_000)
+            .map(|_| {
+                let mut tar = Vec::new();
+                pack_at(folder.path(), &mut tar, &PackOptions::default()).map(|_| tar)
+            })
+            .collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for tar in packed {
+            let tar = tar.unwrap();
+            let mut tar = tar::Archive::new(tar.as_slice());
+            let mut names = Vec::new();
+            for entry in tar.entries().unwrap() {
+                let entry = entry.unwrap();
+                if let Some(first) = entry.link_name_bytes()
+                    && entry.header().entry_type() == tar::EntryType::Link
+                {
+                    assert!(names.contains(&first.to_vec()), "a link to nothing");
+                }
+                names.push(entry.path_bytes().to_vec());
+            }
+            assert!(names.contains(&b"z".to_vec()));
+        }
+    });
+}
