@@ -21,7 +21,7 @@ use crate::container::{Container, NewContainer};
 use crate::error::{Error, Result};
 use crate::task::Stream;
 
-/// What of a command's output is shown with its failure.
+/// How much of a command's output is read at once.
 const READ: usize = 32 << 10;
 
 /// The engine's hands, for one build.
@@ -89,6 +89,19 @@ struct StepContainer {
 }
 
 impl StepContainer {
+    /// Starts it. Who stops waiting stops nothing halfway: it is removed once it runs.
+    async fn start(&self) -> Result<()> {
+        let (engine, id) = (self.engine.clone(), self.container.id.clone());
+        let start = async move { engine.container_start(id.as_str(), None).await };
+        let started = onggi_rt::spawn("start the container of a build", start).await;
+        match started.ok().flatten() {
+            Some(started) => started.map(drop),
+            None => Err(Error::internal(
+                "start the container of a build: the daemon failed at this; see its log",
+            )),
+        }
+    }
+
     async fn remove(mut self) -> Result<()> {
         self.is_removed = true;
         remove(&self.engine, &self.container).await
@@ -109,17 +122,26 @@ impl Drop for StepContainer {
     }
 }
 
-async fn remove(engine: &Engine, container: &Container) -> Result<()> {
+/// Nobody asks a second time: where the processor is busy for so long that a user would be told to try again, the end is
+/// waited for.
+async fn remove(engine: &Engine, container: &Arc<Container>) -> Result<()> {
+    let id = container.id.as_str();
     let options = RemoveOptions {
         force: true,
         volumes: true,
         ..RemoveOptions::default()
     };
-    match engine
-        .container_remove(container.id.as_str(), options)
-        .await
-    {
-        Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(()),
+    let removed = match engine.container_remove(id, options).await {
+        Err(fault) if fault.kind() == ErrorKind::Internal => {
+            tracing::warn!(container = id, "{fault}");
+            engine.wait_until_stopped(container, None).await;
+            engine.container_remove(id, options).await
+        }
+        removed => removed,
+    };
+    match removed {
+        // Somebody else does it.
+        Err(fault) if matches!(fault.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => Ok(()),
         removed => removed,
     }
 }
@@ -141,8 +163,7 @@ impl Building {
             ..AttachOptions::default()
         };
         let stream = step.container.attach_at_start(&attach);
-        let id = step.container.id.as_str();
-        self.engine.container_start(id, None).await?;
+        step.start().await?;
         if let Ok(stream) = stream.await {
             relay(stream, output).await?;
         }

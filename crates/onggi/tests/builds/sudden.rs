@@ -62,6 +62,24 @@ fn a_client_that_hangs_up_ends_its_build() -> Result<()> {
     Ok(())
 }
 
+/// Whatever is going on when nobody waits any more: preparing, creating, starting, running, ending.
+#[test]
+fn a_build_that_is_ended_at_any_moment_leaves_nothing() -> Result<()> {
+    let daemon = daemon()?;
+    let rounds = match std::env::var_os("ONGGI_FULL") {
+        Some(_) => 400,
+        None => 40,
+    };
+    for round in 0..rounds {
+        let build = Build::of("FROM busybox\nRUN touch /made\nRUN sleep 600\n").set("nocache", "1");
+        let stream = begin(&daemon, &build, "Step 2/3")?;
+        std::thread::sleep(Duration::from_micros(500 * (round % 80)));
+        drop(stream);
+    }
+    no_containers(&daemon)?;
+    daemon.clean()
+}
+
 #[test]
 fn a_killed_daemon_knows_what_was_done() -> Result<()> {
     let mut daemon = daemon()?;
