@@ -24,6 +24,9 @@ pub(crate) const NAMES: &[&str] = &[
     "truncate", "upper", "urlquery",
 ];
 
+/// The most spaces that `pad` puts on one side: a template, which may come with a request, fills no memory.
+const MAX_PAD: usize = 4096;
+
 type Call = fn(&[Value], &HashMap<usize, Shape>) -> Result<Value, TemplateError>;
 
 const DOCKER: &[(&str, usize, Call)] = &[
@@ -74,6 +77,11 @@ const DOCKER: &[(&str, usize, Call)] = &[
             return Ok(text(""));
         }
         let (before, after) = (width(&args[1])?, width(&args[2])?);
+        if before.max(after) > MAX_PAD {
+            return Err(TemplateError::Exec(format!(
+                "pad: more than {MAX_PAD} spaces"
+            )));
+        }
         Ok(text(format!(
             "{}{subject}{}",
             " ".repeat(before),

@@ -124,6 +124,10 @@ fn errors_have_gos_texts_and_places() {
             r#"template: :1:2: executing "" at <index .Config.Cmd 7>: error calling index: index out of range: 7"#,
         ),
         (
+            r#"{{pad "x" 9223372036854775807 1}}"#,
+            r#"template: :1:2: executing "" at <pad "x" 9223372036854775807 1>: error calling pad: pad: more than 4096 spaces"#,
+        ),
+        (
             "{{.Config.Cmd.Foo}}",
             r#"template: :1:9: executing "" at <.Config.Cmd.Foo>: can't evaluate field Foo in type interface {}"#,
         ),
