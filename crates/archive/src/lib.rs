@@ -26,6 +26,7 @@ pub use kernel::shows_the_kernel;
 pub use pack::{PackOptions, Packed, Times, pack, pack_at, pack_one};
 pub use reader::TarReader;
 pub use rebase::rebase;
+pub use tree::clean;
 pub use writer::TarWriter;
 
 /// How removals are told in a tree.

@@ -367,7 +367,10 @@ pub(crate) fn remove(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
 }
 
 /// The cleaned form of a name in an archive: below the root, without `.`, `..` and needless slashes; empty for the root.
-pub(crate) fn clean(path: &[u8]) -> Result<Vec<u8>, Error> {
+///
+/// # Errors
+/// [`Error::Name`]: it leads out of the root, or is too long.
+pub fn clean(path: &[u8]) -> Result<Vec<u8>, Error> {
     if path.len() >= MAX_PATH {
         return Err(Error::name(path, "too long"));
     }

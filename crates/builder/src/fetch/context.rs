@@ -9,7 +9,7 @@ use onggi_archive::{ApplyOptions, Conflicts, Owner};
 use onggi_registry::Client;
 
 use super::{Error, git, git_source, open, web};
-use crate::files::{Tree, is_archive, unpack};
+use crate::files::{PartReader, Tree, is_archive, unpack};
 use crate::plan::AddOptions;
 
 /// The longest Dockerfile.
@@ -46,9 +46,10 @@ fn unpacked(path: &Path, place: &Path, address: &str) -> Result<Tree, Error> {
     let root = open(place)?;
     let name = address.as_bytes();
     let wrong = |fault: crate::files::Error| Error::Wrong(onggi_model::chain(&fault));
-    if is_archive(&file, name).map_err(wrong)? {
+    let bytes = || PartReader::all(&file);
+    if is_archive(bytes()) {
         let options = ApplyOptions::copy(Conflicts::Replace, Owner::Archive);
-        unpack(&file, name, root.as_fd(), b"", &options).map_err(wrong)?;
+        unpack(bytes(), name, root.as_fd(), b"", &options).map_err(wrong)?;
     } else {
         let is_short = file.metadata().map_err(refused())?.len() <= LONGEST;
         let text = match is_short {

@@ -2,23 +2,20 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::File;
-use std::os::fd::{AsFd as _, BorrowedFd};
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat, readlinkat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
-use super::attributes::{Place, xattrs};
+use super::attributes::Xattrs;
 use super::chmod::Chmod;
-use super::content::Contents;
+use super::item::{Facts, Item};
 use super::walk::Visit;
 use super::{Error, tree};
 
 /// Takes in files, one after the other.
 pub(crate) struct Digest<'a> {
     hash: Sha256,
-    contents: &'a dyn Contents,
     chmod: &'a Chmod,
     /// Whether it matters to whom files belong.
     with_owners: bool,
@@ -26,10 +23,9 @@ pub(crate) struct Digest<'a> {
 }
 
 impl<'a> Digest<'a> {
-    pub(crate) fn new(contents: &'a dyn Contents, chmod: &'a Chmod, with_owners: bool) -> Self {
+    pub(crate) fn new(chmod: &'a Chmod, with_owners: bool) -> Self {
         Self {
             hash: Sha256::new(),
-            contents,
             chmod,
             with_owners,
             linked: HashMap::new(),
@@ -63,21 +59,19 @@ impl<'a> Digest<'a> {
     pub(crate) fn attributes(
         &mut self,
         path: &[u8],
-        place: Place<'_>,
-        status: &Stat,
+        facts: &Facts,
+        xattrs: Result<Xattrs, Errno>,
     ) -> Result<(), Error> {
-        let kind = FileType::from_raw_mode(status.st_mode);
-        let mode = match kind {
+        let mode = match facts.kind() {
             FileType::Symlink => 0o777,
-            kind => self
-                .chmod
-                .apply(status.st_mode, kind == FileType::Directory),
+            kind => self.chmod.apply(facts.mode, kind == FileType::Directory),
         };
         self.number(u64::from(mode));
         if self.with_owners {
-            self.number(u64::from(status.st_uid) << 32 | u64::from(status.st_gid));
+            let (user, group) = facts.owner;
+            self.number(u64::from(user) << 32 | u64::from(group));
         }
-        let found = xattrs(place).map_err(Error::file("read attributes of", path))?;
+        let found = xattrs.map_err(Error::file("read attributes of", path))?;
         self.number(found.len() as u64);
         for (key, value) in &found {
             self.word(key);
@@ -86,37 +80,21 @@ impl<'a> Digest<'a> {
         Ok(())
     }
 
-    fn content(&mut self, path: &[u8], at: BorrowedFd<'_>, name: &[u8]) -> Result<(), Error> {
-        let (file, status) = open_file(at, name).map_err(Error::file("open", path))?;
-        self.attributes(path, Place::Open(file.as_fd()), &status)?;
-        self.number(u64::try_from(status.st_size).unwrap_or(0));
-        let digest = self.contents.digest(&file, &status);
-        self.hash.update(digest.map_err(Error::file("read", path))?);
+    fn content(&mut self, path: &[u8], item: &Item<'_>) -> Result<(), Error> {
+        let opened = item.open().map_err(|error| error.on(path))?;
+        self.attributes(path, &opened.facts, opened.xattrs())?;
+        self.number(opened.facts.size);
+        self.hash
+            .update(opened.digest().map_err(|error| error.on(path))?);
         Ok(())
     }
 }
 
-/// Opens a file to read it; anything else that has come into its place is refused.
-pub(crate) fn open_file(at: BorrowedFd<'_>, name: &[u8]) -> Result<(File, Stat), Errno> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(openat(at, name, flags, Mode::empty())?);
-    let status = fstat(&file)?;
-    match FileType::from_raw_mode(status.st_mode) {
-        FileType::RegularFile => Ok((file, status)),
-        _ => Err(Errno::AGAIN),
-    }
-}
-
 impl Visit for Digest<'_> {
-    fn enter(
-        &mut self,
-        path: &[u8],
-        directory: BorrowedFd<'_>,
-        status: &Stat,
-    ) -> Result<(), Error> {
+    fn enter(&mut self, path: &[u8], directory: &Item<'_>) -> Result<(), Error> {
         self.word(b"directory");
         self.word(tree::split(path).1);
-        self.attributes(path, Place::Open(directory), status)
+        self.attributes(path, &directory.facts, directory.xattrs())
     }
 
     fn leave(&mut self) -> Result<(), Error> {
@@ -124,16 +102,12 @@ impl Visit for Digest<'_> {
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        path: &[u8],
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        status: &Stat,
-    ) -> Result<(), Error> {
-        let kind = FileType::from_raw_mode(status.st_mode);
-        if kind == FileType::RegularFile && status.st_nlink > 1 {
-            let first = self.linked.entry((status.st_dev, status.st_ino));
+    fn file(&mut self, path: &[u8], item: &Item<'_>) -> Result<(), Error> {
+        let kind = item.facts.kind();
+        if kind == FileType::RegularFile
+            && let Some(identity) = item.facts.identity
+        {
+            let first = self.linked.entry(identity);
             if let Entry::Occupied(first) = first {
                 let first = first.get().clone();
                 self.word(b"again");
@@ -154,13 +128,13 @@ impl Visit for Digest<'_> {
         // A source that was a link goes by the name it was asked by.
         self.word(tree::split(path).1);
         match kind {
-            FileType::RegularFile => return self.content(path, parent, name),
+            FileType::RegularFile => return self.content(path, item),
             FileType::Symlink => {
-                let target = readlinkat(parent, name, Vec::new());
-                self.word(target.map_err(Error::file("read link", path))?.as_bytes());
+                let target = item.target().map_err(Error::file("read link", path))?;
+                self.word(&target);
             }
-            _ => self.number(status.st_rdev),
+            _ => self.number(item.facts.device),
         }
-        self.attributes(path, Place::Name(parent, name), status)
+        self.attributes(path, &item.facts, item.xattrs())
     }
 }

@@ -33,8 +33,21 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn wrong(message: impl Into<String>) -> Self {
+    /// In words that whoever wrote the Dockerfile can use.
+    pub fn wrong(message: impl Into<String>) -> Self {
         Self::Wrong(message.into())
+    }
+
+    /// The same, of another name for the file.
+    pub(crate) fn on(self, name: &[u8]) -> Self {
+        match self {
+            Self::File { what, source, .. } => Self::File {
+                what,
+                path: String::from_utf8_lossy(name).into_owned(),
+                source,
+            },
+            other => other,
+        }
     }
 
     pub(crate) fn file<E: Into<io::Error>>(

@@ -1,12 +1,12 @@
 //! From the sources of an instruction to what they name in a tree.
 
-use std::os::fd::AsFd as _;
-
 use onggi_dockerfile::ignore::Ignore;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::glob::{Glob, is_wild};
+use super::item::Item;
+use super::tree::Last;
 use super::walk::{Filter, Visit, walk};
 use super::{Error, Tree, near, tree};
 
@@ -142,10 +142,8 @@ pub(crate) fn find_with_parents(from: &Tree, source: &str) -> Result<Vec<Found>,
 
 /// Whether something that counts is at a clean path; links are what they are.
 fn there(from: &Tree, path: &[u8]) -> Result<(), Error> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match openat2(&from.root, path, flags, Mode::empty(), resolve) {
-        Ok(_) => {}
+    match from.has(path) {
+        Ok(()) => {}
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(near::missing(from, path)),
         Err(errno) => return Err(Error::file("open", path)(errno)),
     }
@@ -169,11 +167,8 @@ pub(crate) fn at(from: &Tree, path: &str) -> Result<Found, Error> {
 fn one(from: &Tree, asked: &[u8], name: Vec<u8>) -> Result<Found, Error> {
     let path = follow(from, asked)?;
     let ignores = from.ignore.ignores(&tree::text(&path)) && !path.is_empty();
-    let kind = match tree::open(from.root.as_fd(), &path, OFlags::PATH | OFlags::NOFOLLOW) {
-        Ok(file) => {
-            let status = fstat(&file).map_err(Error::file("stat", &path))?;
-            FileType::from_raw_mode(status.st_mode)
-        }
+    let kind = match from.kind(&path, Last::Keep) {
+        Ok(kind) => kind,
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(near::missing(from, asked)),
         Err(errno) => return Err(Error::file("open", &path)(errno)),
     };
@@ -190,7 +185,7 @@ fn one(from: &Tree, asked: &[u8], name: Vec<u8>) -> Result<Found, Error> {
 }
 
 fn follow(from: &Tree, path: &[u8]) -> Result<Vec<u8>, Error> {
-    match tree::follow(from.root.as_fd(), path) {
+    match from.follow(path) {
         Ok(path) => Ok(path),
         Err(Errno::LOOP) => Err(Error::wrong(format!(
             "failed to calculate checksum of {}: \"/{}\": too many links",
@@ -203,18 +198,17 @@ fn follow(from: &Tree, path: &[u8]) -> Result<Vec<u8>, Error> {
 
 /// The names in a directory, with what they are for certain.
 fn list(from: &Tree, path: &[u8]) -> Result<Vec<(Vec<u8>, FileType)>, Error> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let directory = match tree::open(from.root.as_fd(), path, flags) {
+    let directory = match from.folder(path) {
         Ok(directory) => directory,
         Err(Errno::NOENT | Errno::NOTDIR) => return Err(near::missing(from, path)),
         Err(errno) => return Err(Error::file("open", path)(errno)),
     };
-    let mut names = tree::names(directory.as_fd()).map_err(Error::file("list", path))?;
+    let mut names = directory.names().map_err(Error::file("list", path))?;
     for (name, kind) in names
         .iter_mut()
         .filter(|(_, kind)| *kind == FileType::Unknown)
     {
-        if tree::directory(directory.as_fd(), name).is_ok() {
+        if directory.folder(name).is_ok() {
             *kind = FileType::Directory;
         }
     }
@@ -226,10 +220,8 @@ fn has_any(from: &Tree, path: &[u8]) -> Result<bool, Error> {
     if from.ignore.ignores_all_below(&tree::text(path)) {
         return Ok(false);
     }
-    let is_directory =
-        tree::open(from.root.as_fd(), path, OFlags::RDONLY | OFlags::DIRECTORY).is_ok();
     let mut count = Count(0);
-    if is_directory {
+    if from.folder(path).is_ok() {
         walk(from, path, &Filter::default(), &mut count)?;
     }
     Ok(count.0 > 0)
@@ -238,7 +230,7 @@ fn has_any(from: &Tree, path: &[u8]) -> Result<bool, Error> {
 struct Count(usize);
 
 impl Visit for Count {
-    fn enter(&mut self, _: &[u8], _: std::os::fd::BorrowedFd<'_>, _: &Stat) -> Result<(), Error> {
+    fn enter(&mut self, _: &[u8], _: &Item<'_>) -> Result<(), Error> {
         self.0 += 1;
         Ok(())
     }
@@ -247,13 +239,7 @@ impl Visit for Count {
         Ok(())
     }
 
-    fn file(
-        &mut self,
-        _: &[u8],
-        _: std::os::fd::BorrowedFd<'_>,
-        _: &[u8],
-        _: &Stat,
-    ) -> Result<(), Error> {
+    fn file(&mut self, _: &[u8], _: &Item<'_>) -> Result<(), Error> {
         self.0 += 1;
         Ok(())
     }

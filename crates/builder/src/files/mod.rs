@@ -5,6 +5,8 @@
 //! A [`Tree`] is what is read: the context, a stage, an image. A [`Selection`] is what one instruction takes of it:
 //! [`Selection::digest`] says what would come out, [`Selection::place`] makes it so. Sources of ADD that have to be
 //! fetched are not in it ([`is_remote`]).
+//!
+//! A tree is a directory, or an [`Index`]: one that is told and of which no file is made until somebody needs it.
 
 mod attributes; // owner, mode, extended attributes, time
 mod chmod; // --chmod
@@ -13,11 +15,15 @@ mod digest; // what files are known by
 mod error; // what went wrong
 mod find; // from sources to files
 mod glob; // wildcards
+mod index; // trees in memory
+mod item; // what is at a name of a tree
 mod near; // what is said of a source that is not there
 mod owner; // --chown
 mod place; // files into a root
+mod receive; // from a tar to an index
 mod target; // where they go
 mod tree; // where files are read
+mod unfold; // a part of a tree as files
 mod unpack; // archives of ADD
 mod walk; // what of a directory counts
 
@@ -27,7 +33,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use onggi_archive::{ApplyOptions, Conflicts, Owner};
 use onggi_dockerfile::ignore::Ignore;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, statat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 
 use crate::plan::{CopyFiles, Directory, Input};
@@ -35,16 +41,20 @@ use crate::plan::{CopyFiles, Directory, Input};
 use attributes::{Attributes, Place, times};
 use chmod::Chmod;
 use content::Copier;
-use digest::{Digest, open_file};
+use digest::Digest;
 use find::Found;
+use item::Item;
 use place::{Change, Placer};
 use target::Destination;
 use walk::{Filter, Visit as _, absolute, walk};
 
-pub use content::{Contents, Reading};
+pub(crate) use content::PartReader;
 pub use error::Error;
 pub use find::is_remote;
+pub use index::{Bounds, Content, Contents, Index};
+pub use receive::{Aside, Nothing, receive};
 pub use tree::Tree;
+pub use unfold::unfold;
 pub(crate) use unpack::{is_archive, unpack};
 
 /// Here-documents as files are read by everybody.
@@ -94,16 +104,8 @@ impl<'a> Selection<'a> {
     /// # Errors
     /// When files cannot be read.
     pub fn digest(&self) -> Result<String, Error> {
-        self.digest_with(&Reading)
-    }
-
-    /// As [`Selection::digest`], by whoever knows contents.
-    ///
-    /// # Errors
-    /// When files cannot be read.
-    pub fn digest_with(&self, contents: &dyn Contents) -> Result<String, Error> {
         let with_owners = self.copy.chown.is_none() && self.keeps_owners();
-        let mut digest = Digest::new(contents, &self.chmod, with_owners);
+        let mut digest = Digest::new(&self.chmod, with_owners);
         if let Some(identity) = &self.tree.identity {
             digest.source("identity", identity.as_bytes());
         }
@@ -118,8 +120,8 @@ impl<'a> Selection<'a> {
                 digest.word(b"end");
             } else {
                 digest.source("source", &found.name);
-                self.with_file(found, |parent, name, status| {
-                    digest.file(&found.name, parent, name, status)
+                with_item(self.tree, &found.path, |item| {
+                    digest.file(&found.name, item)
                 })?;
             }
         }
@@ -136,6 +138,9 @@ impl<'a> Selection<'a> {
     /// [`Error::Wrong`] when what is there is in the way or `--chown` names somebody the root does not know;
     /// [`Error::Archive`] for archives that break their bounds.
     pub fn place(&self, root: BorrowedFd<'_>) -> Result<(), Error> {
+        for found in &self.found {
+            unfold::fetch(self.tree, found, &self.filter(found))?;
+        }
         let named = match &self.copy.chown {
             Some(text) => Some(owner::find(root, text)?),
             None => None,
@@ -172,20 +177,18 @@ impl<'a> Selection<'a> {
             only: found.only.as_ref(),
         }
     }
+}
 
-    /// Calls `take` with the directory of a file, its name there and what it is.
-    fn with_file<T>(
-        &self,
-        found: &Found,
-        take: impl FnOnce(BorrowedFd<'_>, &[u8], &Stat) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        let (above, name) = tree::split(&found.path);
-        let refused = |errno: Errno| Error::file("open", absolute(&found.path))(errno);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let parent = tree::open(self.tree.root.as_fd(), above, flags).map_err(refused)?;
-        let status = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
-        take(parent.as_fd(), name, &status)
-    }
+/// Calls `take` with what is at a clean path that has no links in it.
+fn with_item<T>(
+    tree: &Tree,
+    path: &[u8],
+    take: impl FnOnce(&Item<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let (above, name) = tree::split(path);
+    let refused = |errno: Errno| Error::file("open", absolute(path))(errno);
+    let parent = tree.folder(above).map_err(refused)?;
+    take(&parent.at(name).map_err(refused)?)
 }
 
 /// `--chmod` and `--exclude`.
@@ -230,10 +233,9 @@ impl Placing<'_, '_> {
             return Ok(());
         }
         let (directory, path, name) = self.file_target(&found.name)?;
-        let selection = self.selection;
         let mut placer = Placer::new(self.root, &self.change, &mut self.copier, directory, path)?;
-        selection.with_file(found, |parent, source, status| {
-            placer.copy(parent, source, &name, status)
+        with_item(self.selection.tree, &found.path, |item| {
+            placer.copy(item, &name)
         })
     }
 
@@ -258,31 +260,27 @@ impl Placing<'_, '_> {
 
     /// Unpacks a file if it is an archive.
     fn archive(&mut self, found: &Found) -> Result<bool, Error> {
-        let selection = self.selection;
-        let file = selection.with_file(
-            found,
-            |parent, name, status| match FileType::from_raw_mode(status.st_mode) {
-                FileType::RegularFile => open_file(parent, name)
-                    .map(|(file, _)| Some(file))
-                    .map_err(Error::file("open", absolute(&found.path))),
-                _ => Ok(None),
-            },
-        )?;
-        let Some(file) = file else {
-            return Ok(false);
-        };
-        if !is_archive(&file, &found.path)? {
-            return Ok(false);
-        }
-        let path = target::follow(self.root, &self.destination.path)?;
-        target::make(self.root, &path, self.named)?;
-        let owner = match self.named {
-            Some((user, group)) => Owner::Fixed(user, group),
-            None => Owner::Archive,
-        };
-        let options = ApplyOptions::copy(Conflicts::Replace, owner);
-        unpack(&file, &found.name, self.root, &path, &options)?;
-        Ok(true)
+        with_item(self.selection.tree, &found.path, |item| {
+            if item.facts.kind() != FileType::RegularFile {
+                return Ok(false);
+            }
+            let on = |error: Error| error.on(&absolute(&found.path));
+            let opened = item.open().map_err(on)?;
+            opened.with(|part| {
+                if !is_archive(part.reader()) {
+                    return Ok(false);
+                }
+                let path = target::follow(self.root, &self.destination.path)?;
+                target::make(self.root, &path, self.named)?;
+                let owner = match self.named {
+                    Some((user, group)) => Owner::Fixed(user, group),
+                    None => Owner::Archive,
+                };
+                let options = ApplyOptions::copy(Conflicts::Replace, owner);
+                unpack(part.reader(), &found.name, self.root, &path, &options)?;
+                Ok(true)
+            })
+        })
     }
 
     /// A here-document as a file.
@@ -368,31 +366,18 @@ pub fn make_directory(root: BorrowedFd<'_>, directory: &Directory) -> Result<(),
 /// # Errors
 /// When it is not there, or cannot be read.
 pub fn digest_of(from: &Tree, path: &str) -> Result<String, Error> {
-    digest_of_with(from, path, &Reading)
-}
-
-/// As [`digest_of`], by whoever knows contents.
-///
-/// # Errors
-/// As [`digest_of`].
-pub fn digest_of_with(from: &Tree, path: &str, contents: &dyn Contents) -> Result<String, Error> {
     let found = find::at(from, path)?;
     let refused = |errno: Errno| Error::file("open", absolute(&found.path))(errno);
-    let mut digest = Digest::new(contents, &Chmod::Kept, true);
+    let mut digest = Digest::new(&Chmod::Kept, true);
     if found.is_directory {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = tree::open(from.root.as_fd(), &found.path, flags).map_err(refused)?;
-        let status = fstat(&directory).map_err(refused)?;
+        let directory = from.folder(&found.path).map_err(refused)?;
+        let item = directory.item();
         digest.source("directory", b"");
-        digest.attributes(&found.path, Place::Open(directory.as_fd()), &status)?;
+        digest.attributes(&found.path, &item.facts, item.xattrs())?;
         walk(from, &found.path, &Filter::default(), &mut digest)?;
     } else {
-        let (above, name) = tree::split(&found.path);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let parent = tree::open(from.root.as_fd(), above, flags).map_err(refused)?;
-        let status = statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
         digest.source("source", b"");
-        digest.file(b"", parent.as_fd(), name, &status)?;
+        with_item(from, &found.path, |item| digest.file(b"", item))?;
     }
     Ok(digest.finish())
 }

@@ -1,9 +1,6 @@
 //! What is said of a source that is not there: in BuildKit's words, with what keeps it back or is near.
 
-use std::os::fd::AsFd as _;
-
-use rustix::fs::OFlags;
-
+use super::tree::Last;
 use super::{Error, Tree, tree};
 
 /// Names of fewer characters have none that are near.
@@ -23,8 +20,8 @@ pub(crate) fn missing(from: &Tree, path: &[u8]) -> Error {
 
 /// The rule that leaves it out, if it is there at all.
 fn kept_back(from: &Tree, path: &[u8]) -> Option<String> {
-    let there = tree::follow(from.root.as_fd(), path).ok()?;
-    tree::open(from.root.as_fd(), &there, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+    let there = from.follow(path).ok()?;
+    from.kind(&there, Last::Keep).ok()?;
     let (line, rule) = from
         .ignore
         .rule_of(&tree::text(&there))
@@ -39,11 +36,9 @@ fn kept_back(from: &Tree, path: &[u8]) -> Option<String> {
 fn near(from: &Tree, path: &[u8]) -> Option<String> {
     let mut above = Vec::new();
     for part in tree::parts(path) {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        let directory = tree::open(from.root.as_fd(), &above, flags).ok()?;
+        let directory = from.folder(&above).ok()?;
         let here = tree::join(&above, part);
-        let is_there = tree::open(from.root.as_fd(), &here, OFlags::PATH).is_ok();
-        if is_there {
+        if from.kind(&here, Last::Follow).is_ok() {
             above = here;
             continue;
         }
@@ -51,7 +46,7 @@ fn near(from: &Tree, path: &[u8]) -> Option<String> {
         if tree::text(part).chars().count() < SHORT {
             return None;
         }
-        let names = tree::names(directory.as_fd()).ok()?;
+        let names = directory.names().ok()?;
         let names: Vec<String> = names
             .iter()
             .map(|(name, _)| tree::text(name).into_owned())

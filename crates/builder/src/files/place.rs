@@ -5,15 +5,15 @@ use std::fs::File;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, Timestamps, fstat, futimens, linkat,
-    mkdirat, mknodat, openat, openat2, readlinkat, symlinkat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Timestamps, fstat, futimens, linkat, mkdirat,
+    mknodat, openat, openat2, symlinkat,
 };
 use rustix::io::Errno;
 
-use super::attributes::{Attributes, Place, times, xattrs};
+use super::attributes::{Attributes, Place, Xattrs, times};
 use super::chmod::Chmod;
 use super::content::Copier;
-use super::digest::open_file;
+use super::item::{Facts, Item};
 use super::target::{self, replacing};
 use super::walk::{Visit, absolute};
 use super::{Error, tree};
@@ -27,16 +27,21 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    fn attributes(&self, place: Place<'_>, status: &Stat) -> Result<Attributes, Errno> {
-        let kind = FileType::from_raw_mode(status.st_mode);
-        let mode = self
-            .chmod
-            .apply(status.st_mode, kind == FileType::Directory);
+    pub(crate) fn attributes(
+        &self,
+        facts: &Facts,
+        xattrs: Result<Xattrs, Errno>,
+    ) -> Result<Attributes, Errno> {
+        let kind = facts.kind();
+        let mode = self.chmod.apply(facts.mode, kind == FileType::Directory);
         Ok(Attributes {
-            owner: self.owner.unwrap_or((status.st_uid, status.st_gid)),
+            owner: self.owner.unwrap_or(facts.owner),
             mode: (kind != FileType::Symlink).then_some(mode),
-            time: times(status),
-            xattrs: xattrs(place)?,
+            time: Timestamps {
+                last_access: facts.time,
+                last_modification: facts.time,
+            },
+            xattrs: xattrs?,
         })
     }
 }
@@ -100,83 +105,68 @@ impl<'a> Placer<'a> {
         self.open.last().ok_or_else(gone)
     }
 
-    /// Copies what is at `name` in `parent` to `as_name` in the directory that is open.
-    pub(crate) fn copy(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        as_name: &[u8],
-        status: &Stat,
-    ) -> Result<(), Error> {
+    /// Copies something to `name` in the directory that is open.
+    pub(crate) fn copy(&mut self, item: &Item<'_>, name: &[u8]) -> Result<(), Error> {
         let top = self.top()?;
-        let path = tree::join(&top.path, as_name);
-        let kind = FileType::from_raw_mode(status.st_mode);
+        let path = tree::join(&top.path, name);
+        let kind = item.facts.kind();
         if kind == FileType::RegularFile {
-            return self.file(parent, name, as_name, path);
+            return self.regular(item, name, path);
         }
         let at = top.directory.as_fd();
         match kind {
             FileType::Symlink => {
-                let target = readlinkat(parent, name, Vec::new())
+                let target = item
+                    .target()
                     .map_err(Error::file("read link", absolute(&path)))?;
-                replacing(at, as_name, &path, || symlinkat(&target, at, as_name))?;
+                replacing(at, name, &path, || symlinkat(target.as_slice(), at, name))?;
             }
             kind => {
                 // A socket means nothing without who listens: what is left of it is an empty file.
                 let (kind, device) = match kind {
                     FileType::Socket => (FileType::RegularFile, 0),
                     FileType::Fifo => (FileType::Fifo, 0),
-                    kind => (kind, status.st_rdev),
+                    kind => (kind, item.facts.device),
                 };
                 let mode = Mode::from_raw_mode(0o600);
-                replacing(at, as_name, &path, || {
-                    mknodat(at, as_name, kind, mode, device)
-                })?;
+                replacing(at, name, &path, || mknodat(at, name, kind, mode, device))?;
             }
         }
-        let attributes = self.change.attributes(Place::Name(parent, name), status);
+        let attributes = self.change.attributes(&item.facts, item.xattrs());
         let attributes = attributes.map_err(Error::file("read attributes of", absolute(&path)))?;
-        let written = attributes.write(Place::Name(at, as_name));
+        let written = attributes.write(Place::Name(at, name));
         written.map_err(Error::file("write attributes of", absolute(&path)))
     }
 
-    fn file(
-        &mut self,
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        as_name: &[u8],
-        path: Vec<u8>,
-    ) -> Result<(), Error> {
+    fn regular(&mut self, item: &Item<'_>, name: &[u8], path: Vec<u8>) -> Result<(), Error> {
         let refused = |what| Error::file(what, absolute(&path));
-        let (source, status) = match open_file(parent, name) {
-            Ok(opened) => opened,
-            Err(errno) => return Err(refused("read")(errno)),
-        };
+        let source = item.open().map_err(|error| error.on(&absolute(&path)))?;
         let at = self.top()?.directory.as_fd();
-        let key = (status.st_dev, status.st_ino);
-        if status.st_nlink > 1
-            && let Some(first) = self.linked.get(&key)
-        {
+        let identity = source.facts.identity;
+        if let Some(first) = identity.and_then(|identity| self.linked.get(&identity)) {
             let (above, first) = tree::split(first);
             let above = directory(self.root, above).map_err(refused("link"))?;
-            let link = || linkat(&above, first, at, as_name, AtFlags::empty());
-            return replacing(at, as_name, &path, link);
+            let link = || linkat(&above, first, at, name, AtFlags::empty());
+            return replacing(at, name, &path, link);
         }
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let target = replacing(at, as_name, &path, || {
-            openat(at, as_name, flags, Mode::RUSR | Mode::WUSR)
+        let target = replacing(at, name, &path, || {
+            openat(at, name, flags, Mode::RUSR | Mode::WUSR)
         })?;
         let target = File::from(target);
-        self.copier
-            .copy(&source, &target, &status)
-            .map_err(Error::file("write", absolute(&path)))?;
-        let attributes = self.change.attributes(Place::Open(source.as_fd()), &status);
+        source
+            .with(|part| {
+                let copied = self.copier.copy(part, &target);
+                copied.map_err(Error::file("write", absolute(&path)))
+            })
+            .map_err(|error| error.on(&absolute(&path)))?;
+        let attributes = self.change.attributes(&source.facts, source.xattrs());
         let attributes = attributes.map_err(refused("read attributes of"))?;
         let written = attributes.write(Place::Open(target.as_fd()));
         written.map_err(refused("write attributes of"))?;
-        if status.st_nlink > 1 {
-            self.linked.insert(key, path);
+        if let Some(identity) = identity {
+            self.linked.insert(identity, path);
         }
         Ok(())
     }
@@ -194,12 +184,7 @@ fn directory(root: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
 }
 
 impl Visit for Placer<'_> {
-    fn enter(
-        &mut self,
-        path: &[u8],
-        directory: BorrowedFd<'_>,
-        status: &Stat,
-    ) -> Result<(), Error> {
+    fn enter(&mut self, path: &[u8], directory: &Item<'_>) -> Result<(), Error> {
         let name = tree::split(path).1;
         let top = self.top()?;
         let path = tree::join(&top.path, name);
@@ -219,7 +204,7 @@ impl Visit for Placer<'_> {
             Err(errno) => return Err(refused("mkdir")(errno)),
         }
         let made = tree::directory(at, name).map_err(refused("open"))?;
-        let attributes = self.change.attributes(Place::Open(directory), status);
+        let attributes = self.change.attributes(&directory.facts, directory.xattrs());
         let attributes = attributes.map_err(refused("read attributes of"))?;
         self.open.push(Open {
             directory: made,
@@ -240,13 +225,7 @@ impl Visit for Placer<'_> {
         done.map_err(Error::file("write attributes of", absolute(&open.path)))
     }
 
-    fn file(
-        &mut self,
-        _: &[u8],
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        status: &Stat,
-    ) -> Result<(), Error> {
-        self.copy(parent, name, name, status)
+    fn file(&mut self, path: &[u8], item: &Item<'_>) -> Result<(), Error> {
+        self.copy(item, tree::split(path).1)
     }
 }

@@ -1,29 +1,21 @@
 //! Walking what a source names, without what does not count: what `.dockerignore` and `--exclude` leave out, and with
 //! `--parents` what the pattern does not name. Directories that nothing can come from are never opened.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-
 use onggi_dockerfile::ignore::{Ignore, Verdict};
-use rustix::fs::{AtFlags, FileType, OFlags, Stat, fstat, statat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::item::{Folder, Item};
 use super::{Error, Tree, tree};
 
 /// Who takes what is found. Names of a directory come in their order, each directory before what is in it.
 pub(crate) trait Visit {
     /// A directory below the one that is walked; what comes until [`Visit::leave`] is in it.
-    fn enter(&mut self, path: &[u8], directory: BorrowedFd<'_>, status: &Stat)
-    -> Result<(), Error>;
+    fn enter(&mut self, path: &[u8], directory: &Item<'_>) -> Result<(), Error>;
     /// The directory that was entered last has been seen.
     fn leave(&mut self) -> Result<(), Error>;
-    /// Anything else, `name` in `parent`.
-    fn file(
-        &mut self,
-        path: &[u8],
-        parent: BorrowedFd<'_>,
-        name: &[u8],
-        status: &Stat,
-    ) -> Result<(), Error>;
+    /// Anything else.
+    fn file(&mut self, path: &[u8], item: &Item<'_>) -> Result<(), Error>;
 }
 
 /// What does not count below a directory.
@@ -44,11 +36,10 @@ struct Known {
 }
 
 /// A directory on the way down.
-struct Level {
-    directory: OwnedFd,
+struct Level<'a> {
+    directory: Folder<'a>,
     /// Below where the walk began.
     path: Vec<u8>,
-    status: Stat,
     /// Names still to be seen, the last one first.
     names: Vec<(Vec<u8>, FileType)>,
     known: Known,
@@ -66,10 +57,8 @@ pub(crate) fn walk(
     filter: &Filter<'_>,
     visit: &mut dyn Visit,
 ) -> Result<usize, Error> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let refused = |errno| Error::file("read", absolute(start))(errno);
-    let root = tree::open(from.root.as_fd(), start, flags).map_err(refused)?;
-    let status = fstat(&root).map_err(refused)?;
+    let root = from.folder(start).map_err(refused)?;
     let known = Known {
         ignore: above(&from.ignore, start),
         exclude: None,
@@ -80,7 +69,7 @@ pub(crate) fn walk(
         start,
         filter,
     };
-    let mut levels = vec![walk.level(root, Vec::new(), status, known, true)?];
+    let mut levels = vec![walk.level(root, Vec::new(), known, true)?];
     let mut read = 1;
     while let Some(level) = levels.last_mut() {
         let Some((name, kind)) = level.names.pop() else {
@@ -101,15 +90,14 @@ pub(crate) fn walk(
             if !counts && walk.prunes(&known, &path) {
                 continue;
             }
-            match tree::directory(level.directory.as_fd(), &name) {
+            match level.directory.folder(&name) {
                 Ok(directory) => {
-                    let status = fstat(&directory).map_err(refused)?;
                     if counts {
                         enter(&mut levels, visit)?;
-                        visit.enter(&path, directory.as_fd(), &status)?;
+                        visit.enter(&path, &directory.item())?;
                     }
                     read += 1;
-                    levels.push(walk.level(directory, path, status, known, counts)?);
+                    levels.push(walk.level(directory, path, known, counts)?);
                     continue;
                 }
                 Err(Errno::NOTDIR | Errno::LOOP) if !counts => continue,
@@ -118,23 +106,21 @@ pub(crate) fn walk(
                 Err(errno) => return Err(refused(errno)),
             }
         }
-        let at = level.directory.as_fd();
-        let status = match statat(at, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(status) => status,
-            Err(Errno::NOENT) => continue,
-            Err(errno) => return Err(refused(errno)),
-        };
         enter(&mut levels, visit)?;
         let Some(level) = levels.last() else { break };
-        visit.file(&path, level.directory.as_fd(), &name, &status)?;
+        match level.directory.at(&name) {
+            Ok(item) => visit.file(&path, &item)?,
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(refused(errno)),
+        }
     }
     Ok(read)
 }
 
 /// Tells of the directories that lead to what has been found.
-fn enter(levels: &mut [Level], visit: &mut dyn Visit) -> Result<(), Error> {
+fn enter(levels: &mut [Level<'_>], visit: &mut dyn Visit) -> Result<(), Error> {
     for level in levels.iter_mut().filter(|level| !level.is_entered) {
-        visit.enter(&level.path, level.directory.as_fd(), &level.status)?;
+        visit.enter(&level.path, &level.directory.item())?;
         level.is_entered = true;
     }
     Ok(())
@@ -147,21 +133,19 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn level(
+    fn level<'b>(
         &self,
-        directory: OwnedFd,
+        directory: Folder<'b>,
         path: Vec<u8>,
-        status: Stat,
         known: Known,
         is_entered: bool,
-    ) -> Result<Level, Error> {
+    ) -> Result<Level<'b>, Error> {
         let refused = Error::file("list", absolute(&tree::join(self.start, &path)));
-        let mut names = tree::names(directory.as_fd()).map_err(refused)?;
+        let mut names = directory.names().map_err(refused)?;
         names.reverse();
         Ok(Level {
             directory,
             path,
-            status,
             names,
             known,
             is_entered,

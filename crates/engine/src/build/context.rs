@@ -1,89 +1,107 @@
 //! What a client sends: a tar of the context, compressed or not; from our own client one with named contexts and secrets.
+//! It is read into an index and a spool without a name: no file is made until a step needs it.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use onggi_archive::{ApplyOptions, Conflicts, Owner, apply_at, decompress};
+use onggi_archive::decompress;
 use onggi_builder::View;
-use onggi_builder::files::Tree;
+use onggi_builder::files::{Aside, Bounds, Index, Tree, receive, unfold};
 use onggi_dockerfile::ignore::Ignore;
 use onggi_snapshot::LayerDir;
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::mount::MountFlags;
 use tokio::io::AsyncRead;
+use tokio::sync::Mutex;
 use tokio_util::io::SyncIoBridge;
 
 use super::BuildOptions;
 use crate::Engine;
-use crate::container::view::apart;
 use crate::error::{Error, Result};
 
 /// The longest Dockerfile and list of what is ignored that is read.
 const LONGEST: u64 = 16 << 20;
 /// The longest secret, as BuildKit has it.
 const LONGEST_SECRET: u64 = 500 << 10;
-/// Where a bundle has its secrets.
-const SECRETS: &str = "secrets";
+/// All secrets together.
+const SECRETS: usize = 64 << 20;
 
 /// The files of a build, as long as it takes.
 pub(super) struct Contexts {
     place: Arc<LayerDir>,
-    /// Where in it the files are.
-    root: PathBuf,
-    is_bundle: bool,
     /// What a client sent to be seen by single commands: in memory alone.
     secrets: BTreeMap<String, Vec<u8>>,
     views: BTreeMap<Option<String>, View>,
+    /// Parts of contexts that are files by now, by context and path.
+    unfolded: Mutex<BTreeMap<(Option<String>, String), PathBuf>>,
+}
+
+/// Where the files are.
+enum Root {
+    Directory(PathBuf),
+    Index(Arc<Index>),
 }
 
 impl Contexts {
-    /// Unpacks what comes, or fetches what the client names.
+    /// Takes what comes, or fetches what the client names.
     pub(super) async fn receive(
         engine: &Engine,
         options: &BuildOptions,
         body: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Self> {
         let place = Arc::new(engine.inner.snapshots.begin_layer()?);
-        let mut contexts = Self {
-            root: place.path.clone(),
-            place,
-            is_bundle: options.is_bundle,
-            secrets: BTreeMap::new(),
-            views: BTreeMap::new(),
-        };
-        match &options.remote {
+        let mut secrets = BTreeMap::new();
+        let root = match &options.remote {
             None => {
                 let archive = SyncIoBridge::new(body);
-                contexts.secrets =
-                    unpack(archive, contexts.root.clone(), options.is_bundle).await?;
+                let (into, is_bundle) = (place.clone(), options.is_bundle);
+                let received = onggi_rt::blocking("receive a build context", move || {
+                    received(archive, &into.path, is_bundle)
+                });
+                let (root, sent) = received.await??;
+                secrets = sent;
+                root
             }
-            Some(remote) => contexts.fetch(engine, remote).await?,
-        }
-        contexts.find(options)?;
-        Ok(contexts)
+            Some(remote) => Root::Directory(fetch(engine, remote, &place.path).await?),
+        };
+        Ok(Self {
+            views: views(&root, options, &place)?,
+            place,
+            secrets,
+            unfolded: Mutex::default(),
+        })
     }
 
-    /// A repository, an archive, or a Dockerfile alone.
-    async fn fetch(&mut self, engine: &Engine, remote: &str) -> Result<()> {
-        let client = engine.inner.images.registry();
-        let context = onggi_builder::fetch::context(client, remote, &self.place.path).await;
-        let tree = context.map_err(|fault| Error::of(&fault))?;
-        self.root = tree
-            .path()
-            .map_err(|e| Error::io("find what was fetched", e))?;
-        Ok(())
-    }
-
-    /// The directory of a context.
-    pub(super) fn path(&self, name: Option<&str>) -> PathBuf {
-        match (self.is_bundle, name) {
-            (false, _) => self.root.clone(),
-            (true, None) => self.root.join("context"),
-            (true, Some(name)) => self.root.join("contexts").join(name),
+    /// Where what is at a path of a context is, as files.
+    pub(super) async fn unfolded(&self, name: Option<&str>, path: &str) -> Result<PathBuf> {
+        let name = name.map(str::to_owned);
+        let view = self
+            .views
+            .get(&name)
+            .ok_or_else(|| Error::invalid("there is no such build context"))?
+            .clone();
+        if let Some(root) = view.tree().path() {
+            return real(&root, path);
         }
+        let mut unfolded = self.unfolded.lock().await;
+        let key = (name, path.to_owned());
+        if let Some(there) = unfolded.get(&key) {
+            return Ok(there.clone());
+        }
+        let (place, path) = (self.place.clone(), path.to_owned());
+        let name = format!("part-{}", unfolded.len());
+        let made = place.path.join(&name);
+        let work = onggi_rt::blocking("make files of a build context", move || {
+            let to = directory(&place.path)?;
+            unfold(view.tree(), &path, to.as_fd(), &name).map_err(|fault| Error::of(&fault))
+        });
+        work.await??;
+        unfolded.insert(key, made.clone());
+        Ok(made)
     }
 
     /// A secret, where the client sent it.
@@ -120,90 +138,148 @@ impl Contexts {
             false => Ok(text),
         }
     }
-
-    fn find(&mut self, options: &BuildOptions) -> Result<()> {
-        let main = self.tree(None, "context")?;
-        let ignore = ignored(&main, &dockerfile_name(options))?;
-        self.views
-            .insert(None, View::new(main.ignoring(ignore), self.place.clone()));
-        for name in options.contexts.keys().filter(|_| self.is_bundle) {
-            if name.contains('/')
-                || matches!(name.as_str(), "." | "..")
-                || !self.path(Some(name)).is_dir()
-            {
-                continue;
-            }
-            let tree = self.tree(Some(name), name)?;
-            let ignore = ignored(&tree, "Dockerfile")?;
-            let view = View::new(tree.ignoring(ignore), self.place.clone());
-            self.views.insert(Some(name.clone()), view);
-        }
-        Ok(())
-    }
-
-    fn tree(&self, name: Option<&str>, called: &str) -> Result<Tree> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let root: OwnedFd = openat(CWD, self.path(name), flags, Mode::empty())
-            .map_err(|errno| Error::io("open the build context", errno))?;
-        Ok(Tree::new(root, called))
-    }
 }
 
-/// Unpacks a tar, compressed or not. Of a bundle, the secrets are given back and reach no disk.
-async fn unpack(
-    archive: impl Read + Send + 'static,
-    into: PathBuf,
+/// A repository, an archive, or a Dockerfile alone.
+async fn fetch(engine: &Engine, remote: &str, into: &Path) -> Result<PathBuf> {
+    let client = engine.inner.images.registry();
+    let context = onggi_builder::fetch::context(client, remote, into).await;
+    let tree = context.map_err(|fault| Error::of(&fault))?;
+    tree.path()
+        .ok_or_else(|| Error::internal("what was fetched is nowhere"))
+}
+
+/// Reads a tar, compressed or not. Of a bundle, the secrets are given back and reach no disk.
+fn received(
+    archive: impl Read + Send,
+    into: &Path,
     is_bundle: bool,
-) -> Result<BTreeMap<String, Vec<u8>>> {
-    let place = into.join(SECRETS);
-    let work = move || -> Result<BTreeMap<String, Vec<u8>>> {
-        let (_, tar) = decompress(archive).map_err(|fault| Error::of(&fault))?;
-        let apply = ApplyOptions {
-            shared: false,
-            ..ApplyOptions::copy(Conflicts::Replace, Owner::Archive)
-        };
-        apply_at(tar, &into, &apply)
-            .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))?;
-        match is_bundle {
-            true => secrets(&into.join(SECRETS)),
-            false => Ok(BTreeMap::new()),
+) -> Result<(Root, BTreeMap<String, Vec<u8>>)> {
+    let (_, tar) = decompress(archive).map_err(|fault| Error::of(&fault))?;
+    let mut secrets = Secrets {
+        is_wanted: is_bundle,
+        ..Secrets::default()
+    };
+    let index = receive(tar, spool(into)?, Bounds::default(), &mut secrets)
+        .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))?;
+    if let Some(id) = secrets.refused {
+        return Err(Error::invalid(format!(
+            "secret {id} is larger than {LONGEST_SECRET} bytes"
+        )));
+    }
+    let index = Arc::new(index);
+    let root = match index.needs_files() {
+        false => Root::Index(index),
+        true => {
+            let tree = Tree::listed(index, "", "context")
+                .ok_or_else(|| Error::internal("an index without a root"))?;
+            let to = directory(into)?;
+            unfold(&tree, "", to.as_fd(), "files").map_err(|fault| Error::of(&fault))?;
+            Root::Directory(into.join("files"))
         }
     };
-    onggi_rt::blocking("unpack a build context", move || match is_bundle {
-        false => work(),
-        true => {
-            let failed = |e| Error::io("unpack a build context", e);
-            std::fs::create_dir(&place).map_err(failed)?;
-            // Memory is mounted there, where only this thread sees it, and goes with it.
-            apart(move || {
-                let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-                rustix::mount::mount("tmpfs", &place, "tmpfs", flags, c"mode=0700,size=64m")?;
-                Ok(work())
-            })
-            .map_err(failed)?
-        }
-    })
-    .await?
+    Ok((root, secrets.all))
 }
 
-/// The secrets below a directory, by their ids.
-fn secrets(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    let failed = |e| Error::io("read the secrets of a build", e);
-    let mut secrets = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if !entry.file_type().map_err(failed)?.is_file() {
+/// A file that goes with whoever has it open.
+fn spool(place: &Path) -> Result<File> {
+    let failed = |e| Error::io("keep the build context", e);
+    let path = place.join("spool");
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create_new(true).open(&path);
+    let file = file.map_err(failed)?;
+    std::fs::remove_file(&path).map_err(failed)?;
+    Ok(file)
+}
+
+/// The secrets of a bundle.
+#[derive(Default)]
+struct Secrets {
+    is_wanted: bool,
+    all: BTreeMap<String, Vec<u8>>,
+    /// One that is too large.
+    refused: Option<String>,
+}
+
+impl Aside for Secrets {
+    fn takes(&self, path: &[u8]) -> bool {
+        self.is_wanted && path.starts_with(b"secrets/")
+    }
+
+    fn take(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<(), onggi_archive::Error> {
+        let id = String::from_utf8_lossy(&path[b"secrets/".len()..]).into_owned();
+        let mut secret = Vec::new();
+        let read = bytes.take(LONGEST_SECRET + 1).read_to_end(&mut secret);
+        read.map_err(onggi_archive::Error::Read)?;
+        let so_far: usize = self.all.values().map(Vec::len).sum();
+        if secret.len() as u64 > LONGEST_SECRET || so_far + secret.len() > SECRETS {
+            self.refused = Some(id);
+            return Ok(());
+        }
+        self.all.insert(id, secret);
+        Ok(())
+    }
+}
+
+/// The main context and those with names.
+fn views(
+    root: &Root,
+    options: &BuildOptions,
+    place: &Arc<LayerDir>,
+) -> Result<BTreeMap<Option<String>, View>> {
+    let mut views = BTreeMap::new();
+    let is_bundle = options.is_bundle && options.remote.is_none();
+    let main = if is_bundle { "context" } else { "" };
+    let main = root
+        .tree(main, "context")?
+        .ok_or_else(|| Error::invalid("there is no build context"))?;
+    let ignore = ignored(&main, &dockerfile_name(options))?;
+    views.insert(None, View::new(main.ignoring(ignore), place.clone()));
+    for name in options.contexts.keys().filter(|_| is_bundle) {
+        if name.contains('/') || matches!(name.as_str(), "." | "..") {
             continue;
         }
-        let id = entry.file_name().to_string_lossy().into_owned();
-        if entry.metadata().map_err(failed)?.len() > LONGEST_SECRET {
-            return Err(Error::invalid(format!(
-                "secret {id} is larger than {LONGEST_SECRET} bytes"
-            )));
+        if let Some(tree) = root.tree(&format!("contexts/{name}"), name)? {
+            let ignore = ignored(&tree, "Dockerfile")?;
+            let view = View::new(tree.ignoring(ignore), place.clone());
+            views.insert(Some(name.clone()), view);
         }
-        secrets.insert(id, std::fs::read(entry.path()).map_err(failed)?);
     }
-    Ok(secrets)
+    Ok(views)
+}
+
+impl Root {
+    /// The directory below a path, if there is one.
+    fn tree(&self, path: &str, called: &str) -> Result<Option<Tree>> {
+        match self {
+            Root::Index(index) => Ok(Tree::listed(index.clone(), path, called)),
+            Root::Directory(root) => {
+                let path = root.join(path);
+                match path.symlink_metadata().is_ok_and(|status| status.is_dir()) {
+                    false => Ok(None),
+                    true => Ok(Some(Tree::new(directory(&path)?, called))),
+                }
+            }
+        }
+    }
+}
+
+fn directory(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    openat(CWD, path, flags, Mode::empty())
+        .map_err(|errno| Error::io("open the build context", errno))
+}
+
+/// A path below a context, its links resolved and never out of it.
+fn real(context: &Path, below: &str) -> Result<PathBuf> {
+    let root = directory(context)?;
+    let followed = crate::container::place::follow(root.as_fd(), below.as_bytes())
+        .map_err(|error| Error::io(format!("\"/{below}\""), error))?;
+    let path = context.join(std::ffi::OsStr::from_bytes(&followed));
+    match std::fs::symlink_metadata(&path) {
+        Ok(_) => Ok(path),
+        Err(_) => Err(Error::invalid(format!("\"/{below}\": not found"))),
+    }
 }
 
 fn dockerfile_name(options: &BuildOptions) -> String {

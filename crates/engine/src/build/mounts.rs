@@ -55,7 +55,7 @@ impl Mounted {
             match mount.kind {
                 MountKind::Bind => {
                     let target = target(mount.target.as_deref().unwrap_or_default());
-                    mounted.bind(building, mount, source, target)?;
+                    mounted.bind(building, mount, source, target).await?;
                 }
                 MountKind::Cache => {
                     let target = target(mount.target.as_deref().unwrap_or_default());
@@ -76,7 +76,7 @@ impl Mounted {
         }
         for (name, text) in &exec.scripts {
             let path = mounted.file(building, name, text.as_bytes(), 0o755)?;
-            mounted.push(format!("/dev/pipes/{name}"), bound(&path, None, true), true);
+            mounted.push(format!("/dev/pipes/{name}"), bound(&path, true), true);
         }
         Ok(mounted)
     }
@@ -99,7 +99,7 @@ impl Mounted {
         });
     }
 
-    fn bind(
+    async fn bind(
         &mut self,
         building: &Building,
         mount: &Mount,
@@ -107,14 +107,17 @@ impl Mounted {
         target: String,
     ) -> Result<()> {
         let below = inside(mount.source.as_deref().unwrap_or_default());
-        let mut layers = match source {
+        let layers = match source {
             MountSource::Nothing => {
                 let scratch = building.engine.inner.snapshots.scratch(None)?;
                 let path = scratch.upper();
                 self.scratches.push(scratch);
                 vec![path]
             }
-            MountSource::Context(name) => vec![building.contexts.path(name.as_deref())],
+            MountSource::Context(name) => {
+                let contexts = &building.contexts;
+                vec![contexts.unfolded(name.as_deref(), &below).await?]
+            }
             MountSource::Layers(top) => {
                 let paths = building.engine.inner.snapshots.view(top.as_ref(), &below)?;
                 if paths.is_empty() {
@@ -123,22 +126,13 @@ impl Mounted {
                 paths
             }
         };
-        let is_context = matches!(source, MountSource::Context(_));
         if mount.read_only {
-            let subpath = Some(below).filter(|below| is_context && !below.is_empty());
             let mount = match &layers[..] {
-                [one] => bound(one, subpath.as_deref(), true),
+                [one] => bound(one, true),
                 layers => stacked(layers, None),
             };
             self.push(target, mount, true);
             return Ok(());
-        }
-        if is_context {
-            let [context] = &mut layers[..] else {
-                return Err(Error::internal("a context is one directory"));
-            };
-            // What is inside is the client's, links and all.
-            *context = real(context, &below)?;
         }
         if !layers.iter().all(|layer| layer.is_dir()) {
             return Err(Error::not_implemented(format!(
@@ -171,11 +165,24 @@ impl Mounted {
         };
         let content = used.content();
         if !content.is_dir() {
-            make_cache(building, mount, source, used.place(), &id)?;
+            let below = inside(mount.source.as_deref().unwrap_or_default());
+            let context = match source {
+                MountSource::Context(name) => {
+                    let contexts = &building.contexts;
+                    Some(contexts.unfolded(name.as_deref(), &below).await?)
+                }
+                MountSource::Nothing | MountSource::Layers(_) => None,
+            };
+            let begin = Begin {
+                source,
+                below,
+                context,
+            };
+            make_cache(building, mount, &begin, used.place(), &id)?;
         }
         self.used.push(used);
         let readonly = mount.read_only;
-        self.push(target, bound(&content, None, readonly), readonly);
+        self.push(target, bound(&content, readonly), readonly);
         Ok(())
     }
 
@@ -227,7 +234,7 @@ impl Mounted {
         let path = self.file(building, &name, secret, mode)?;
         chown(&path, mount.uid.or(Some(0)), mount.gid.or(Some(0)))
             .map_err(|e| Error::io("give a secret to its user", e))?;
-        self.push(target, bound(&path, None, true), true);
+        self.push(target, bound(&path, true), true);
         Ok(())
     }
 
@@ -266,11 +273,20 @@ impl Mounted {
     }
 }
 
+/// What a cache begins with.
+struct Begin<'a> {
+    source: &'a MountSource,
+    /// The path in it.
+    below: String,
+    /// Where that is, of a context.
+    context: Option<PathBuf>,
+}
+
 /// Makes a cache: empty, or with what it begins with.
 fn make_cache(
     building: &Building,
     mount: &Mount,
-    source: &MountSource,
+    begin: &Begin<'_>,
     place: &Path,
     id: &str,
 ) -> Result<()> {
@@ -278,14 +294,12 @@ fn make_cache(
     let begun = place.join("begun");
     let _ = std::fs::remove_dir_all(&begun);
     std::fs::create_dir_all(&begun).map_err(failed)?;
-    let from = |path: &Path| onggi_snapshot::copy_tree(path, &begun);
-    let below = inside(mount.source.as_deref().unwrap_or_default());
-    match source {
-        MountSource::Nothing => {}
-        MountSource::Context(name) => {
-            from(&real(&building.contexts.path(name.as_deref()), &below)?)?;
-        }
-        MountSource::Layers(top) => copy_view(building, top.as_ref(), &below, &begun)?,
+    match begin.source {
+        MountSource::Nothing | MountSource::Context(_) => {}
+        MountSource::Layers(top) => copy_view(building, top.as_ref(), &begin.below, &begun)?,
+    }
+    if let Some(context) = &begin.context {
+        onggi_snapshot::copy_tree(context, &begun)?;
     }
     let mode = Permissions::from_mode(mount.mode.unwrap_or(0o755));
     std::fs::set_permissions(&begun, mode).map_err(failed)?;
@@ -314,29 +328,10 @@ fn copy_view(building: &Building, top: Option<&ChainId>, below: &str, to: &Path)
     Ok(onggi_snapshot::copy_tree(&path, to)?)
 }
 
-/// A path below a context, its links resolved and never out of it.
-fn real(context: &Path, below: &str) -> Result<PathBuf> {
-    let root = rustix::fs::open(
-        context,
-        rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
-        rustix::fs::Mode::empty(),
-    )
-    .map_err(|errno| Error::io("open the build context", errno))?;
-    use std::os::fd::AsFd as _;
-    let followed = crate::container::place::follow(root.as_fd(), below.as_bytes())
-        .map_err(|error| Error::io(format!("\"/{below}\""), error))?;
-    let path = context.join(String::from_utf8_lossy(&followed).as_ref());
-    match std::fs::symlink_metadata(&path) {
-        Ok(_) => Ok(path),
-        Err(_) => Err(Error::invalid(format!("\"/{below}\": not found"))),
-    }
-}
-
-/// A bind of this path, or of what is below it.
-fn bound(path: &Path, subpath: Option<&str>, readonly: bool) -> StepMount {
+/// A bind of this path.
+fn bound(path: &Path, readonly: bool) -> StepMount {
     let mut options = vec!["bind".to_owned(), "rprivate".to_owned()];
     options.push(if readonly { "ro" } else { "rw" }.to_owned());
-    options.extend(subpath.map(|subpath| format!("subpath={subpath}")));
     StepMount {
         kind: "bind".to_owned(),
         source: path.display().to_string(),

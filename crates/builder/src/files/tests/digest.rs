@@ -93,26 +93,3 @@ fn a_copy_is_what_it_was() {
     assert_ne!(of(&root, "d/e"), of(&from, "d"));
     assert!(digest_of(&context(&root, ""), "nothing").is_err());
 }
-
-/// Contents that somebody knows already are not read.
-#[test]
-fn contents_may_be_known() {
-    struct Known;
-    impl Contents for Known {
-        fn digest(&self, _: &File, status: &Stat) -> std::io::Result<[u8; 32]> {
-            Ok([u8::try_from(status.st_size).unwrap(); 32])
-        }
-    }
-    let from = tree_of("a=1 b=2");
-    let tree = context(&from, "");
-    let of = |line: &str| {
-        let copy = copy_of(line);
-        let selection = Selection::of(&tree, &copy).unwrap();
-        selection.digest_with(&Known).unwrap()
-    };
-    assert_ne!(of("COPY a /x"), digest("COPY a /x", &from));
-    fs::write(from.path().join("a"), "3").unwrap();
-    let same = of("COPY a /x");
-    fs::write(from.path().join("a"), "4").unwrap();
-    assert_eq!(of("COPY a /x"), same);
-}

@@ -5,6 +5,7 @@ mod add;
 mod copy;
 mod digest;
 mod hostile;
+mod index;
 mod missing;
 mod walk;
 

@@ -6,7 +6,7 @@ use super::*;
 struct Seen(Vec<String>);
 
 impl crate::files::walk::Visit for Seen {
-    fn enter(&mut self, path: &[u8], _: BorrowedFd<'_>, _: &Stat) -> Result<(), Error> {
+    fn enter(&mut self, path: &[u8], _: &Item<'_>) -> Result<(), Error> {
         self.0.push(format!("{}/", tree::text(path)));
         Ok(())
     }
@@ -15,7 +15,7 @@ impl crate::files::walk::Visit for Seen {
         Ok(())
     }
 
-    fn file(&mut self, path: &[u8], _: BorrowedFd<'_>, _: &[u8], _: &Stat) -> Result<(), Error> {
+    fn file(&mut self, path: &[u8], _: &Item<'_>) -> Result<(), Error> {
         self.0.push(tree::text(path).into_owned());
         Ok(())
     }
