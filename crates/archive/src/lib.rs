@@ -14,6 +14,7 @@ mod pack;
 mod pax;
 mod reader;
 mod rebase;
+mod settle;
 mod tree;
 mod writer;
 
@@ -26,6 +27,7 @@ pub use kernel::shows_the_kernel;
 pub use pack::{PackOptions, Packed, Times, pack, pack_at, pack_one};
 pub use reader::TarReader;
 pub use rebase::rebase;
+pub use settle::settle;
 pub use tree::clean;
 pub use writer::TarWriter;
 

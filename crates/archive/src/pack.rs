@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileExt as _;
@@ -20,10 +20,13 @@ use rustix::io::Errno;
 use crate::header::{Entry, Kind, Time, Xattrs};
 use crate::reader::MAX_PIECES;
 use crate::tree::{self, join};
-use crate::{Error, TarWriter, Whiteouts, shows_the_kernel};
+use crate::{Error, TarWriter, Whiteouts, settle, shows_the_kernel};
 
 /// What extended attributes and their names may take; the kernel's limit for either.
 const XATTR: usize = 64 << 10;
+
+/// overlayfs's mark on a directory that hides those below.
+const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// Which times an archive has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,7 +75,7 @@ impl PackOptions {
 pub struct Packed {
     /// Entries.
     pub entries: u64,
-    /// Bytes of the files.
+    /// Bytes of the files, and of what symbolic links say.
     pub size: u64,
     /// Sockets, which a tar cannot hold and which mean nothing without their process.
     pub skipped: u64,
@@ -102,16 +105,9 @@ pub fn pack(
     sink: impl Write,
     options: &PackOptions,
 ) -> Result<Packed, Error> {
-    let mut pack = Pack {
-        tar: TarWriter::new(std::io::BufWriter::with_capacity(128 << 10, sink)),
-        options,
-        packed: Packed::default(),
-        linked: HashMap::new(),
-    };
+    let mut pack = Pack::new(sink, options);
     pack.tree(root)?;
-    let mut sink = pack.tar.finish()?;
-    sink.flush().map_err(Error::Write)?;
-    Ok(pack.packed)
+    pack.finish()
 }
 
 /// Writes a tar of what is at `name` in `parent`, with all below it when it is a directory. In the archive it is called
@@ -135,24 +131,19 @@ pub fn pack_one(
         };
         return pack(directory.as_fd(), sink, &options);
     }
-    let mut pack = Pack {
-        tar: TarWriter::new(std::io::BufWriter::with_capacity(128 << 10, sink)),
-        options,
-        packed: Packed::default(),
-        linked: HashMap::new(),
-    };
+    let mut pack = Pack::new(sink, options);
     pack.entry(parent, name, b"", &status)?;
-    let mut sink = pack.tar.finish()?;
-    sink.flush().map_err(Error::Write)?;
-    Ok(pack.packed)
+    pack.finish()
 }
 
-struct Pack<'a, W: Write> {
-    tar: TarWriter<W>,
+pub(crate) struct Pack<'a, W: Write> {
+    tar: TarWriter<BufWriter<W>>,
     options: &'a PackOptions,
     packed: Packed,
     /// First name of every file that has several.
     linked: HashMap<(u64, u64), Vec<u8>>,
+    /// What is left out goes from the tree as well: see [`settle`].
+    pub(crate) settles: bool,
 }
 
 /// A directory on the way down, with the names in it still to pack, last one first.
@@ -161,10 +152,29 @@ struct Level {
     device: u64,
     path: Vec<u8>,
     names: Vec<Vec<u8>>,
+    /// The time it gets when it is left, where it does not have it.
+    time: Option<Time>,
 }
 
-impl<W: Write> Pack<'_, W> {
-    fn tree(&mut self, root: BorrowedFd<'_>) -> Result<(), Error> {
+impl<'a, W: Write> Pack<'a, W> {
+    pub(crate) fn new(sink: W, options: &'a PackOptions) -> Self {
+        Pack {
+            tar: TarWriter::new(BufWriter::with_capacity(128 << 10, sink)),
+            options,
+            packed: Packed::default(),
+            linked: HashMap::new(),
+            settles: false,
+        }
+    }
+
+    /// The end of the archive.
+    pub(crate) fn finish(self) -> Result<Packed, Error> {
+        let mut sink = self.tar.finish()?;
+        sink.flush().map_err(Error::Write)?;
+        Ok(self.packed)
+    }
+
+    pub(crate) fn tree(&mut self, root: BorrowedFd<'_>) -> Result<(), Error> {
         let directory = tree::open(root, b".").map_err(Error::file("open", b"."))?;
         let status = fstat(&directory).map_err(Error::file("stat", b"."))?;
         if self.options.with_root {
@@ -172,20 +182,29 @@ impl<W: Write> Pack<'_, W> {
         } else {
             self.opaque(directory.as_fd(), b"")?;
         }
+        if self.settles {
+            self.plain(directory.as_fd(), &status)?;
+        }
         if shows_the_kernel(directory.as_fd()) {
             return Ok(());
         }
-        let mut levels = vec![self.level(directory, Vec::new(), status.st_dev)?];
+        let mut levels = vec![self.level(directory, Vec::new(), &status)?];
         while let Some(level) = levels.last_mut() {
             let Some(name) = level.names.pop() else {
+                if let Some(time) = level.time {
+                    settle::set_time(level.directory.as_fd(), &level.path, time)?;
+                }
                 levels.pop();
                 continue;
             };
             let path = join(&level.path, &name);
+            let at = level.directory.as_fd();
             if self.options.without.contains(&path) {
+                if self.settles {
+                    settle::remove(at, &name, &path)?;
+                }
                 continue;
             }
-            let at = level.directory.as_fd();
             let status = match statat(at, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW) {
                 Ok(status) => status,
                 Err(Errno::NOENT) => continue,
@@ -204,7 +223,7 @@ impl<W: Write> Pack<'_, W> {
                 if crossed && shows_the_kernel(directory.as_fd()) {
                     continue;
                 }
-                let level = self.level(directory, path, status.st_dev)?;
+                let level = self.level(directory, path, &status)?;
                 levels.push(level);
             } else {
                 self.entry(at, &name, &path, &status)?;
@@ -214,7 +233,7 @@ impl<W: Write> Pack<'_, W> {
     }
 
     /// The names in a directory in descending order.
-    fn level(&self, directory: OwnedFd, path: Vec<u8>, device: u64) -> Result<Level, Error> {
+    fn level(&self, directory: OwnedFd, path: Vec<u8>, status: &Stat) -> Result<Level, Error> {
         let read = || -> Result<Vec<Vec<u8>>, Errno> {
             let mut names = Vec::new();
             for entry in Dir::read_from(&directory)? {
@@ -228,11 +247,14 @@ impl<W: Write> Pack<'_, W> {
         };
         let mut names = read().map_err(Error::file("list", &path))?;
         names.sort_unstable_by(|one, other| other.cmp(one));
+        // Of the root the archive of a layer does not speak.
+        let time = (self.settles && !path.is_empty()).then(|| self.time(status));
         Ok(Level {
             directory,
-            device,
+            device: status.st_dev,
             path,
             names,
+            time,
         })
     }
 
@@ -259,8 +281,12 @@ impl<W: Write> Pack<'_, W> {
             return Ok(());
         }
         let mut value = [0; 8];
-        match fgetxattr(directory, "trusted.overlay.opaque", value.as_mut_slice()) {
+        match fgetxattr(directory, OPAQUE, value.as_mut_slice()) {
             Ok(1) if value[0] == b'y' => self.removal(&join(path, b".wh..wh..opq")),
+            // Another mark, of which archives know nothing.
+            Ok(_) | Err(Errno::RANGE) if self.settles => {
+                settle::strip(Source::Open(directory), path, OPAQUE.as_bytes())
+            }
             Ok(_) | Err(Errno::NODATA | Errno::NOTSUP) => Ok(()),
             Err(errno) => Err(Error::file("read attribute of", path)(errno)),
         }
@@ -291,14 +317,21 @@ impl<W: Write> Pack<'_, W> {
                     let (parent, name) = tree::split(path);
                     return self.removal(&join(parent, &[b".wh.", name].concat()));
                 }
+                if self.settles && status.st_rdev == 0 {
+                    return Err(Error::name(path, "as a layer it would be a removal"));
+                }
                 Kind::CharacterDevice
             }
             _ => {
                 self.packed.skipped += 1;
-                return Ok(());
+                return match self.settles {
+                    true => settle::unlink(at, name, path),
+                    false => Ok(()),
+                };
             }
         };
-        if self.options.whiteouts == Whiteouts::Overlay && name.starts_with(b".wh.") {
+        let is_layer = self.settles || self.options.whiteouts == Whiteouts::Overlay;
+        if is_layer && name.starts_with(b".wh.") {
             return Err(Error::name(path, "as a layer it would be a removal"));
         }
         let mut entry = self.describe(kind, path, status);
@@ -313,7 +346,10 @@ impl<W: Write> Pack<'_, W> {
         match kind {
             Kind::File => return self.file(at, name, entry),
             Kind::Symlink => match readlinkat(at, name, Vec::new()) {
-                Ok(target) => entry.link = target.into_bytes(),
+                Ok(target) => {
+                    entry.link = target.into_bytes();
+                    self.packed.size += entry.link.len() as u64;
+                }
                 // It has gone since it was looked at, or is no link any more.
                 Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
                 Err(errno) => return Err(Error::file("read link", path)(errno)),
@@ -322,7 +358,11 @@ impl<W: Write> Pack<'_, W> {
         }
         entry.xattrs = self.xattrs(path, Source::Name(at, name))?;
         self.remember(&entry, status);
-        self.write(&entry)
+        self.write(&entry)?;
+        match self.settles {
+            true => settle::entry_time(at, name, path, status, entry.mtime),
+            false => Ok(()),
+        }
     }
 
     /// Further names of a file are hard links to this one, which the archive has.
@@ -368,7 +408,10 @@ impl<W: Write> Pack<'_, W> {
             None => self.tar.file(&entry, &file)?,
         };
         self.packed.changed += u64::from(missing > 0);
-        Ok(())
+        match self.settles {
+            true => settle::file_time(file.as_fd(), &entry.path, &status, entry.mtime),
+            false => Ok(()),
+        }
     }
 
     fn write(&mut self, entry: &Entry) -> Result<(), Error> {
@@ -390,7 +433,13 @@ impl<W: Write> Pack<'_, W> {
     fn describe(&self, kind: Kind, path: &[u8], status: &Stat) -> Entry {
         let mut entry = Entry::new(self.prefixed(path), kind, status.st_mode & 0o7777);
         (entry.uid, entry.gid) = self.options.owner.unwrap_or((status.st_uid, status.st_gid));
-        entry.mtime = match self.options.times {
+        entry.mtime = self.time(status);
+        entry
+    }
+
+    /// The time that something has in the archive.
+    fn time(&self, status: &Stat) -> Time {
+        match self.options.times {
             Times::Exact => Time {
                 seconds: status.st_mtime,
                 nanoseconds: u32::try_from(status.st_mtime_nsec).unwrap_or(0),
@@ -400,8 +449,15 @@ impl<W: Write> Pack<'_, W> {
                 nanoseconds: 0,
             },
             Times::Fixed(time) => time,
-        };
-        entry
+        }
+    }
+
+    /// The root of a tree that becomes a layer.
+    fn plain(&self, root: BorrowedFd<'_>, status: &Stat) -> Result<(), Error> {
+        for (name, _) in self.xattrs(b".", Source::Open(root))? {
+            settle::strip(Source::Open(root), b".", &name)?;
+        }
+        settle::plain(root, status)
     }
 
     /// The extended attributes in the order of their names, but for those of overlayfs and of the host's SELinux policy.
@@ -421,20 +477,13 @@ impl<W: Write> Pack<'_, W> {
             .split(|byte| *byte == 0)
             .filter(|name| !name.is_empty())
         {
-            if let Some(own) = name.strip_prefix(b"trusted.overlay.") {
-                if self.options.whiteouts == Whiteouts::Overlay
-                    && matches!(own, b"redirect" | b"metacopy")
-                {
-                    return Err(Error::Unsupported(format!(
-                        "overlay {} on {:?}",
-                        String::from_utf8_lossy(own),
-                        String::from_utf8_lossy(path)
-                    )));
+            if self.leaves_out(path, name)? {
+                // The mark of an opaque directory is told otherwise, and stays.
+                let is_told =
+                    name == OPAQUE.as_bytes() && self.options.whiteouts == Whiteouts::Overlay;
+                if self.settles && !is_told {
+                    settle::strip(source, path, name)?;
                 }
-                continue;
-            }
-            // A "=" in a name cannot be told in PAX.
-            if name == b"security.selinux" || name.contains(&b'=') {
                 continue;
             }
             let mut value = vec![0; XATTR];
@@ -449,6 +498,26 @@ impl<W: Write> Pack<'_, W> {
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// Whether an extended attribute is none of the archive's.
+    fn leaves_out(&self, path: &[u8], name: &[u8]) -> Result<bool, Error> {
+        if let Some(own) = name.strip_prefix(b"trusted.overlay.") {
+            if self.options.whiteouts == Whiteouts::Overlay
+                && matches!(own, b"redirect" | b"metacopy")
+            {
+                return Err(Error::Unsupported(format!(
+                    "overlay {} on {:?}",
+                    String::from_utf8_lossy(own),
+                    String::from_utf8_lossy(path)
+                )));
+            }
+            return Ok(true);
+        }
+        // A "=" in a name cannot be told in PAX. And nobody takes an overlay's own from the archive of a layer.
+        Ok(name == b"security.selinux"
+            || name.contains(&b'=')
+            || self.settles && name.starts_with(b"user.overlay."))
     }
 }
 
@@ -484,7 +553,7 @@ fn pieces(file: &File, size: u64) -> Result<Option<Vec<(u64, u64)>>, Errno> {
 
 /// Where extended attributes are read.
 #[derive(Clone, Copy)]
-enum Source<'a> {
+pub(crate) enum Source<'a> {
     Open(BorrowedFd<'a>),
     /// Links and devices, which cannot be opened for this.
     Name(BorrowedFd<'a>, &'a [u8]),
@@ -512,6 +581,6 @@ fn way(open: BorrowedFd<'_>) -> PathBuf {
 }
 
 /// A name that leads through our own open directory.
-fn below(at: BorrowedFd<'_>, name: &[u8]) -> PathBuf {
+pub(crate) fn below(at: BorrowedFd<'_>, name: &[u8]) -> PathBuf {
     way(at).join(std::ffi::OsStr::from_bytes(name))
 }

@@ -9,11 +9,11 @@ mod seen;
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _, lchown, symlink};
 use std::path::{Path, PathBuf};
 
-use onggi_archive::{ApplyOptions, PackOptions, apply_at, pack_at};
+use onggi_archive::{ApplyOptions, PackOptions, Time, Times, apply_at, pack_at, settle};
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags};
 use rustix::mount::{
@@ -246,4 +246,92 @@ proptest! {
         pack_at(&path("again"), &mut same, &PackOptions::layer()).unwrap();
         prop_assert!(layer == same, "not the same bytes");
     }
+    #[test]
+    fn a_tree_settles_into_what_is_unpacked_of_it(
+        base in changes(20),
+        on_top in changes(40),
+        left_out in proptest::collection::vec(any::<usize>(), 0..4),
+        times in prop_oneof![
+            Just(Times::Seconds),
+            Just(Times::Fixed(Time { seconds: 1_700_000_000, nanoseconds: 0 })),
+        ],
+    ) {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        for name in ["base", "unpacked"] {
+            fs::create_dir(path(name)).unwrap();
+        }
+        for change in &base {
+            let _ = change.make(&path("base"));
+        }
+        let changed = Overlay::new(&path("base"), &path("upper"), &path("work"));
+        for change in &on_top {
+            let _ = change.make(&changed.path());
+        }
+        let socket = std::os::unix::net::UnixListener::bind(changed.path().join("socket"));
+        drop((socket, changed));
+        fs::set_permissions(path("upper"), Permissions::from_mode(0o700)).unwrap();
+        rustix::fs::setxattr(path("upper"), "user.note", b"root", XattrFlags::empty()).unwrap();
+        let names: Vec<String> = look(&path("upper")).into_keys().collect();
+        let options = PackOptions {
+            times,
+            without: left_out.iter().map(|number| names[number % names.len()].clone().into_bytes()).collect(),
+            ..PackOptions::layer()
+        };
+        let (mut layer, mut same) = (Vec::new(), Vec::new());
+        let packed = pack_at(&path("upper"), &mut layer, &options).unwrap();
+        let upper = File::open(path("upper")).unwrap();
+        let settled = settle(upper.as_fd(), &mut same, &options).unwrap();
+        prop_assert_eq!(packed, settled);
+        prop_assert!(layer == same, "not the same bytes");
+        let applied = apply_at(&layer[..], &path("unpacked"), &ApplyOptions::layer()).unwrap();
+        prop_assert_eq!(applied.size, settled.size);
+        prop_assert_eq!(differ(&path("upper"), &path("unpacked")), Vec::new());
+        let status = fs::metadata(path("upper")).unwrap();
+        prop_assert_eq!(status.permissions().mode() & 0o7777, 0o755);
+        let mut of_root = [0; 256];
+        prop_assert_eq!(rustix::fs::listxattr(path("upper"), &mut of_root[..]).unwrap(), 0);
+        // And stays that.
+        let mut again = Vec::new();
+        settle(upper.as_fd(), &mut again, &PackOptions { without: Vec::new(), ..options }).unwrap();
+        prop_assert!(layer == again, "not the same bytes again");
+    }
+}
+
+#[test]
+fn removals_of_a_tree_that_has_none_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let literal = PackOptions::default();
+    let tree = |name: &str| {
+        let path = place.path().join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    let device = tree("device");
+    let mode = Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(CWD, device.join("null"), FileType::CharacterDevice, mode, 0).unwrap();
+    let named = tree("named");
+    fs::write(named.join(".wh.file"), "").unwrap();
+    for path in [device, named] {
+        let root = File::open(path).unwrap();
+        let error = settle(root.as_fd(), io::sink(), &literal).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("as a layer it would be a removal"),
+            "{error}"
+        );
+    }
+    let marked = tree("marked");
+    fs::create_dir(marked.join("opaque")).unwrap();
+    let flags = XattrFlags::empty();
+    rustix::fs::setxattr(marked.join("opaque"), "trusted.overlay.opaque", b"y", flags).unwrap();
+    let packed = settle(File::open(&marked).unwrap().as_fd(), io::sink(), &literal).unwrap();
+    assert_eq!(packed.entries, 1);
+    let gone = rustix::fs::getxattr(
+        marked.join("opaque"),
+        "trusted.overlay.opaque",
+        &mut [0; 4][..],
+    );
+    assert_eq!(gone, Err(rustix::io::Errno::NODATA));
 }
