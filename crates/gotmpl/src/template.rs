@@ -205,7 +205,8 @@ impl Template {
             Some(function) => format!("error calling {function}: {raw}"),
             None => raw,
         });
-        let before = &self.source[..site.offset.min(self.source.len())];
+        // The parser's places may lie within a character.
+        let before = &self.source[..self.source.floor_char_boundary(site.offset)];
         let line = before.matches('\n').count() + 1;
         let column = before
             .rfind('\n')

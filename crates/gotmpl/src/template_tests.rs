@@ -135,6 +135,10 @@ fn errors_have_gos_texts_and_places() {
             "a\n{{.Foo}}",
             r#"template: :2:2: executing "" at <.Foo>: map has no entry for key "Foo""#,
         ),
+        (
+            "{{.n..한.t\"\"}}",
+            r#"template: :1:6: executing "" at <.한.t>: map has no entry for key "한""#,
+        ),
         ("{{", "template: :1: unclosed action"),
         ("{{.ID", "template: :1: unclosed action"),
         ("{{foo .ID}}", r#"template: :1: function "foo" not defined"#),
