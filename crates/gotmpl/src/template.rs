@@ -15,6 +15,9 @@ use crate::rewrite::{AT, AT_PIPED, GET, METHOD, PRINT, Rewriter, Site};
 /// The name the top of a template runs under; no template can define it.
 const MAIN: &str = "\u{1}main";
 
+/// The longest output: a template, which may come with a request, fills no memory.
+const MAX_OUTPUT: usize = 64 << 20;
+
 /// A parsed template, for any number of renderings.
 pub struct Template {
     name: String,
@@ -126,9 +129,15 @@ impl Template {
         for define in &self.defines {
             template = template.add_parse_tree(&define.name, define.body.clone());
         }
-        template
-            .execute_template_to_string(MAIN, &data.value)
-            .map_err(|error| self.locate(&place, error))
+        let mut output = Output::default();
+        match template.execute_template_fmt(&mut output, MAIN, &data.value) {
+            Ok(()) => Ok(output.text),
+            Err(_) if output.is_full => Err(Error::Other {
+                name: self.name.clone(),
+                message: format!("the output is longer than {} MiB", MAX_OUTPUT >> 20),
+            }),
+            Err(error) => Err(self.locate(&place, error)),
+        }
     }
 
     /// Walks fields: `get value site`.
@@ -218,6 +227,24 @@ impl Template {
             at: site.text.clone(),
             message,
         }
+    }
+}
+
+/// What a template says, up to a limit.
+#[derive(Default)]
+struct Output {
+    text: String,
+    is_full: bool,
+}
+
+impl std::fmt::Write for Output {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        if self.text.len() + text.len() > MAX_OUTPUT {
+            self.is_full = true;
+            return Err(std::fmt::Error);
+        }
+        self.text.push_str(text);
+        Ok(())
     }
 }
 

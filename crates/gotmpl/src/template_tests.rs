@@ -139,6 +139,10 @@ fn errors_have_gos_texts_and_places() {
             "{{.n..한.t\"\"}}",
             r#"template: :1:6: executing "" at <.한.t>: map has no entry for key "한""#,
         ),
+        (
+            "{{range 9000000}}01234567{{end}}",
+            "template: : the output is longer than 64 MiB",
+        ),
         ("{{", "template: :1: unclosed action"),
         ("{{.ID", "template: :1: unclosed action"),
         ("{{foo .ID}}", r#"template: :1: function "foo" not defined"#),
