@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use onggi_dockerfile::instruction::Network;
 use onggi_image::{Image, Images, Layer};
 use onggi_model::Timestamp;
 use onggi_store::{ChainId, Lease};
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::cache::{Cache, Outcome, key};
@@ -33,8 +35,37 @@ pub struct Build<S> {
     pub no_cache_stages: BTreeSet<String>,
     /// The time that all files and the image are to have, in seconds since the epoch.
     pub time: Option<i64>,
+    /// Where commands run.
+    pub around: Around,
     /// Where news goes.
     pub news: mpsc::Sender<News>,
+}
+
+/// What commands find where they run, as far as it says what they do: with another network they are done again, with
+/// the same names of other addresses they are not. As BuildKit has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Around {
+    /// The network of commands that name none; empty for the usual one.
+    pub network: String,
+    /// The names of `--add-host`.
+    pub hosts: Vec<String>,
+    /// `--shm-size`, `--ulimit`, `--cgroup-parent`.
+    pub limits: Vec<String>,
+}
+
+impl Around {
+    /// What is said of it with a command; of the usual place nothing.
+    fn text(&self, exec: &Exec) -> String {
+        let mut around = self.clone();
+        if exec.network != Network::Default {
+            around.network.clear();
+        }
+        match around == Self::default() {
+            true => String::new(),
+            // Strings alone: there is nothing to fail.
+            false => serde_json::to_string(&around).unwrap_or_default(),
+        }
+    }
 }
 
 /// A step that was done, or was known.
@@ -162,6 +193,7 @@ impl<S: Steps> Build<S> {
         let of = |step: usize| finished[step].clone().unwrap_or_default();
         let below = step.below.map(of).unwrap_or_default();
         let work = Work {
+            plan,
             below: below.top().cloned(),
             anew: self.no_cache || self.no_cache_stages.contains(&step.stage),
             description: &step.name,
@@ -213,33 +245,65 @@ impl<S: Steps> Build<S> {
         of: &(impl Fn(usize) -> Arc<Finished> + Sync),
         output: &Output,
     ) -> Result<(Outcome, bool), Error> {
-        let mut inputs = Vec::new();
         let mut sources = Vec::new();
         for mount in &exec.mounts {
             let source = Source::of(mount.input.as_ref(), |step| of(step).top().cloned());
-            inputs.push(match &source {
-                Source::Nothing => String::new(),
-                Source::Layers(top) => top.as_ref().map(ToString::to_string).unwrap_or_default(),
-                Source::Context(name) => {
-                    let view = self.context(name.as_ref())?;
-                    let path = mount.mount.source.clone().unwrap_or_default();
-                    onggi_rt::blocking("hash what a command sees", move || {
-                        digest_of(view.tree(), &path)
-                    })
-                    .await??
-                }
-            });
             sources.push(source);
         }
+        let op = Op::Run(exec.clone());
+        let around = self.around.text(exec);
+        let with = |deed: String| self.dated(format!("{deed}{around}"));
+        let mut keys = Vec::new();
+        if sources.iter().any(|it| matches!(it, Source::Layers(_))) {
+            // The same files in the same layers need no look at them.
+            let inputs = self.seen(exec, &sources, work, Look::AtNames).await?;
+            keys.push(key(work.below.as_ref(), &with(op.text()), &inputs));
+            if let Some(known) = self.known(work, &keys)? {
+                return Ok((known, true));
+            }
+        }
+        let inputs = self.seen(exec, &sources, work, Look::AtFiles).await?;
+        keys.push(key(work.below.as_ref(), &with(op.deed()), &inputs));
         let command = Command {
             exec,
             sources,
             time: self.time,
         };
-        let text = self.text(&Op::Run(exec.clone()));
-        let keys = [key(work.below.as_ref(), &text, &inputs)];
         let run = || self.steps.run(work.below.as_ref(), &command, output);
         self.once(work, &keys, run).await
+    }
+
+    /// What a command sees by its mounts, one for each.
+    async fn seen(
+        &self,
+        exec: &Exec,
+        sources: &[Source],
+        work: &Work<'_>,
+        look: Look,
+    ) -> Result<Vec<String>, Error> {
+        let mut inputs = Vec::new();
+        for (mount, source) in exec.mounts.iter().zip(sources) {
+            let view = match (source, mount.input.as_ref()) {
+                (Source::Nothing, _) | (_, None) => {
+                    inputs.push(String::new());
+                    continue;
+                }
+                (Source::Layers(Some(top)), _) if look == Look::AtNames => {
+                    inputs.push(format!("layers {top}"));
+                    continue;
+                }
+                (Source::Layers(top), Some(input)) => {
+                    self.steps.view(top.as_ref(), &work.called(input)).await?
+                }
+                (Source::Context(name), _) => self.context(name.as_ref())?,
+            };
+            let path = mount.mount.source.clone().unwrap_or_default();
+            let digest = onggi_rt::blocking("hash what a command sees", move || {
+                digest_of(view.tree(), &path)
+            });
+            inputs.push(digest.await??);
+        }
+        Ok(inputs)
     }
 
     async fn copy(
@@ -249,7 +313,8 @@ impl<S: Steps> Build<S> {
         work: &Work<'_>,
         of: &(impl Fn(usize) -> Arc<Finished> + Sync),
     ) -> Result<(Outcome, bool), Error> {
-        let text = self.text(op);
+        let (text, deed) = (self.text(op), self.dated(op.deed()));
+        let below = work.below.as_ref();
         let mut keys = Vec::new();
         let mut takes: Vec<(View, CopyFiles)> = Vec::new();
         let (remote, local): (Vec<String>, Vec<String>) = copy
@@ -264,11 +329,12 @@ impl<S: Steps> Build<S> {
                     let from = of(*step);
                     let top = from.top().map(ToString::to_string).unwrap_or_default();
                     // The same files in the same layers need no look at them.
-                    keys.push(key(work.below.as_ref(), &text, &[format!("layers {top}")]));
+                    keys.push(key(below, &text, &[format!("layers {top}")]));
                     if let Some(known) = self.known(work, &keys)? {
                         return Ok((known, true));
                     }
-                    self.steps.view(from.top(), "the stage").await?
+                    let called = work.called(&copy.input);
+                    self.steps.view(from.top(), &called).await?
                 }
                 Input::Nothing => return Err(Error::new("there is nothing to copy from")),
             };
@@ -286,14 +352,13 @@ impl<S: Steps> Build<S> {
             takes.push(view);
         }
         let takes = Arc::new(takes);
-        let hashed = takes.clone();
-        let content = onggi_rt::blocking("hash what is copied", move || {
-            let digests = hashed
-                .iter()
-                .map(|(view, files)| Selection::of(view.tree(), files)?.digest());
-            digests.collect::<Result<Vec<String>, files::Error>>()
-        });
-        keys.push(key(work.below.as_ref(), &text, &content.await??));
+        keys.push(key(below, &deed, &digests(&takes, Know::All).await?));
+        if takes.iter().any(|(view, _)| view.tree().is_identified()) {
+            if let Some(known) = self.known(work, &keys)? {
+                return Ok((known, true));
+            }
+            keys.push(key(below, &deed, &digests(&takes, Know::Content).await?));
+        }
         let mut ground = Ground::of(work.below.as_ref());
         if copy.link && !needs_names(copy) {
             // It lies over whatever is below: no link there leads it elsewhere.
@@ -373,19 +438,76 @@ impl<S: Steps> Build<S> {
 
     /// What says what a step does, and which times its files get.
     fn text(&self, op: &Op) -> String {
+        self.dated(op.text())
+    }
+
+    fn dated(&self, text: String) -> String {
         match self.time {
-            None => op.text(),
-            Some(time) => format!("{} at {time}", op.text()),
+            None => text,
+            Some(time) => format!("{text} at {time}"),
         }
     }
 }
 
 /// What a step is done with.
 struct Work<'a> {
+    plan: &'a Plan,
     below: Option<ChainId>,
     anew: bool,
     description: &'a str,
     used: &'a Mutex<Vec<String>>,
+}
+
+impl Work<'_> {
+    /// What errors call the files of an input.
+    fn called(&self, input: &Input) -> String {
+        let Input::Step(step) = input else {
+            return "context".to_owned();
+        };
+        let step = &self.plan.steps[*step];
+        match (&step.op, step.stage.strip_prefix("stage-")) {
+            (Op::Image(image), _) => format!("image {}", image.name),
+            (_, Some(number)) if number.parse::<usize>().is_ok() => format!("stage {number}"),
+            _ => format!("stage {}", step.stage),
+        }
+    }
+}
+
+/// What sources are known by, one digest for each.
+async fn digests(takes: &Arc<Vec<(View, CopyFiles)>>, by: Know) -> Result<Vec<String>, Error> {
+    let takes = takes.clone();
+    let digests = onggi_rt::blocking("hash what is copied", move || {
+        let digest = |(view, files): &(View, CopyFiles)| {
+            let selection = Selection::of(view.tree(), files)?;
+            match by {
+                Know::All => selection.digest(),
+                Know::Content => selection.content_digest(),
+            }
+        };
+        takes
+            .iter()
+            .map(digest)
+            .collect::<Result<_, files::Error>>()
+    });
+    Ok(digests.await??)
+}
+
+/// By what files are known.
+#[derive(Clone, Copy, Debug)]
+enum Know {
+    /// By what says all that is in their tree, where there is something: a commit.
+    All,
+    /// By their content.
+    Content,
+}
+
+/// How what a command sees is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Layers are known by their names.
+    AtNames,
+    /// All is known by its content.
+    AtFiles,
 }
 
 /// Whether owners are named, so that the files below must say who they are.

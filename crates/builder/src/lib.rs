@@ -21,7 +21,7 @@ mod steps; // what the engine does for builds
 pub use arguments::Arguments;
 pub use cache::Cache;
 pub use error::Error;
-pub use execute::{Build, Failed, Finished, Results};
+pub use execute::{Around, Build, Failed, Finished, Results};
 pub use finish::{image, inline_cache};
 pub use lower::BaseImages;
 pub use outline::{Base, Outline, Source, Use};

@@ -76,6 +76,8 @@ struct Lowering<'a> {
 /// A stage on its way.
 struct State {
     built: Built,
+    /// What it is for.
+    platform: String,
     arguments: Arguments,
     cmd_is_set: bool,
     /// `[name 2/5] `, with the number of the step to come.
@@ -146,7 +148,9 @@ impl Lowering<'_> {
             step: built.files.filter(|_| from_image),
             files: built.files,
         });
+        let platform = built.platform.as_ref().or(base.platform.as_ref());
         let mut state = State {
+            platform: platform.unwrap_or(&self.request.platform).to_string(),
             built,
             arguments: Arguments::default(),
             cmd_is_set: false,
@@ -302,6 +306,11 @@ impl Lowering<'_> {
                 let path = state.built.config.working_dir.clone();
                 let user = Some(state.built.config.user.clone()).filter(|user| !user.is_empty());
                 let by = format!("WORKDIR {path}");
+                if path == "/" {
+                    // It is there, as BuildKit knows as well.
+                    state.note(by, Layer::None);
+                    return Ok(());
+                }
                 self.push(
                     state,
                     Op::Directory(Directory { path, user }),
@@ -477,6 +486,7 @@ impl Words<'_> {
                 directory => directory.to_owned(),
             },
             user: state.built.config.user.clone(),
+            platform: state.platform.clone(),
             network: run.network,
             security: run.security,
             mounts,

@@ -183,6 +183,62 @@ fn the_text_of_a_step_says_what_it_does() {
 }
 
 #[test]
+fn where_content_comes_from_is_none_of_the_deed() {
+    let deed = |line: &str| {
+        let plan = plan(&format!("FROM a AS x\nFROM b\n{line}\n"), |_| {}).unwrap();
+        plan.steps.last().unwrap().op.deed()
+    };
+    for (one, other) in [
+        ("COPY f /2", "COPY /dir/f /2"),
+        ("COPY d /2", "COPY ./d/ /2"),
+        (
+            "ADD http://a/f /2",
+            "ADD --checksum=sha256:252f10c83610ebca1a059c0bae8255eba2f95be4d1d7bcfa89d7248a82d9f111 http://b/f /2",
+        ),
+        (
+            "RUN --mount=target=/t,source=one make",
+            "RUN --mount=target=/t,source=two make",
+        ),
+        (
+            "RUN --mount=target=/t make",
+            "RUN --mount=target=/t,from=x make",
+        ),
+        (
+            "RUN --mount=type=cache,target=/t make",
+            "RUN --mount=type=cache,target=/t,id=x,sharing=locked make",
+        ),
+    ] {
+        assert_eq!(deed(one), deed(other), "{one} {other}");
+    }
+    for (one, other) in [
+        ("COPY f /2", "COPY g /2"),
+        ("COPY f /2", "COPY --from=x f /2"),
+        ("COPY --parents f /2", "COPY --parents d/f /2"),
+        ("ADD f /2", "ADD http://a/f /2"),
+        (
+            "RUN --mount=target=/t make",
+            "RUN --mount=target=/t,rw make",
+        ),
+        (
+            "RUN --mount=type=secret,id=a make",
+            "RUN --mount=type=secret,id=b make",
+        ),
+    ] {
+        assert_ne!(deed(one), deed(other), "{one} {other}");
+    }
+}
+
+#[test]
+fn the_root_is_there_already() {
+    let plan = plan("FROM a\nWORKDIR /\nWORKDIR b\nWORKDIR ..\n", |_| {}).unwrap();
+    // The image, and /b.
+    assert_eq!(plan.steps.len(), 2);
+    assert_eq!(plan.image.config.working_dir, "/");
+    let history = plan.image.history.iter().map(|entry| entry.empty_layer);
+    assert_eq!(history.collect::<Vec<_>>(), [true, false, true]);
+}
+
+#[test]
 fn what_is_wrong_has_its_line() {
     for (line, expected) in [
         ("EXPOSE 99999", "invalid containerPort: 99999"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use onggi_dockerfile::Lines;
-use onggi_dockerfile::instruction::{Network, Security};
+use onggi_dockerfile::instruction::{MountKind, Network, Security};
 use onggi_model::Platform;
 use onggi_oci::image::{ContainerConfig, History};
 use serde::Serialize;
@@ -103,6 +103,8 @@ pub struct Exec {
     pub directory: String,
     /// As whom.
     pub user: String,
+    /// What it is for: programs may ask.
+    pub platform: String,
     /// Which network.
     pub network: Network,
     /// Which walls.
@@ -180,11 +182,50 @@ pub enum Input {
 }
 
 impl Op {
-    /// What says what it does: the same text does the same to the same files.
+    /// What says what it does, and from where: the same text does the same to the same files, with the same layers.
     #[must_use]
     pub fn text(&self) -> String {
         // Strings and numbers alone: there is nothing to fail.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What says what it does, without what its inputs say by their content: where that comes from, and which cache it
+    /// is that a command sees. The same text does the same to the same files, with the same content.
+    #[must_use]
+    pub fn deed(&self) -> String {
+        let mut op = self.clone();
+        match &mut op {
+            Self::Image(_) | Self::Directory(_) => {}
+            Self::Run(exec) => {
+                for MountFrom { mount, input } in &mut exec.mounts {
+                    *input = None;
+                    if matches!(mount.kind, MountKind::Bind | MountKind::Cache) {
+                        (mount.from, mount.source) = (None, None);
+                    }
+                    if mount.kind == MountKind::Cache {
+                        (mount.id, mount.sharing) = (None, None);
+                    }
+                }
+            }
+            Self::Copy(copy) => {
+                if let Input::Context(name) = &mut copy.input {
+                    *name = None;
+                }
+                if let Some(add) = &mut copy.add {
+                    (add.checksum, add.keep_git_dir) = (None, false);
+                }
+                for source in &mut copy.sources {
+                    if crate::files::is_remote(source) {
+                        // What is fetched has its name, and what of it is meant.
+                        source.clear();
+                    } else if !copy.parents {
+                        let name = source.trim_end_matches('/').rsplit('/').next();
+                        *source = name.unwrap_or_default().to_owned();
+                    }
+                }
+            }
+        }
+        op.text()
     }
 
     /// The other steps it needs.

@@ -192,7 +192,7 @@ pub enum News {
         cached: bool,
         /// The layer on top, now.
         top: Option<ChainId>,
-        /// The container it ran in is gone.
+        /// Why it failed, if it did.
         error: Option<String>,
     },
 }

@@ -19,6 +19,19 @@ pub enum Entry {
     Link(String, String),
     /// A hard link: path, target in the same layer.
     HardLink(String, String),
+    /// One of these with more than that.
+    With(Box<Entry>, Traits),
+}
+
+/// What else an entry has.
+#[derive(Clone, Debug, Default)]
+pub struct Traits {
+    /// User and group; root's without.
+    pub owner: (u64, u64),
+    /// When it was changed, in seconds since the epoch.
+    pub time: u64,
+    /// Extended attributes.
+    pub attributes: Vec<(String, Vec<u8>)>,
 }
 
 /// A layer: a tar with owner root, time 0, and entries in the order given.
@@ -308,12 +321,25 @@ fn is_static(elf: &[u8]) -> bool {
 }
 
 fn append(tar: &mut tar::Builder<Vec<u8>>, entry: &Entry) -> Result<()> {
+    append_with(tar, entry, &Traits::default())
+}
+
+fn append_with(tar: &mut tar::Builder<Vec<u8>>, entry: &Entry, traits: &Traits) -> Result<()> {
     let mut header = tar::Header::new_gnu();
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
+    header.set_uid(traits.owner.0);
+    header.set_gid(traits.owner.1);
+    header.set_mtime(traits.time);
     header.set_size(0);
+    if !traits.attributes.is_empty() {
+        let records: Vec<(String, &[u8])> = traits
+            .attributes
+            .iter()
+            .map(|(name, value)| (format!("SCHILY.xattr.{name}"), value.as_slice()))
+            .collect();
+        tar.append_pax_extensions(records.iter().map(|(name, value)| (name.as_str(), *value)))?;
+    }
     match entry {
+        Entry::With(entry, traits) => return append_with(tar, entry, traits),
         Entry::Directory(path, mode) => {
             header.set_entry_type(tar::EntryType::Directory);
             header.set_mode(*mode);

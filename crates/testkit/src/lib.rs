@@ -32,7 +32,7 @@ pub use disk::ForgetfulDisk;
 pub use fuzz::Fuzz;
 pub use hostile::{Behaviour, Hostile};
 pub use http::{Request, Response};
-pub use image::{Distribution, Entry, Image, Layer, digest, digest_512};
+pub use image::{Distribution, Entry, Image, Layer, Traits, digest, digest_512};
 pub use metered::Metered;
 pub use name_server::{NameAnswer, NameServer};
 pub use namespace::Namespace;

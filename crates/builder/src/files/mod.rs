@@ -104,12 +104,24 @@ impl<'a> Selection<'a> {
     /// # Errors
     /// When files cannot be read.
     pub fn digest(&self) -> Result<String, Error> {
+        self.digest_by(self.tree.identity.as_deref())
+    }
+
+    /// As [`Selection::digest`], by the files alone: another commit may have the same of them.
+    ///
+    /// # Errors
+    /// When files cannot be read.
+    pub fn content_digest(&self) -> Result<String, Error> {
+        self.digest_by(None)
+    }
+
+    fn digest_by(&self, identity: Option<&str>) -> Result<String, Error> {
         let with_owners = self.copy.chown.is_none() && self.keeps_owners();
         let mut digest = Digest::new(&self.chmod, with_owners);
-        if let Some(identity) = &self.tree.identity {
+        if let Some(identity) = identity {
             digest.source("identity", identity.as_bytes());
         }
-        let is_known = self.tree.identity.is_some();
+        let is_known = identity.is_some();
         for found in self.found.iter().filter(|_| is_known) {
             digest.word(&found.path);
         }

@@ -70,6 +70,12 @@ impl Tree {
         self
     }
 
+    /// Whether something says all that is in it.
+    #[must_use]
+    pub fn is_identified(&self) -> bool {
+        self.identity.is_some()
+    }
+
     /// Files belong to whom they belong even if a context has them: a context that is an image.
     #[must_use]
     pub fn keeping_owners(mut self) -> Self {

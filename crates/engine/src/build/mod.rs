@@ -16,7 +16,7 @@ use std::sync::Arc;
 use onggi_api::auth::AuthConfig;
 use onggi_api::container::HostConfig;
 use onggi_api::stream::Message;
-use onggi_builder::{Build, Failed, Outline, Plan, Request, Results};
+use onggi_builder::{Around, Build, Failed, Outline, Plan, Request, Results};
 use onggi_dockerfile::Dockerfile;
 use onggi_image::Assembly;
 use onggi_model::{ErrorKind, ImageRef, Platform};
@@ -187,6 +187,32 @@ impl Engine {
     }
 }
 
+/// What of the options of the containers says what commands do.
+fn around(host: &HostConfig) -> Around {
+    let hosts = host.extra_hosts.iter().flatten();
+    let name = |host: &String| host.split([':', '=']).next().map(str::to_owned);
+    let mut hosts: Vec<String> = hosts.filter_map(name).collect();
+    hosts.sort_unstable();
+    let mut limits = Vec::new();
+    if host.shm_size > 0 {
+        limits.push(format!("shm {}", host.shm_size));
+    }
+    if !host.resources.cgroup_parent.is_empty() {
+        limits.push(format!("cgroup {}", host.resources.cgroup_parent));
+    }
+    for limit in host.resources.ulimits.iter().flatten() {
+        limits.push(format!("{} {} {}", limit.name, limit.soft, limit.hard));
+    }
+    Around {
+        network: match host.network_mode.as_str() {
+            "default" | "bridge" => String::new(),
+            network => network.to_owned(),
+        },
+        hosts,
+        limits,
+    }
+}
+
 fn parse(file: &[u8]) -> Result<Dockerfile, onggi_dockerfile::Error> {
     Dockerfile::parse(&String::from_utf8_lossy(file))
 }
@@ -209,6 +235,7 @@ impl Building {
             no_cache: self.options.no_cache,
             no_cache_stages: self.options.no_cache_stages.clone(),
             time,
+            around: around(&self.options.host),
             news,
         };
         let teller = Teller::new(plan, &self.options, client.clone());

@@ -1,8 +1,8 @@
-//! Which steps are done again after which change.
+//! What is known of steps, and for how long. Which change does which of them again is in [`super::again`].
 
 use super::scene::{Build, inspect};
 use anyhow::{Result, ensure};
-use onggi_testkit::{Daemon, DaemonOptions, Entry, LIMIT, Namespace, OnggiRegistry, wait_until};
+use onggi_testkit::{Daemon, DaemonOptions, LIMIT, Namespace, OnggiRegistry, wait_until};
 
 const BASE: &str = "FROM busybox\nARG A\nENV E=1\nWORKDIR /w\nCOPY a.txt b.txt ./\nCOPY dir /dir\nRUN cat a.txt > seen\nRUN echo $A > arg\nCMD [\"sh\"]\n";
 
@@ -12,120 +12,6 @@ fn base(dockerfile: &str) -> Build {
         .file("b.txt", "b")
         .file("dir/c", "c")
         .file("other", "o")
-}
-
-/// A change, and what is done after it.
-struct Row(&'static str, fn() -> Build, &'static [&'static str]);
-
-const ROWS: &[Row] = &[
-    Row("nothing", || base(BASE), &[]),
-    Row(
-        "a file that nobody copies",
-        || base(BASE).file("new", "n"),
-        &[],
-    ),
-    Row(
-        "the name of the image",
-        || base(BASE).set("t", "other:1"),
-        &[],
-    ),
-    Row("a label", || base(BASE).set("labels", r#"{"l":"1"}"#), &[]),
-    Row("a comment", || base(&format!("# hello\n{BASE}")), &[]),
-    Row(
-        "blank lines and the case of a keyword",
-        || base(&BASE.replace("RUN cat", "\n\nrun cat")),
-        &[],
-    ),
-    Row(
-        "the command of the image",
-        || base(&BASE.replace("[\"sh\"]", "[\"ls\"]")),
-        &[],
-    ),
-    Row(
-        "a proxy",
-        || base(BASE).set("buildargs", r#"{"http_proxy":"http://127.0.0.1:1"}"#),
-        &[],
-    ),
-    Row(
-        "an argument",
-        || base(BASE).set("buildargs", r#"{"A":"2"}"#),
-        &["RUN cat a.txt > seen", "RUN echo $A > arg"],
-    ),
-    Row(
-        "a file",
-        || base(BASE).entry(Entry::File("a.txt".into(), 0o644, b"changed".to_vec())),
-        &[
-            "COPY a.txt b.txt ./",
-            "COPY dir /dir",
-            "RUN cat a.txt > seen",
-            "RUN echo $A > arg",
-        ],
-    ),
-    Row(
-        "the mode of a file",
-        || base(BASE).entry(Entry::File("a.txt".into(), 0o755, b"a".to_vec())),
-        &[
-            "COPY a.txt b.txt ./",
-            "COPY dir /dir",
-            "RUN cat a.txt > seen",
-            "RUN echo $A > arg",
-        ],
-    ),
-    Row(
-        "a file in a directory",
-        || base(BASE).file("dir/d", "d"),
-        &["COPY dir /dir", "RUN cat a.txt > seen", "RUN echo $A > arg"],
-    ),
-    Row(
-        "the text of a command",
-        || base(&BASE.replace("echo $A", "echo  $A")),
-        &["RUN echo  $A > arg"],
-    ),
-    Row(
-        "a variable",
-        || base(&BASE.replace("E=1", "E=2")),
-        &["RUN cat a.txt > seen", "RUN echo $A > arg"],
-    ),
-    Row(
-        "the directory",
-        || base(&BASE.replace("/w", "/x")),
-        &[
-            "WORKDIR /x",
-            "COPY a.txt b.txt ./",
-            "COPY dir /dir",
-            "RUN cat a.txt > seen",
-            "RUN echo $A > arg",
-        ],
-    ),
-    Row(
-        "all is asked for anew",
-        || base(BASE).set("nocache", "1"),
-        &[
-            "WORKDIR /w",
-            "COPY a.txt b.txt ./",
-            "COPY dir /dir",
-            "RUN cat a.txt > seen",
-            "RUN echo $A > arg",
-        ],
-    ),
-];
-
-#[test]
-fn a_change_does_again_what_it_changes() -> Result<()> {
-    for Row(name, build, expected) in ROWS {
-        let daemon = daemon()?;
-        let first = base(BASE).send(&daemon)?;
-        ensure!(first.error.is_none(), "{first:?}");
-        let again = build().send(&daemon)?;
-        ensure!(again.error.is_none(), "{name}: {again:?}");
-        ensure!(
-            again.done() == *expected,
-            "{name}: {:?}\n{}",
-            again.done(),
-            again.text
-        );
-    }
-    Ok(())
 }
 
 fn daemon() -> Result<Daemon> {

@@ -2,7 +2,8 @@
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
-mod cache; // which steps are done again
+mod again; // which steps are done again
+mod cache; // what is known of steps, and for how long
 mod equal; // images that are Docker's
 mod errors; // what people are told
 mod mounts; // RUN --mount

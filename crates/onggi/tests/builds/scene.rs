@@ -25,6 +25,8 @@ pub(crate) struct Built {
     pub(crate) error: Option<String>,
     /// The exit code of the command that failed.
     pub(crate) code: i64,
+    /// With `progress=1`: the number of each step that ended, its name, and whether it was known.
+    pub(crate) steps: Vec<(u64, String, bool)>,
 }
 
 /// A file of an image, as an export tells of it.
@@ -74,27 +76,39 @@ impl Build {
     }
 
     /// With secrets: sent as our own client does.
-    pub(crate) fn secret(mut self, id: &str, text: &str) -> Self {
-        "context/".clone_into(&mut self.prefix);
+    pub(crate) fn secret(self, id: &str, text: &str) -> Self {
         let path = format!("secrets/{id}");
-        self.entry(Entry::File(path, 0o600, text.as_bytes().to_vec()))
+        self.bundle()
+            .entry(Entry::File(path, 0o600, text.as_bytes().to_vec()))
+    }
+
+    /// With more than a context: sent as our own client does.
+    pub(crate) fn bundle(mut self) -> Self {
+        "context/".clone_into(&mut self.prefix);
+        self
     }
 
     /// What is sent.
     pub(crate) fn body(&self) -> Result<Vec<u8>> {
+        let entries = self.entries.iter().map(|entry| self.placed(entry));
+        let entries: Vec<Entry> = entries.collect();
+        Ok(Layer::new(&entries)?.tar().to_vec())
+    }
+
+    /// An entry where it is in the body.
+    fn placed(&self, entry: &Entry) -> Entry {
         let place = |path: &str| match path.starts_with("secrets/") || path.starts_with("contexts/")
         {
             true => path.to_owned(),
             false => format!("{}{path}", self.prefix),
         };
-        let entries = self.entries.iter().map(|entry| match entry {
+        match entry {
             Entry::Directory(path, mode) => Entry::Directory(place(path), *mode),
             Entry::File(path, mode, text) => Entry::File(place(path), *mode, text.clone()),
             Entry::Link(path, target) => Entry::Link(place(path), target.clone()),
             Entry::HardLink(path, target) => Entry::HardLink(place(path), place(target)),
-        });
-        let entries: Vec<Entry> = entries.collect();
-        Ok(Layer::new(&entries)?.tar().to_vec())
+            Entry::With(entry, traits) => Entry::With(Box::new(self.placed(entry)), traits.clone()),
+        }
     }
 
     /// Sends it, and waits for its end.
@@ -118,6 +132,13 @@ impl Build {
         for line in answer.text().lines().filter(|line| !line.trim().is_empty()) {
             let message: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
             built.text += message["stream"].as_str().unwrap_or_default();
+            let vertex = &message["aux"]["vertex"];
+            if vertex["completed"].is_string() {
+                let name = vertex["name"].as_str().unwrap_or_default();
+                let known = vertex["cached"].as_bool().unwrap_or_default();
+                let number = vertex["n"].as_u64().unwrap_or_default();
+                built.steps.push((number, name.to_owned(), known));
+            }
             if let Some(id) = message["aux"]["ID"].as_str() {
                 built.id = Some(id.to_owned());
             }
@@ -168,6 +189,19 @@ impl Built {
                 .any(|word| step.to_uppercase().starts_with(word))
         };
         done.into_iter().filter(changes).collect()
+    }
+
+    /// With `progress=1`: the steps that were done, as they are written, in the order of the Dockerfile.
+    pub(crate) fn again(&self) -> Vec<String> {
+        let mut steps = self.steps.clone();
+        steps.sort();
+        let done = steps.into_iter().filter(|(_, _, is_known)| !is_known);
+        // Images, whose names begin without a stage, are there.
+        let written = done.filter_map(|(_, name, _)| {
+            let (_, text) = name.strip_prefix('[')?.split_once("] ")?;
+            Some(text.to_owned())
+        });
+        written.collect()
     }
 }
 
