@@ -238,34 +238,30 @@ impl<'a> Loader<'a> {
         if self.options.normalization == Step::Done {
             normalize::normalize(&mut document, &name, &environment);
         }
-        let active = profiles::active(&self.options.profiles, &environment);
         let all = profiles::all(&document);
-        if self.options.consistency == Step::Done {
+        // What still has its variables cannot be judged.
+        let known = self.options.interpolation == Step::Done;
+        let consistent = known && self.options.consistency == Step::Done;
+        if consistent {
             check::consistency(&document)?;
         }
-        let disabled = profiles::disable(&mut document, &active);
-        if self.options.consistency == Step::Done {
+        let disabled = match known {
+            true => {
+                let active = profiles::active(&self.options.profiles, &environment);
+                profiles::disable(&mut document, &active)
+            }
+            false => Map::new(),
+        };
+        if consistent {
             check::dependencies(&mut document, &disabled)?;
         }
-        if self.options.env_resolution == Step::Done && self.options.interpolation == Step::Done {
-            let services = document
-                .as_map_mut()
-                .and_then(|map| map.get_mut("services"));
-            for (name, service) in services
-                .and_then(Node::as_map_mut)
-                .into_iter()
-                .flat_map(Map::iter_mut)
-            {
-                env_files::resolve(
-                    service,
-                    name,
-                    &environment,
-                    &beginning.folder,
-                    &mut self.said,
-                )?;
+        if known && self.options.env_resolution == Step::Done {
+            for (name, service) in services(&mut document).into_iter().flat_map(Map::iter_mut) {
+                let folder = &beginning.folder;
+                env_files::resolve(service, name, &environment, folder, &mut self.said)?;
             }
         }
-        if self.options.pruning == Step::Done && self.options.interpolation == Step::Done {
+        if known && self.options.pruning == Step::Done {
             normalize::prune(&mut document);
         }
         Ok(Project {

@@ -31,7 +31,8 @@ pub struct Options {
     pub project_directory: Option<PathBuf>,
     /// `--profile`; without any, `COMPOSE_PROFILES`. `*` is all of them.
     pub profiles: Vec<String>,
-    /// Are variables replaced? (`config --no-interpolate`)
+    /// Are variables replaced? (`config --no-interpolate`) Without it nothing is judged or left out that may depend on them:
+    /// every service stays, and names need not exist.
     pub interpolation: Step,
     /// Are names and implicit parts filled in? (`config --no-normalize`)
     pub normalization: Step,

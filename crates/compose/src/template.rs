@@ -1,11 +1,17 @@
 //! `$VARIABLE` and `${VARIABLE…}` in texts: the forms of the Compose Specification, nested as deep as one likes.
 
+/// How deep variables may stand within variables.
+const DEPTH: usize = 64;
+
 /// Why a text with variables means nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A dollar with nothing sensible behind it.
     #[error("invalid interpolation format \"{0}\"; you may need to escape any $ with another $")]
     Invalid(String),
+    /// Variables within variables without end.
+    #[error("variables nested more than {DEPTH} deep")]
+    Deep,
     /// `${A:?why}` without an `A`.
     #[error("required variable {name} is missing a value{}", match .why.as_str() {
         "" => String::new(),
@@ -67,6 +73,17 @@ enum Piece<'a> {
 /// # Errors
 /// [`TemplateError`].
 pub fn substitute(text: &str, lookup: &mut dyn Lookup) -> Result<String, TemplateError> {
+    substitute_within(text, lookup, 0)
+}
+
+fn substitute_within(
+    text: &str,
+    lookup: &mut dyn Lookup,
+    depth: usize,
+) -> Result<String, TemplateError> {
+    if depth > DEPTH {
+        return Err(TemplateError::Deep);
+    }
     let mut out = String::with_capacity(text.len());
     for piece in pieces(text)? {
         match piece {
@@ -88,11 +105,11 @@ pub fn substitute(text: &str, lookup: &mut dyn Lookup) -> Result<String, Templat
                 match (operator, there) {
                     (Operator::Default | Operator::Required, Some(value)) => out.push_str(&value),
                     (Operator::Default, None) | (Operator::Alternate, Some(_)) => {
-                        out.push_str(&substitute(word, lookup)?);
+                        out.push_str(&substitute_within(word, lookup, depth + 1)?);
                     }
                     (Operator::Alternate, None) => (),
                     (Operator::Required, None) => {
-                        let why = substitute(word, lookup)?;
+                        let why = substitute_within(word, lookup, depth + 1)?;
                         let name = name.to_owned();
                         return Err(TemplateError::Required { name, why });
                     }
@@ -106,8 +123,15 @@ pub fn substitute(text: &str, lookup: &mut dyn Lookup) -> Result<String, Templat
 /// The variables of a text, those within others among them.
 ///
 /// # Errors
-/// [`TemplateError::Invalid`].
+/// [`TemplateError::Invalid`], [`TemplateError::Deep`].
 pub fn variables(text: &str) -> Result<Vec<Variable>, TemplateError> {
+    variables_within(text, 0)
+}
+
+fn variables_within(text: &str, depth: usize) -> Result<Vec<Variable>, TemplateError> {
+    if depth > DEPTH {
+        return Err(TemplateError::Deep);
+    }
     let mut found = Vec::new();
     for piece in pieces(text)? {
         let (name, rest) = match piece {
@@ -126,7 +150,7 @@ pub fn variables(text: &str) -> Result<Vec<Variable>, TemplateError> {
             alternate: word(Operator::Alternate),
         });
         if let Some((_, _, word)) = rest {
-            found.extend(variables(word)?);
+            found.extend(variables_within(word, depth + 1)?);
         }
     }
     Ok(found)
@@ -288,6 +312,18 @@ mod tests {
             error.to_string(),
             "required variable EMPTY is missing a value"
         );
+    }
+
+    #[test]
+    fn nesting_has_an_end() {
+        let deep = |levels: usize| "${X:-".repeat(levels) + &"}".repeat(levels);
+        assert_eq!(
+            substitute(&deep(60), &mut Values::default()).as_deref(),
+            Ok("")
+        );
+        let error = substitute(&deep(5000), &mut Values::default()).unwrap_err();
+        assert_eq!(error, TemplateError::Deep);
+        assert_eq!(variables(&deep(5000)).unwrap_err(), TemplateError::Deep);
     }
 
     #[test]

@@ -26,20 +26,20 @@ const OUTSIDE: [&str; 9] = [
     "scale",
 ];
 
+/// The same, of its deployment.
+const OUTSIDE_OF_DEPLOY: [&str; 3] = ["replicas", "update_config", "rollback_config"];
+
 /// The hash of a service, 64 hexadecimal digits; `None` where there is no such service.
 pub fn hash(project: &Project, service: &str) -> Option<String> {
     let node = project.service(service)?;
     let shaped = shape(&project.document, Format::Json);
     let mut own = value(shaped.at(&["services", service])?);
     if let Some(own) = own.as_object_mut() {
-        for key in OUTSIDE {
-            own.remove(key);
-        }
+        own.retain(|key, _| !OUTSIDE.contains(&key.as_str()));
         if let Some(deploy) = own.get_mut("deploy").and_then(Json::as_object_mut) {
-            for key in ["replicas", "update_config", "rollback_config"] {
-                deploy.remove(key);
-            }
+            deploy.retain(|key, _| !OUTSIDE_OF_DEPLOY.contains(&key.as_str()));
         }
+        own.retain(|key, value| key != "deploy" || *value != json!({}));
     }
     let mut parts = serde_json::Map::new();
     for section in ["networks", "volumes"] {
