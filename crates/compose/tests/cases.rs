@@ -1,7 +1,12 @@
 //! The cases of the model: each folder of `tests/cases/SECTION/NAME` is a project with the document it becomes
 //! (`expected.json`) or the error it is refused with (`error.txt`). `options.json` has what the command line would say. The
-//! folder's own path is written `/case` in what is expected, the one above it `/above`. `ONGGI_BLESS=1` writes what comes out; read it before you
-//! believe it.
+//! folder's own path is written `/case` in what is expected, the one above it `/above`. `ONGGI_BLESS=1` writes what comes
+//! out; read it before you believe it.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

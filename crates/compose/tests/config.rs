@@ -1,5 +1,10 @@
 //! What `config` prints beside the document: lists, hashes, and the reasons of a variable's value.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests say what they expect by panicking"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 
