@@ -13,6 +13,7 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("onggi-api", FOLDER),
     ("onggi-archive", FOLDER),
     ("onggi-builder", FOLDER),
+    ("onggi-compose", FOLDER),
     ("onggi-monitor", FOLDER),
     ("onggi-cli", &["--lib"]),
     ("onggi", FOLDER),
