@@ -4,6 +4,9 @@
 //! fed from a pipe). hyper takes that end for a client that went away and drops the request. The two look alike, so the
 //! end is held back while a request runs, for [`GRACE`]: long enough for an answer, short enough for `wait` and streams
 //! not to outlive their clients.
+//!
+//! On a unix socket they do not look alike: the kernel tells of a peer that closed both halves. Whoever went like that
+//! while it was being answered is gone at once. Before the answer it may have sent a request and no more wanted to know.
 
 use std::future::Future;
 use std::io;
@@ -25,38 +28,54 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// The requests of a connection whose answers are not sent yet.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Requests(Arc<AtomicUsize>);
+pub(crate) struct Requests(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// Those that have no answer yet.
+    asked: AtomicUsize,
+    /// Those whose answers are being sent.
+    answered: AtomicUsize,
+}
 
 /// A request that runs, until it is dropped.
 pub(crate) struct Running(Requests);
 
 impl Requests {
     pub(crate) fn begin(&self) -> Running {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.asked.fetch_add(1, Ordering::Relaxed);
         Running(self.clone())
     }
 
     fn any(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.any_asked() || self.0.answered.load(Ordering::Relaxed) > 0
+    }
+
+    fn any_asked(&self) -> bool {
+        self.0.asked.load(Ordering::Relaxed) > 0
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.asked.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// The body of an answer, and with it its request until all is sent.
-pub(crate) struct Answering(
-    Body,
-    #[expect(dead_code, reason = "counts until dropped")] Running,
-);
+pub(crate) struct Answering(Body, Requests);
 
 impl Running {
     /// Goes on until this body is sent.
     pub(crate) fn until_sent(self, body: Body) -> Answering {
-        Answering(body, self)
+        self.0.0.answered.fetch_add(1, Ordering::Relaxed);
+        Answering(body, self.0.clone())
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.1.0.answered.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -117,6 +136,9 @@ impl AsyncRead for Patient {
             if !ended || buf.remaining() == 0 || !this.requests.any() {
                 return read;
             }
+            if !this.requests.any_asked() && this.stream.is_hung_up() {
+                return read;
+            }
         }
         let sleep = this
             .ended
@@ -155,5 +177,51 @@ impl AsyncWrite for Patient {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    /// Whether the end of what a client says is told at once, while it is being answered or before.
+    async fn is_told(is_answered: bool, client: UnixStream, server: UnixStream) -> bool {
+        let requests = Requests::default();
+        let request = requests.begin();
+        let (mut asked, mut answered) = (Some(request), None);
+        if is_answered {
+            let request = asked.take().unwrap();
+            answered = Some(request.until_sent(crate::body::empty()));
+        }
+        server.readable().await.unwrap();
+        let mut patient = Patient::new(Stream::Unix(server), requests);
+        let told = poll!(std::pin::pin!(patient.read(&mut [0; 8]))).is_ready();
+        drop((client, asked, answered));
+        told
+    }
+
+    #[tokio::test]
+    async fn who_goes_while_being_answered_is_gone_at_once() {
+        for (is_answered, is_gone, expected) in [
+            (true, true, true),
+            (true, false, false),
+            (false, true, false),
+            (false, false, false),
+        ] {
+            let (server, mut client) = UnixStream::pair().unwrap();
+            let (other, left) = UnixStream::pair().unwrap();
+            if is_gone {
+                client = other;
+            } else {
+                client.shutdown().await.unwrap();
+            }
+            let told = is_told(is_answered, client, server).await;
+            assert_eq!(told, expected, "{is_answered} {is_gone}");
+            drop(left);
+        }
     }
 }

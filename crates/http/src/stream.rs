@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::{client, server};
@@ -35,6 +36,18 @@ macro_rules! each {
             Stream::Program($stream) => $call,
         }
     };
+}
+
+impl Stream {
+    /// Whether the peer closed both halves, as far as the kernel tells: of unix sockets alone.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        let Stream::Unix(stream) = self else {
+            return false;
+        };
+        let mut poll = [PollFd::new(stream, PollFlags::empty())];
+        let polled = rustix::event::poll(&mut poll, Some(&Timespec::default()));
+        polled.is_ok() && poll[0].revents().contains(PollFlags::HUP)
+    }
 }
 
 impl AsyncRead for Stream {
