@@ -222,7 +222,6 @@ impl Building {
         }
         let mut env = exec.environment.clone();
         env.extend(exec.proxies.iter().cloned());
-        env.extend(mounted.environment.iter().cloned());
         let host = &self.options.host;
         let host_config = HostConfig {
             network_mode: match exec.network {
@@ -258,6 +257,7 @@ impl Building {
             request,
             top: below.cloned(),
             mounts: mounted.wanted.clone(),
+            secrets: mounted.environment.clone().into(),
         };
         let container = self.engine.create_for_build(new)?;
         Ok(StepContainer {

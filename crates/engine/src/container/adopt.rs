@@ -95,6 +95,7 @@ impl Engine {
             is_step: false,
             created: Timestamp::parse(text("Created")).unwrap_or_else(|_| Timestamp::now()),
             mounts: Vec::new(),
+            secrets: Default::default(),
             wanted: self.foreign_mounts(&config, &host_config, &document["MountPoints"])?,
             remove_volumes: false,
             networking: NetworkingConfig::default(),

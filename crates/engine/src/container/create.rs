@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use onggi_api::container::{CreateRequest, CreateResponse, HostConfig, RestartPolicyMode};
-use onggi_model::{ContainerId, Digest, ErrorKind, Platform, Timestamp, check_container_name};
+use onggi_model::{
+    ContainerId, Digest, ErrorKind, Platform, Secret, Timestamp, check_container_name,
+};
 use onggi_oci::image::ContainerConfig;
 use onggi_store::ChainId;
 use tracing::info;
@@ -18,6 +20,8 @@ pub(crate) struct NewContainer {
     pub(crate) request: CreateRequest,
     pub(crate) top: Option<ChainId>,
     pub(crate) mounts: Vec<mounts::Wanted>,
+    /// Variables that hold secrets.
+    pub(crate) secrets: Secret<Vec<String>>,
 }
 
 /// What a container begins with.
@@ -76,7 +80,8 @@ impl Engine {
             host_config: Some(host_config),
             networking_config,
         };
-        let record = self.settled(None, request, base, &mut Vec::new())?;
+        let mut record = self.settled(None, request, base, &mut Vec::new())?;
+        record.secrets = new.secrets;
         self.enter(record, new.top.as_ref())
     }
 
@@ -214,6 +219,7 @@ impl Engine {
             created: Timestamp::now(),
             mounts: Vec::new(),
             wanted,
+            secrets: Secret::default(),
             remove_volumes: false,
             networking,
             joined: Some(joined),

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use onggi_api::container::{Config, Health, HostConfig, MountPoint, NetworkingConfig};
 use onggi_api::network::EndpointSettings;
-use onggi_model::{ContainerId, Digest, Timestamp};
+use onggi_model::{ContainerId, Digest, Secret, Timestamp};
 use onggi_monitor::protocol::Oom;
 use onggi_network::Endpoint;
 use onggi_store::Record as Stored;
@@ -64,6 +64,9 @@ pub(crate) struct Record {
     /// It runs a step of a build: it goes with that, and with the daemon.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_step: bool,
+    /// Variables of a step that hold secrets: no disk has them, and nobody who asks is told.
+    #[serde(skip)]
+    pub(crate) secrets: Secret<Vec<String>>,
     /// The kernel's boot it last ran in: a pid of another boot says nothing.
     pub(crate) boot_id: String,
 }

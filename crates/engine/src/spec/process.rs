@@ -21,7 +21,12 @@ pub(crate) fn process(record: &Record) -> Result<Process> {
     Ok(Process {
         terminal: config.tty,
         args,
-        env: environment(config, config.tty, &config.hostname, &[]),
+        env: environment(
+            config,
+            config.tty,
+            &config.hostname,
+            record.secrets.expose(),
+        ),
         cwd: directory(&config.working_dir),
         capabilities: Some(security::capabilities(host)?),
         rlimits: rlimits(host.ulimits.as_deref().unwrap_or_default()),

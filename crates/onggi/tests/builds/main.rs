@@ -9,4 +9,5 @@ mod errors; // what people are told
 mod mounts; // RUN --mount
 mod newer; // what the language learned later
 mod scene; // a context, a build, what came of it
+mod secrets; // what nobody else is to see
 mod sudden; // clients and daemons that go

@@ -1,10 +1,11 @@
 //! A context, a build of it over the API, and what came of that.
 
-use anyhow::{Context, Result, bail};
-use onggi_testkit::{Daemon, Entry, Layer, Request};
+use anyhow::{Context, Result, bail, ensure};
+use onggi_testkit::{Daemon, Entry, LIMIT, Layer, Request, patience};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 /// A build to be sent.
 #[derive(Clone, Debug, Default)]
@@ -114,11 +115,8 @@ impl Build {
     /// Sends it, and waits for its end.
     pub(crate) fn send(&self, daemon: &Daemon) -> Result<Built> {
         let path = format!("/build?{}", self.query.join("&"));
-        let kind = match self.prefix.is_empty() {
-            true => "application/x-tar",
-            false => "application/vnd.onggi.build.v1+tar",
-        };
-        let answer = daemon.send(&Request::new("POST", &path).body(kind, self.body()?))?;
+        let body = self.body()?;
+        let answer = daemon.send(&Request::new("POST", &path).body(self.media_type(), body))?;
         let mut built = Built::default();
         if answer.status != 200 {
             built.error = Some(
@@ -148,6 +146,36 @@ impl Build {
             }
         }
         Ok(built)
+    }
+
+    /// Sends it and reads until the answer says `text`; the connection, on which the build goes on.
+    pub(crate) fn begin(&self, daemon: &Daemon, text: &str) -> Result<UnixStream> {
+        let mut stream = UnixStream::connect(daemon.socket())?;
+        stream.set_read_timeout(Some(LIMIT * patience()))?;
+        let body = self.body()?;
+        write!(
+            stream,
+            "POST /build?{} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+            self.query.join("&"),
+            self.media_type(),
+            body.len()
+        )?;
+        stream.write_all(&body)?;
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            let count = stream.read(&mut buffer).context("read the answer")?;
+            ensure!(count > 0, "{}", String::from_utf8_lossy(&seen));
+            seen.extend_from_slice(&buffer[..count]);
+        }
+        Ok(stream)
+    }
+
+    fn media_type(&self) -> &'static str {
+        match self.prefix.is_empty() {
+            true => "application/x-tar",
+            false => "application/vnd.onggi.build.v1+tar",
+        }
     }
 
     /// Sends it; the image, or what went wrong.

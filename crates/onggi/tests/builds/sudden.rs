@@ -1,10 +1,8 @@
 //! Clients that hang up and daemons that are killed: nothing runs on, nothing is left, what was done is known.
 
 use super::scene::Build;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use onggi_testkit::{Daemon, LIMIT, wait_until};
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 fn daemon() -> Result<Daemon> {
@@ -25,33 +23,12 @@ fn no_containers(daemon: &Daemon) -> Result<()> {
     .map(drop)
 }
 
-/// Begins a build and reads until its answer says `text`; the connection.
-fn begin(daemon: &Daemon, build: &Build, text: &str) -> Result<UnixStream> {
-    let mut stream = UnixStream::connect(daemon.socket())?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let body = build.body()?;
-    write!(
-        stream,
-        "POST /build HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-tar\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )?;
-    stream.write_all(&body)?;
-    let mut seen = Vec::new();
-    let mut buffer = [0; 4096];
-    while !String::from_utf8_lossy(&seen).contains(text) {
-        let count = stream.read(&mut buffer).context("read the answer")?;
-        ensure!(count > 0, "{}", String::from_utf8_lossy(&seen));
-        seen.extend_from_slice(&buffer[..count]);
-    }
-    Ok(stream)
-}
-
 const SLOW: &str = "FROM busybox\nRUN echo one > /one\nRUN echo begun && sleep 600\n";
 
 #[test]
 fn a_client_that_hangs_up_ends_its_build() -> Result<()> {
     let daemon = daemon()?;
-    let stream = begin(&daemon, &Build::of(SLOW), "begun")?;
+    let stream = Build::of(SLOW).begin(&daemon, "begun")?;
     ensure!(containers(&daemon)? == 1);
     drop(stream);
     no_containers(&daemon)?;
@@ -72,7 +49,7 @@ fn a_build_that_is_ended_at_any_moment_leaves_nothing() -> Result<()> {
     };
     for round in 0..rounds {
         let build = Build::of("FROM busybox\nRUN touch /made\nRUN sleep 600\n").set("nocache", "1");
-        let stream = begin(&daemon, &build, "Step 2/3")?;
+        let stream = build.begin(&daemon, "Step 2/3")?;
         std::thread::sleep(Duration::from_micros(500 * (round % 80)));
         drop(stream);
     }
@@ -92,7 +69,7 @@ fn a_killed_daemon_knows_what_was_done() -> Result<()> {
         .collect();
     for n in 0..count {
         let build = Build::of(&format!("FROM busybox\n{steps}"));
-        let stream = begin(&daemon, &build, &format!("RUN echo {n} "))?;
+        let stream = build.begin(&daemon, &format!("RUN echo {n} "))?;
         daemon.kill()?;
         drop(stream);
         daemon.run()?;
