@@ -94,9 +94,16 @@ impl Error {
         }
     }
 
-    pub(crate) fn at(mut self, lines: Lines) -> Self {
+    /// The same, at this place unless it has one already.
+    #[must_use]
+    pub fn at(mut self, lines: Lines) -> Self {
         self.lines.get_or_insert(lines);
         self
+    }
+
+    /// What to do about it, unless it says so itself.
+    pub fn way_out(&self) -> Option<&'static str> {
+        crate::hints::hint(&self.message)
     }
 
     /// Where it is, if at one place.

@@ -12,6 +12,7 @@ mod execute; // doing the steps
 pub mod fetch; // what ADD has from the web and from git
 pub mod files; // what COPY, ADD and WORKDIR do to files
 mod finish; // the image
+mod hints; // what to do about what cannot be built
 mod lower; // from stages to steps
 mod outline; // stages and images that are needed
 mod plan; // the steps

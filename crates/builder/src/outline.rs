@@ -122,6 +122,20 @@ impl Outline {
         images
     }
 
+    /// Where an image is needed first.
+    #[must_use]
+    pub fn lines_of(&self, image: &str) -> Option<Lines> {
+        let is_it = |source: &Source| matches!(source, Source::Image(name) if name == image);
+        self.order.iter().find_map(|&number| {
+            let stage = &self.stages.stages[number];
+            if is_it(&self.bases[number].source) {
+                return Some(stage.from.lines);
+            }
+            let used = self.uses[number].iter().find(|used| is_it(&used.source))?;
+            Some(stage.steps[used.step].lines)
+        })
+    }
+
     fn base(&self, number: usize, request: &Request) -> Result<Base, Error> {
         let from = &self.stages.stages[number].from.instruction;
         let value = |name: &str| self.global.get(name);

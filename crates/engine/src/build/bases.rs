@@ -26,7 +26,14 @@ impl Building {
                 None => request.platform.clone(),
                 Some(text) => Platform::parse(text).map_err(|fault| Error::of(&fault))?,
             };
-            let image = self.image(&name, &wanted, client).await?;
+            let image = self.image(&name, &wanted, client).await.map_err(|fault| {
+                let error = onggi_builder::Error::of(&fault);
+                let lines = outline.lines_of(&name);
+                self.place.tell(&match lines {
+                    Some(lines) => error.at(lines),
+                    None => error,
+                })
+            })?;
             bases.insert((name, platform), image);
         }
         Ok(bases)

@@ -8,6 +8,7 @@ mod context; // what a client sends
 mod files; // COPY, ADD and WORKDIR, and files to look at
 mod known; // what is known of builds, and forgotten
 mod mounts; // RUN --mount
+mod place; // where something is wrong
 mod told; // what a client is told
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use crate::error::{Error, Result};
 pub use known::PruneLimits;
 
 use context::Contexts;
+use place::Place;
 use told::Teller;
 
 /// How many pieces of news may wait for a client before the steps wait with them.
@@ -92,7 +94,7 @@ struct Building {
     engine: Engine,
     options: BuildOptions,
     contexts: Contexts,
-    file: Vec<u8>,
+    place: Place,
 }
 
 impl Engine {
@@ -146,13 +148,14 @@ impl Engine {
         };
         let contexts = Contexts::receive(self, &options, body).await?;
         let file = contexts.dockerfile(&options)?;
-        let parsed = parse(&file).map_err(|fault| Error::of(&fault))?;
-        let outline = Outline::of(&parsed, &request).map_err(|fault| Error::of(&fault))?;
+        let place = Place::new(&options, &file);
+        let parsed = parse(&file).map_err(|fault| place.tell(&fault.into()))?;
+        let outline = Outline::of(&parsed, &request).map_err(|fault| place.tell(&fault))?;
         let building = Arc::new(Building {
             engine: self.clone(),
             options,
             contexts,
-            file,
+            place,
         });
         let bases = building.bases(&outline, &request, &client).await?;
         building.take_up_caches(&platform, &client).await;
@@ -160,7 +163,7 @@ impl Engine {
             .iter()
             .map(|(key, image)| (key.clone(), bases::base(image)));
         let plan = outline.plan(&request, &known.collect());
-        let plan = plan.map_err(|fault| Error::of(&fault))?;
+        let plan = plan.map_err(|fault| building.place.tell(&fault))?;
         let results = building.execute(&plan, bases, time, &client).await?;
         let used = results.used.clone();
         let built = building
@@ -251,17 +254,8 @@ impl Building {
 
     /// What a client is told of a step that failed.
     fn failure(&self, plan: &Plan, failed: &Failed) -> Error {
-        let error = &failed.error;
-        let mut told = Error::of(error);
-        if self.options.steps
-            && let Some(lines) = error.lines()
-        {
-            let text = String::from_utf8_lossy(&self.file);
-            let step = plan.steps.get(failed.step).map(|step| step.name.as_str());
-            let marked = told::marked(&self.options.dockerfile, &text, lines, step, &told);
-            told = told.saying(marked);
-        }
-        told
+        let step = plan.steps.get(failed.step).map(|step| step.name.as_str());
+        self.place.tell_of_step(&failed.error, step)
     }
 
     async fn finish(

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use onggi_api::stream::Message;
 use onggi_builder::{News, Plan};
-use onggi_dockerfile::Lines;
 use onggi_model::Timestamp;
 use onggi_store::ChainId;
 use serde_json::json;
@@ -226,23 +225,4 @@ impl<'a> Teller<'a> {
 
 fn text_of(data: &Bytes) -> String {
     String::from_utf8_lossy(data).into_owned()
-}
-
-/// What failed, with the lines it stands on, as BuildKit shows it.
-pub(super) fn marked(
-    dockerfile: &str,
-    text: &str,
-    lines: Lines,
-    step: Option<&str>,
-    error: &crate::Error,
-) -> String {
-    let name = match dockerfile {
-        "" => "Dockerfile",
-        name => name,
-    };
-    let step = step.map(|step| format!(" > {step}:\n")).unwrap_or_default();
-    format!(
-        "{step}{}failed to solve: {error}",
-        lines.excerpt(name, text)
-    )
 }
