@@ -101,6 +101,18 @@ impl Error {
         Error::Invalid(text.into())
     }
 
+    /// Whether a name or a link of the archive leads to nothing, or through what is no directory.
+    #[must_use]
+    pub fn is_of_names(&self) -> bool {
+        matches!(self, Error::File { source, .. } if matches!(
+            source.kind(),
+            io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::InvalidFilename
+        ))
+    }
+
     /// Whether the file system (or the quota) is full.
     #[must_use]
     pub fn is_full(&self) -> bool {

@@ -137,7 +137,8 @@ impl Engine {
                 // Somebody took it, or was faster.
                 Err(fault) if matches!(fault.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
                 }
-                Err(fault) => return Err(fault),
+                // The others go.
+                Err(fault) => tracing::warn!(volume = volume.name, "{fault}"),
             }
         }
         let attributes = [("reclaimed".to_owned(), report.space_reclaimed.to_string())];

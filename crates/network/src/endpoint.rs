@@ -342,6 +342,7 @@ mod tests {
         assert!(check("com.example.colour", "red").is_ok());
         assert!(check(INTERFACE, "wan0").is_ok());
         assert!(check(SYSCTLS, "net.ipv4.conf.IFNAME.log_martians=1").is_ok());
+        assert!(check(SYSCTLS, "net.ipv4.conf.ifname.log_martians=1").is_ok());
         for (key, value, why) in [
             (INTERFACE, "lo", "invalid interface name"),
             (SYSCTLS, "kernel.x=1", "IFNAME"),

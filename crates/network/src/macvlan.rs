@@ -39,9 +39,7 @@ pub(crate) fn ensure_parent(
         "note on the parent link",
         link::set_alias(&name, &bridge::note(&network.id)),
     );
-    socket
-        .transact(batch)
-        .map_err(Error::kernel("create the parent link"))?;
+    socket.transact(batch).map_err(Error::kernel("macvlan"))?;
     bridge::number(socket, &name)?
         .ok_or_else(|| Error::Taken(format!("the parent link {name} vanished")))
 }

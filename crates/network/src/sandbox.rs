@@ -225,7 +225,7 @@ pub(crate) fn read_sysctls(text: &str) -> Result<Vec<(&str, &str)>> {
 fn check_sysctl(entry: &str) -> Result<(&str, &str)> {
     let bad = || {
         Error::Invalid(format!(
-            "invalid {SYSCTLS}: {entry:?} is none of net.ipv4.KIND.IFNAME.NAME=VALUE"
+            "unrecognised network interface sysctl '{entry}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'"
         ))
     };
     let (name, value) = entry.trim().split_once('=').ok_or_else(bad)?;
@@ -235,7 +235,10 @@ fn check_sysctl(entry: &str) -> Result<(&str, &str)> {
         !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
     };
     match parts.as_slice() {
-        ["net", second, _, "IFNAME", _] if family.contains(second) && parts.iter().all(good) => {
+        // Docker's client writes it small.
+        ["net", second, _, "IFNAME" | "ifname", _]
+            if family.contains(second) && parts.iter().all(good) =>
+        {
             Ok((name, value))
         }
         _ => Err(bad()),

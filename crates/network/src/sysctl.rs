@@ -76,10 +76,14 @@ pub(crate) fn enable_forwarding_v6() -> Result<bool> {
     Ok(true)
 }
 
-/// Sets a switch of a link, named as `sysctl` does with IFNAME in the link's place. Only `net.` is the namespace's.
+/// Sets a switch of a link, named as `sysctl` does with IFNAME in the link's place, the fourth. Only `net.` is the
+/// namespace's.
 pub(crate) fn set(link: &str, name: &str, value: &str) -> io::Result<()> {
-    let path = name.replace('.', "/").replace("IFNAME", link);
-    std::fs::write(format!("/proc/sys/{path}"), value)
+    let mut parts: Vec<&str> = name.split('.').collect();
+    if let Some(part) = parts.get_mut(3) {
+        *part = link;
+    }
+    std::fs::write(format!("/proc/sys/{}", parts.join("/")), value)
 }
 
 /// Whether bridged packets pass the chains of IPv4 (module br_netfilter).

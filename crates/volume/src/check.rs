@@ -9,7 +9,7 @@ use onggi_model::volume_spec::is_volume_name;
 
 use crate::import::{IMPORT, STAGED, WHOLE};
 use crate::volumes::{ASIDE, DATA, Entry, FILL, Stage};
-use crate::{Error, Result, Volume, Volumes, local};
+use crate::{Error, Result, Volume, Volumes, local, volumes};
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,10 +82,18 @@ impl Volumes {
         let stale = records.iter().filter(|name| !index.contains_key(*name));
         defects.extend(stale.cloned().map(Defect::Stale));
         for name in self.entries()? {
-            let volume = name.strip_prefix(ASIDE).unwrap_or(&name);
-            match index.get(volume).map(|entry| entry.stage) {
+            let aside = || {
+                index
+                    .iter()
+                    .find(|(volume, _)| volumes::aside(volume) == name)
+            };
+            let (entry, is_aside) = match name.starts_with(ASIDE) {
+                true => (aside().map(|(_, entry)| entry), true),
+                false => (index.get(&name), false),
+            };
+            match entry.map(|entry| entry.stage) {
                 Some(Stage::Making | Stage::Removing) => {}
-                Some(Stage::Ready) if volume == name => {}
+                Some(Stage::Ready) if !is_aside => {}
                 None if is_volume_name(&name) && self.path(&name).is_dir() => {
                     defects.push(Defect::Unknown(name));
                 }

@@ -10,7 +10,7 @@ use onggi_store::Store;
 
 use crate::record::{Moving, Pending};
 use crate::volumes::{ASIDE, Entry, FILL, Stage, forget};
-use crate::{Error, Result, Volume, Volumes, local};
+use crate::{Error, Result, Volume, Volumes, local, volumes};
 
 impl Volumes {
     /// The volumes below `root`, as the catalogue knows them. A directory it does not know becomes a volume if it has a
@@ -64,15 +64,16 @@ impl Volumes {
 
     /// A removal that the catalogue does not know of has not happened; the others are finished.
     fn restore_aside(&self, known: &BTreeMap<String, Volume>) -> Result<()> {
-        for entry in self.entries()? {
-            let Some(name) = entry.strip_prefix(ASIDE) else {
-                continue;
-            };
-            let (aside, directory) = (self.aside(name), self.directory(name));
-            if known.contains_key(name) && !directory.exists() {
-                std::fs::rename(&aside, directory).map_err(Error::file("rename", aside))?;
-            } else {
-                self.discard(&aside)?;
+        let mut entries = self.entries()?;
+        entries.retain(|entry| entry.starts_with(ASIDE));
+        for entry in entries {
+            let aside = self.root.join(&entry);
+            let name = known.keys().find(|name| volumes::aside(name) == entry);
+            match name.map(|name| self.directory(name)) {
+                Some(directory) if !directory.exists() => {
+                    std::fs::rename(&aside, directory).map_err(Error::file("rename", aside))?;
+                }
+                _ => self.discard(&aside)?,
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use onggi_store::{Store, WriteTx};
+use sha2::{Digest as _, Sha256};
 
 use crate::import::IMPORT;
 use crate::record::Pending;
@@ -23,8 +24,20 @@ use crate::{Error, NewVolume, Result, Volume, fill, local, usage};
 pub(crate) const DATA: &str = "_data";
 /// What is being put together for an empty volume.
 pub(crate) const FILL: &str = ".fill";
-/// A directory that is being removed: this and the volume's name.
+/// A directory that is being removed: this and the volume's name, see [`aside`].
 pub(crate) const ASIDE: &str = ".removing-";
+/// The longest name of a file, in bytes.
+const MAX_NAME: usize = 255;
+
+/// What the directory of a volume is called while it is removed.
+pub(crate) fn aside(name: &str) -> String {
+    if ASIDE.len() + name.len() <= MAX_NAME {
+        return format!("{ASIDE}{name}");
+    }
+    let digest = Sha256::digest(name.as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{ASIDE}{hex}")
+}
 
 /// The volumes of one data root.
 #[derive(Debug)]
@@ -450,7 +463,7 @@ impl Volumes {
     }
 
     pub(crate) fn aside(&self, name: &str) -> PathBuf {
-        self.root.join(format!("{ASIDE}{name}"))
+        self.root.join(aside(name))
     }
 
     pub(crate) fn work_on(&self, name: &str) -> Result<(Arc<Volume>, Arc<Mutex<()>>)> {

@@ -1,5 +1,6 @@
 //! What Docker lacks: volumes as tars, out and in, and under another name.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
@@ -78,8 +79,23 @@ impl Engine {
         let tar = SyncIoBridge::new(tar);
         let imported = onggi_rt::blocking("import a volume", move || {
             inner.volumes.import(&new, |into| -> Result<()> {
+                let mut tar = BufReader::new(tar);
+                let begin = tar.fill_buf();
+                if begin
+                    .map_err(|e| Error::io("read the archive", e))?
+                    .is_empty()
+                {
+                    return Err(Error::invalid(format!(
+                        "import {}: no archive came: did what makes it succeed?",
+                        new.name
+                    )));
+                }
                 let said = |fault: onggi_archive::Error| {
-                    Error::of(&fault).context(format_args!("import {}", new.name))
+                    let said = match fault.is_of_names() {
+                        true => Error::invalid(onggi_model::chain(&fault)),
+                        false => Error::of(&fault),
+                    };
+                    said.context(format_args!("import {}", new.name))
                 };
                 let (_, tar) = onggi_archive::decompress(tar).map_err(said)?;
                 onggi_archive::apply(tar, into, &ApplyOptions::default())

@@ -52,6 +52,10 @@ fn volumes_are_made_listed_and_removed() -> Result<()> {
     );
     ensure!(cli(&daemon, &["inspect", "-f", "{{.Name}}", "data"])? == "data");
     ensure!(cli(&daemon, &["volume", "rm", "data", "v2"])? == "data\nv2");
+    // As long as a name of a file may be.
+    let longest = "n".repeat(255);
+    ensure!(cli(&daemon, &["volume", "create", &longest])? == longest);
+    ensure!(cli(&daemon, &["volume", "rm", &longest])? == longest);
     let output = daemon.cli(&["volume", "rm", "nosuch", "v10"])?;
     ensure!(
         output.code == 1

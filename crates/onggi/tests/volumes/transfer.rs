@@ -210,8 +210,17 @@ fn what_cannot_be_imported_leaves_nothing() -> Result<()> {
         onggi_testkit::Entry::Link("out".to_owned(), "/".to_owned()),
         onggi_testkit::Entry::File("out/escaped-by-import".to_owned(), 0o644, Vec::new()),
     ])?;
+    let file = |name: &str| onggi_testkit::Entry::File(name.to_owned(), 0o644, Vec::new());
+    let dangling = onggi_testkit::Layer::new(&[onggi_testkit::Entry::HardLink(
+        "l".to_owned(),
+        "etc/passwd".to_owned(),
+    )])?;
+    let through = onggi_testkit::Layer::new(&[file("a"), file("a/b")])?;
     for (what, tar) in [
         ("no tar", &b"some text, and no tar at all"[..]),
+        ("nothing, as an export that failed", b""),
+        ("a link to nothing", &dangling.tar()[..]),
+        ("a file as a directory", &through.tar()[..]),
         ("half of one", &tar[..tar.len() / 2]),
     ] {
         let output = daemon.cli_with_input(&["volume", "import", "new"], tar)?;
@@ -219,6 +228,8 @@ fn what_cannot_be_imported_leaves_nothing() -> Result<()> {
             output.code == 1 && output.stderr.contains("import new: "),
             "{what}: {output:?}"
         );
+        let import = Request::new("POST", "/volumes/new/import").body("application/x-tar", tar);
+        ensure!(daemon.send(&import)?.status == 400, "{what}");
         ensure!(names(&daemon)?.is_empty(), "{what} left a volume");
     }
     let output = daemon.cli_with_input(&["volume", "import", "a@b"], tar)?;
