@@ -13,6 +13,7 @@ pub mod image; // images: lists, details, history
 pub mod network; // networks and endpoints
 pub mod query; // truth as Go's query parameters have it
 pub mod registry; // what registries have
+pub mod session; // what a build's client and the daemon tell each other
 pub mod stream; // frames of output, messages of progress
 pub mod system; // info, version, ping
 pub mod version; // API versions

@@ -5,7 +5,10 @@ use std::io;
 use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 
-use crate::{Client, Response, Result};
+use onggi_api::session::PROTOCOL;
+
+use crate::client::Request;
+use crate::{Client, Hijacked, Response, Result};
 
 /// A build to ask for.
 #[derive(Debug, Clone, Default)]
@@ -29,16 +32,29 @@ impl Client {
         build: &Build,
         body: Option<Receiver<io::Result<Bytes>>>,
     ) -> Result<Response> {
-        let mut request = self.post("/build");
-        for (name, value) in &build.query {
-            request = request.query(name, value);
-        }
-        request = request.header("X-Registry-Config", &build.registries);
-        request = match body {
+        let request = self.build_request(build);
+        let request = match body {
             Some(body) => request.stream(build.media_type, body),
             None => request.header("Content-Type", build.media_type),
         };
         request.send().await
+    }
+
+    /// Begins a build whose contexts are told on the connection, which becomes a session
+    /// ([`onggi_api::session`]). Of our own daemon only.
+    ///
+    /// # Errors
+    /// As [`Client::build`]; [`crate::Error::Answer`] from daemons that know no sessions.
+    pub async fn build_session(&self, build: &Build) -> Result<Hijacked> {
+        self.build_request(build).upgrade(PROTOCOL).await
+    }
+
+    fn build_request(&self, build: &Build) -> Request {
+        let mut request = self.post("/build");
+        for (name, value) in &build.query {
+            request = request.query(name, value);
+        }
+        request.header("X-Registry-Config", &build.registries)
     }
 
     /// Removes from the cache of builds what nobody uses.

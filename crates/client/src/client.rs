@@ -408,10 +408,15 @@ impl Request {
     /// # Errors
     /// As [`Request::send`]; [`Error::Answer`] when the daemon will not hand over.
     pub async fn hijack(self) -> Result<Hijacked> {
+        self.upgrade("tcp").await
+    }
+
+    /// As [`Request::hijack`], for a protocol of its own.
+    pub(crate) async fn upgrade(self, protocol: &'static str) -> Result<Hijacked> {
         let target = self.target().await?;
         let mut headers = self.headers.clone();
         headers.push(("Connection", "Upgrade".to_owned()));
-        headers.push(("Upgrade", "tcp".to_owned()));
+        headers.push(("Upgrade", protocol.to_owned()));
         let body = Some(self.body.unwrap_or_else(|| {
             Full::new(Bytes::new())
                 .map_err(|never| match never {})
@@ -441,7 +446,7 @@ impl Request {
             return Err(match refused {
                 Err(error) => error,
                 Ok(response) => unexpected(format!(
-                    "unable to upgrade to tcp, received {}",
+                    "unable to upgrade to {protocol}, received {}",
                     response.status()
                 )),
             });

@@ -38,6 +38,11 @@ impl Error {
         Self::Wrong(message.into())
     }
 
+    /// What the disk refused.
+    pub fn disk(what: &'static str, path: &str) -> impl FnOnce(io::Error) -> Self {
+        Self::file(what, path)
+    }
+
     /// The same, of another name for the file.
     pub(crate) fn on(self, name: &[u8]) -> Self {
         match self {

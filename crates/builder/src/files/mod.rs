@@ -17,6 +17,7 @@ mod find; // from sources to files
 mod glob; // wildcards
 mod index; // trees in memory
 mod item; // what is at a name of a tree
+mod listing; // from entries to an index
 mod near; // what is said of a source that is not there
 mod owner; // --chown
 mod place; // files into a root
@@ -52,7 +53,8 @@ pub(crate) use content::PartReader;
 pub use error::Error;
 pub use find::is_remote;
 pub use index::{Bounds, Content, Contents, Index};
-pub use receive::{Aside, Nothing, receive};
+pub use listing::Listing;
+pub use receive::receive;
 pub use tree::Tree;
 pub use unfold::unfold;
 pub(crate) use unpack::{is_archive, unpack};

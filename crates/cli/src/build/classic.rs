@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use onggi_api::stream::Message;
-use onggi_client::Values;
 use onggi_model::units::human_size;
 
+use super::follow::Messages;
 use crate::cli::pipe;
 use crate::error::{Error, Result};
 use crate::stream::progress::{Screen, Show};
@@ -32,13 +32,13 @@ pub(super) fn failure(message: &Message) -> Option<Error> {
 
 /// Prints all messages to `out`; gives the image's ID.
 pub(super) async fn show(
-    values: &mut Values,
+    values: &mut Messages,
     show: Show,
     out: &mut (dyn Write + Send),
 ) -> Result<Option<String>> {
     let mut screen = Screen::new(show);
     let mut id = None;
-    while let Some(message) = values.next::<Message>().await? {
+    while let Some(message) = values.next().await? {
         if let Some(failure) = failure(&message) {
             return Err(failure);
         }

@@ -239,7 +239,7 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         "ssh",
         "stringArray",
-        "Agent or keys that RUN can mount (not supported)",
+        "An agent that RUN can mount (\"default\", \"NAME=SOCKET\")",
     ),
     list(
         Some('t'),

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use onggi_api::stream::Message;
-use onggi_client::{Build, Client, Response, Values};
+use onggi_client::{Build, Client, Values};
 use onggi_model::units::human_size;
 
 use super::body::{Body, Count};
 use super::classic;
 use super::progress::{Display, End, Event, Vertex};
+use super::session::{self, Session};
 use crate::cli::{is_terminal, pipe};
 use crate::error::{Error, Result};
 use crate::stream::progress::Show;
@@ -28,6 +29,34 @@ pub(super) enum Way {
     Lines { to_stderr: bool },
     /// The ID alone.
     Quiet,
+}
+
+/// What is built with, and the way it goes.
+pub(super) enum Context {
+    /// The daemon has what it needs.
+    Nothing,
+    /// The body of the request.
+    Body(Body),
+    /// A session with our own daemon.
+    Session(Box<session::Content>),
+}
+
+/// What the daemon says.
+pub(super) enum Messages {
+    /// In the answer.
+    Answer(Values),
+    /// In the session.
+    Session(Session),
+}
+
+impl Messages {
+    /// The next one; nothing at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Message>> {
+        match self {
+            Messages::Answer(values) => Ok(values.next().await?),
+            Messages::Session(session) => session.next().await,
+        }
+    }
 }
 
 impl Way {
@@ -48,16 +77,16 @@ impl Way {
 pub(super) async fn follow(
     client: &Client,
     build: &Build,
-    body: Option<Body>,
+    context: Context,
     way: &mut Way,
 ) -> Result<Option<String>> {
     match way {
-        Way::Steps { display, began } => steps(client, build, body, display, *began).await,
+        Way::Steps { display, began } => steps(client, build, context, display, *began).await,
         Way::Lines { to_stderr: false } => {
             lines(
                 client,
                 build,
-                body,
+                context,
                 &mut std::io::stdout(),
                 is_terminal(std::io::stdout()),
             )
@@ -67,13 +96,13 @@ pub(super) async fn follow(
             lines(
                 client,
                 build,
-                body,
+                context,
                 &mut std::io::stderr(),
                 is_terminal(std::io::stderr()),
             )
             .await
         }
-        Way::Quiet => quiet(client, build, body).await,
+        Way::Quiet => quiet(client, build, context).await,
     }
 }
 
@@ -81,11 +110,25 @@ pub(super) async fn follow(
 async fn send(
     client: &Client,
     build: &Build,
-    body: Option<Body>,
+    context: Context,
     mut tick: impl FnMut(&Count, bool),
-) -> Result<Response> {
-    let Some(body) = body else {
-        return Ok(client.build(build, None).await?);
+) -> Result<Messages> {
+    let body = match context {
+        Context::Nothing => return Ok(Messages::Answer(client.build(build, None).await?.values())),
+        Context::Session(content) => {
+            let mut session = session::begin(client, build, *content).await?;
+            let mut pace = tokio::time::interval(PACE);
+            let count = session.sent.clone();
+            loop {
+                tokio::select! {
+                    () = session.told() => break,
+                    _ = pace.tick() => tick(&count, false),
+                }
+            }
+            tick(&count, true);
+            return Ok(Messages::Session(session));
+        }
+        Context::Body(body) => body,
     };
     let count = body.sent.clone();
     let (pieces, packing) = body.split();
@@ -106,7 +149,7 @@ async fn send(
         false => Ok(()),
     };
     match (answer, packed) {
-        (Ok(answer), _) => Ok(answer),
+        (Ok(answer), _) => Ok(Messages::Answer(answer.values())),
         // A daemon that refuses stops reading; what it says is the reason.
         (Err(error @ onggi_client::Error::Daemon { .. }), _) => Err(error.into()),
         (Err(_), Err(error)) => Err(error),
@@ -117,17 +160,17 @@ async fn send(
 async fn lines(
     client: &Client,
     build: &Build,
-    body: Option<Body>,
+    context: Context,
     out: &mut (dyn Write + Send),
     terminal: bool,
 ) -> Result<Option<String>> {
-    let answer = send(client, build, body, |count, is_last| {
+    let answer = send(client, build, context, |count, is_last| {
         if is_last || terminal {
             // What cannot be written now cannot be written later, where it is told.
             let _ = write(out, &classic::sending(count.value(), is_last));
         }
     });
-    let mut values = answer.await?.values();
+    let mut values = answer.await?;
     let show = match terminal {
         true => Show::on(std::io::stdout()),
         false => Show::Plain,
@@ -135,8 +178,8 @@ async fn lines(
     classic::show(&mut values, show, out).await
 }
 
-async fn quiet(client: &Client, build: &Build, body: Option<Body>) -> Result<Option<String>> {
-    let mut values = send(client, build, body, |_, _| ()).await?.values();
+async fn quiet(client: &Client, build: &Build, context: Context) -> Result<Option<String>> {
+    let mut values = send(client, build, context, |_, _| ()).await?;
     // What is said is of interest only when it fails.
     let mut said = Vec::new();
     let shown = classic::show(&mut values, Show::Plain, &mut said).await;
@@ -159,7 +202,7 @@ async fn quiet(client: &Client, build: &Build, body: Option<Body>) -> Result<Opt
 async fn steps(
     client: &Client,
     build: &Build,
-    body: Option<Body>,
+    context: Context,
     display: &mut Display,
     began: Instant,
 ) -> Result<Option<String>> {
@@ -171,11 +214,11 @@ async fn steps(
         started,
         ..Vertex::default()
     };
-    if body.is_some() {
+    if !matches!(context, Context::Nothing) {
         let text = display.event(Event::Vertex(sending.clone()), began.elapsed());
         write(&mut err, &text)?;
     }
-    let answer = send(client, build, body, |count, is_last| {
+    let answer = send(client, build, context, |count, is_last| {
         let size = human_size(count.value() as f64);
         let mut text = match display {
             Display::Tree(_) => display.event(
@@ -200,12 +243,12 @@ async fn steps(
         // As above.
         let _ = write(&mut err, &text);
     });
-    let mut values = answer.await?.values();
+    let mut values = answer.await?;
     let mut pace = tokio::time::interval(PACE);
     let mut id = None;
     loop {
         let message = tokio::select! {
-            message = next(&mut values) => message?,
+            message = values.next() => message?,
             _ = pace.tick() => {
                 write(&mut std::io::stderr(), &display.tick(began.elapsed()))?;
                 continue;
@@ -223,10 +266,6 @@ async fn steps(
             write(&mut std::io::stderr(), &text)?;
         }
     }
-}
-
-async fn next(values: &mut Values) -> Result<Option<Message>> {
-    Ok(values.next().await?)
 }
 
 /// The daemon's words as the last ones: the name of the step was shown with its output, the marked lines come first.

@@ -1,7 +1,7 @@
 //! `build`, and the commands on the cache of builds.
 //!
-//! The way of a build: [`context`] finds out what is built, [`request`] makes parameters of the flags, [`body`] packs and
-//! sends, `run` follows the daemon's messages and does with the image what `--output` and `--push` ask for. What the
+//! The way of a build: [`context`] finds out what is built, [`request`] makes parameters of the flags, [`session`] tells our
+//! own daemon what is built with, [`body`] packs and sends it to others, `run` follows the daemon's messages and does with the image what `--output` and `--push` ask for. What the
 //! Dockerfile means is the daemon's business; only `--check` reads it here.
 
 mod body; // what is sent
@@ -11,6 +11,7 @@ mod context; // what is built
 mod export; // images and their files out of the daemon
 mod flags; // the flags of build
 mod follow; // a build from the first byte to the last message
+mod hashes; // what files are known by, from build to build
 mod named; // --build-context
 mod output; // --output
 mod progress; // messages as BuildKit shows them
@@ -18,6 +19,8 @@ mod prune; // builder prune
 mod request; // from flags to parameters
 pub(crate) mod run; // build
 mod secret; // --secret
+mod session; // what is told to our own daemon
+mod ssh; // --ssh
 mod tree; // a directory into a tar
 
 use crate::command::{Command, Group};

@@ -185,6 +185,7 @@ fn dockerd(asked: &Asked<'_>) -> Result<()> {
     let typed = |flag: &str| matches.all(flag).any(|text| text.contains('='));
     for (flag, is_given) in [
         ("secret", matches.given("secret")),
+        ("ssh", matches.given("ssh")),
         ("build-context", matches.given("build-context")),
         ("no-cache-filter", matches.given("no-cache-filter")),
         ("cache-to", matches.given("cache-to")),

@@ -8,14 +8,14 @@ use onggi_model::{ImageRef, Secret, csv};
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::body::{Body, Content};
+use super::body;
 use super::export::{Leftovers, export};
 use super::flags::FLAGS;
-use super::follow::{Way, follow};
+use super::follow::{Context, Way, follow};
 use super::output::{Output, names, outputs};
 use super::progress::{Display, End, Plain, Raw, Tree};
 use super::request::{Asked, query};
-use super::{check, context, named, secret};
+use super::{check, context, named, secret, session, ssh};
 use crate::Cli;
 use crate::args::Matches;
 use crate::args::flag::Complete;
@@ -46,6 +46,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         return Err(Error::new("tag is needed when pushing to registry"));
     }
     let secrets = secret::secrets(matches, &cli.environment)?;
+    let agents = ssh::agents(matches, &cli.environment)?;
     let contexts = named::contexts(matches)?;
     let stdin = || Box::new(std::io::stdin()) as Box<dyn std::io::Read + Send>;
     let (source, input) = context::find(&matches.args[0], matches.text("file"), stdin)?;
@@ -83,13 +84,12 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     };
     let parameters = query(&asked, &source)?;
     let sent_as = source.sent_as();
-    let content = Content {
-        source,
-        input,
-        secrets,
-        contexts,
-        compress: matches.on("compress"),
-    };
+    let is_local = |context: &named::Named| matches!(context.place, named::Place::Local(_));
+    let needs_session = !secrets.is_empty() || !agents.is_empty() || contexts.iter().any(is_local);
+    let compress = matches.on("compress");
+    // What is to be compressed is sent whole, as to any daemon.
+    let told = (ping.is_onggi() && (needs_session || !compress)).then_some(&cli.environment);
+    let told = told.cloned();
     let registries = registries(cli)?;
     let mut pushes = Vec::new();
     for name in names.iter().filter(|_| push) {
@@ -119,18 +119,33 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     cli.block_on(async {
         let mut interrupted = signal(SignalKind::interrupt())?;
         let mut ended = signal(SignalKind::terminate())?;
-        let body = content.start();
+        let context = match told {
+            Some(environment) => Context::Session(Box::new(session::Content {
+                source,
+                input,
+                secrets,
+                contexts,
+                agents,
+                environment,
+            })),
+            None => {
+                let content = body::Content {
+                    source,
+                    input,
+                    compress,
+                };
+                content.start().map_or(Context::Nothing, Context::Body)
+            }
+        };
         let build = Build {
             query: parameters,
-            media_type: body
-                .as_ref()
-                .map_or("application/x-tar", |body| body.media_type),
+            media_type: "application/x-tar",
             registries: registries.into_inner(),
         };
         let leftovers = Leftovers::default();
         // With the future goes the connection, by which the daemon knows.
         let done = tokio::select! {
-            done = job.run(&client, &build, body, way, &leftovers) => done,
+            done = job.run(&client, &build, context, way, &leftovers) => done,
             _ = interrupted.recv() => Err(Error::silent(130)),
             _ = ended.recv() => Err(Error::silent(143)),
         };
@@ -202,11 +217,6 @@ fn refuse(matches: &Matches) -> Result<()> {
             "no builder {} found: the daemon builds, and is the only builder; choose one with --context or --host",
             crate::quote(builder)
         )));
-    }
-    if matches.given("ssh") {
-        return Err(Error::new(
-            "--ssh is not supported: agents are not forwarded into builds; give RUN what it needs with --secret, or clone before you build",
-        ));
     }
     for right in matches.all("allow").flat_map(csv) {
         if right != "network.host" {
@@ -286,7 +296,7 @@ impl Job {
         &self,
         client: &Client,
         build: &Build,
-        body: Option<Body>,
+        context: Context,
         mut way: Way,
         leftovers: &Leftovers,
     ) -> Result<()> {
@@ -294,7 +304,7 @@ impl Job {
             way: &mut way,
             end: End::Cancelled,
         };
-        let id = follow(client, build, body, last.way).await;
+        let id = follow(client, build, context, last.way).await;
         last.end = match id {
             Ok(_) => End::Good,
             Err(_) => End::Failed,
@@ -380,7 +390,6 @@ mod tests {
     fn what_cannot_be_had_is_refused_with_its_reason() {
         for (args, wanted) in [
             ("--builder other", "no builder \"other\" found"),
-            ("--ssh default", "--ssh is not supported"),
             (
                 "--allow security.insecure",
                 "--allow security.insecure is not supported",

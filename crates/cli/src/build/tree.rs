@@ -26,8 +26,6 @@ pub(super) struct Tree {
     pub(super) keep: Vec<String>,
     /// Files with another text than they have, or that are not there at all. Sorted by name.
     pub(super) instead: Vec<(String, Vec<u8>)>,
-    /// Before every name, with a slash at its end, or empty.
-    pub(super) prefix: String,
 }
 
 /// A directory on the way down.
@@ -43,9 +41,19 @@ struct Level {
     verdict: Option<Verdict>,
 }
 
-struct Walk<'a, W: Write> {
+/// Who takes what a tree has.
+pub(super) trait Take {
+    /// Something without bytes of its own.
+    fn entry(&mut self, entry: Entry) -> Result<()>;
+    /// A file, at this path.
+    fn file(&mut self, entry: Entry, path: &Path, status: &Metadata) -> Result<()>;
+    /// A file with these bytes.
+    fn text(&mut self, entry: Entry, text: &[u8]) -> Result<()>;
+}
+
+struct Walk<'a> {
     tree: &'a Tree,
-    tar: &'a mut TarWriter<W>,
+    take: &'a mut dyn Take,
     levels: Vec<Level>,
     /// The first name of every file that has several.
     linked: HashMap<(u64, u64), Vec<u8>>,
@@ -59,13 +67,20 @@ impl Tree {
     /// # Errors
     /// Files that may not be read, and files that change while they are read.
     pub(super) fn write<W: Write>(&self, tar: &mut TarWriter<W>) -> Result<u64> {
+        self.walk(&mut Tar(tar))
+    }
+
+    /// Has all of it taken. Says how many directories were looked into.
+    ///
+    /// # Errors
+    /// As [`Tree::write`]; what whoever takes it says.
+    pub(super) fn walk(&self, take: &mut dyn Take) -> Result<u64> {
         for (name, text) in &self.instead {
-            let name = format!("{}{name}", self.prefix);
-            file(tar, &name, 0o600, text)?;
+            take.text(Entry::new(name.as_str(), Kind::File, 0o600), text)?;
         }
         let mut walk = Walk {
             tree: self,
-            tar,
+            take,
             levels: Vec::new(),
             linked: HashMap::new(),
             listed: 0,
@@ -117,7 +132,7 @@ pub(super) fn sent(error: onggi_archive::Error) -> Error {
     Error::new(onggi_model::chain(&error))
 }
 
-impl<W: Write> Walk<'_, W> {
+impl Walk<'_> {
     fn one(&mut self, path: PathBuf, name: Vec<u8>) -> Result<()> {
         let shown = String::from_utf8_lossy(&name).into_owned();
         if self
@@ -147,11 +162,11 @@ impl<W: Write> Walk<'_, W> {
                 return Ok(());
             }
             let name = [&name[..], b"/"].concat();
-            let mut entry = self.describe(Kind::Directory, &name, &status);
+            let mut entry = Self::describe(Kind::Directory, &name, &status);
             entry.xattrs = xattrs(&path)?;
             if !ignored {
                 self.flush()?;
-                self.tar.header(&entry).map_err(sent)?;
+                self.take.entry(entry.clone())?;
             }
             return self.enter(path, name, ignored.then_some(entry), Some(verdict));
         }
@@ -194,7 +209,7 @@ impl<W: Write> Walk<'_, W> {
     fn flush(&mut self) -> Result<()> {
         for level in &mut self.levels {
             if let Some(entry) = level.entry.take() {
-                self.tar.header(&entry).map_err(sent)?;
+                self.take.entry(entry)?;
             }
         }
         Ok(())
@@ -210,19 +225,19 @@ impl<W: Write> Walk<'_, W> {
             _ => return Ok(()),
         };
         self.flush()?;
-        let mut entry = self.describe(kind, name, status);
+        let mut entry = Self::describe(kind, name, status);
         if status.nlink() > 1 {
             let key = (status.dev(), status.ino());
             if let Some(first) = self.linked.get(&key) {
                 entry.kind = Kind::HardLink;
                 entry.link.clone_from(first);
-                return self.tar.header(&entry).map_err(sent);
+                return self.take.entry(entry);
             }
             self.linked.insert(key, entry.path.clone());
         }
         entry.xattrs = xattrs(path)?;
         match kind {
-            Kind::File => return self.file(path, entry),
+            Kind::File => return self.take.file(entry, path, status),
             Kind::Symlink => {
                 let target = std::fs::read_link(path).map_err(|error| refused(path, &error))?;
                 entry.link = target.into_os_string().into_vec();
@@ -236,10 +251,28 @@ impl<W: Write> Walk<'_, W> {
                 )
             }
         }
-        self.tar.header(&entry).map_err(sent)
+        self.take.entry(entry)
     }
 
-    fn file(&mut self, path: &Path, mut entry: Entry) -> Result<()> {
+    fn describe(kind: Kind, name: &[u8], status: &Metadata) -> Entry {
+        let mut entry = Entry::new(name, kind, status.mode() & 0o7777);
+        entry.mtime = Time {
+            seconds: status.mtime(),
+            nanoseconds: 0,
+        };
+        entry
+    }
+}
+
+/// Into an archive.
+struct Tar<'a, W: Write>(&'a mut TarWriter<W>);
+
+impl<W: Write> Take for Tar<'_, W> {
+    fn entry(&mut self, entry: Entry) -> Result<()> {
+        self.0.header(&entry).map_err(sent)
+    }
+
+    fn file(&mut self, mut entry: Entry, path: &Path, _: &Metadata) -> Result<()> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let opened = File::options()
             .read(true)
@@ -256,7 +289,7 @@ impl<W: Write> Walk<'_, W> {
         }
         entry.size = before.len();
         let missing = self
-            .tar
+            .0
             .file(&entry, &mut file)
             .map_err(|error| match error {
                 onggi_archive::Error::Read(error) => refused(path, &error),
@@ -270,25 +303,22 @@ impl<W: Write> Walk<'_, W> {
         }
     }
 
-    fn describe(&self, kind: Kind, name: &[u8], status: &Metadata) -> Entry {
-        let path = [self.tree.prefix.as_bytes(), name].concat();
-        let mut entry = Entry::new(path, kind, status.mode() & 0o7777);
-        entry.mtime = Time {
-            seconds: status.mtime(),
-            nanoseconds: 0,
-        };
-        entry
+    fn text(&mut self, mut entry: Entry, text: &[u8]) -> Result<()> {
+        entry.size = text.len() as u64;
+        self.0.file(&entry, text).map(drop).map_err(sent)
     }
 }
 
-fn changed(path: &Path) -> Error {
+/// A file that is another one than it was.
+pub(super) fn changed(path: &Path) -> Error {
     Error::new(format!(
         "{} changed while it was sent: build again when nobody writes to it, or name it in .dockerignore",
         path.display()
     ))
 }
 
-fn refused(path: &Path, error: &io::Error) -> Error {
+/// A file that cannot be read.
+pub(super) fn refused(path: &Path, error: &io::Error) -> Error {
     let shown = path.display();
     match error.kind() {
         io::ErrorKind::PermissionDenied => Error::new(format!(
@@ -300,6 +330,11 @@ fn refused(path: &Path, error: &io::Error) -> Error {
 
 /// Capabilities, and what users set; the rest is the host's own business.
 fn xattrs(path: &Path) -> Result<Xattrs> {
+    // Most files have none, and are many.
+    let length = llistxattr(path, &mut [0_u8; 0][..]);
+    if !length.is_ok_and(|length| length > 0) {
+        return Ok(Xattrs::new());
+    }
     let mut names = vec![0_u8; 64 << 10];
     let Ok(length) = llistxattr(path, &mut names) else {
         return Ok(Xattrs::new());

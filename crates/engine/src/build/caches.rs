@@ -19,6 +19,9 @@ use crate::error::{Error, Result};
 /// The directory that is mounted.
 pub(super) const CONTENT: &str = "content";
 
+/// What names of those begin with that are no caches of RUN, but what is kept of contexts.
+pub(super) const LOCAL: &str = "local-";
+
 /// All of them. Clones are the same.
 #[derive(Clone)]
 pub(crate) struct Caches {
@@ -110,6 +113,11 @@ impl Caches {
             place = self.root.join(format!("{name}-{number}"));
         }
         self.begin(&mut busy, place)
+    }
+
+    /// What is kept of a context that a client calls so; no Dockerfile can name it.
+    pub(super) fn local(&self, key: &str) -> InUse {
+        self.begin(&mut self.busy(), self.root.join(format!("{LOCAL}{key}")))
     }
 
     fn begin(&self, busy: &mut HashMap<PathBuf, usize>, place: PathBuf) -> InUse {

@@ -1,4 +1,4 @@
-//! What a client sends: a tar of the context, compressed or not; from our own client one with named contexts and secrets.
+//! What a client sends: a tar of the context, compressed or not, or what it tells in a session ([`super::session`]).
 //! It is read into an index and a spool without a name: no file is made until a step needs it.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use onggi_archive::decompress;
 use onggi_builder::View;
-use onggi_builder::files::{Aside, Bounds, Index, Tree, receive, unfold};
+use onggi_builder::files::{Bounds, Index, Tree, receive, unfold};
 use onggi_dockerfile::ignore::Ignore;
 use onggi_snapshot::LayerDir;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -20,21 +20,24 @@ use tokio::sync::Mutex;
 use tokio_util::io::SyncIoBridge;
 
 use super::BuildOptions;
+use super::session::{Announced, Wire};
 use crate::Engine;
 use crate::error::{Error, Result};
 
 /// The longest Dockerfile and list of what is ignored that is read.
 const LONGEST: u64 = 16 << 20;
 /// The longest secret, as BuildKit has it.
-const LONGEST_SECRET: u64 = 500 << 10;
+pub(super) const LONGEST_SECRET: u64 = 500 << 10;
 /// All secrets together.
-const SECRETS: usize = 64 << 20;
+pub(super) const SECRETS: usize = 64 << 20;
 
 /// The files of a build, as long as it takes.
 pub(super) struct Contexts {
     place: Arc<LayerDir>,
     /// What a client sent to be seen by single commands: in memory alone.
     secrets: BTreeMap<String, Vec<u8>>,
+    /// The client, where it can be asked for more.
+    wire: Option<Arc<Wire>>,
     views: BTreeMap<Option<String>, View>,
     /// Parts of contexts that are files by now, by context and path.
     unfolded: Mutex<BTreeMap<(Option<String>, String), PathBuf>>,
@@ -54,26 +57,71 @@ impl Contexts {
         body: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Self> {
         let place = Arc::new(engine.inner.snapshots.begin_layer()?);
-        let mut secrets = BTreeMap::new();
         let root = match &options.remote {
             None => {
-                let archive = SyncIoBridge::new(body);
-                let (into, is_bundle) = (place.clone(), options.is_bundle);
+                let (archive, into) = (SyncIoBridge::new(body), place.clone());
                 let received = onggi_rt::blocking("receive a build context", move || {
-                    received(archive, &into.path, is_bundle)
+                    let index = received_index(archive, &into.path)?;
+                    settled(Arc::new(index), &into.path, "files")
                 });
-                let (root, sent) = received.await??;
-                secrets = sent;
-                root
+                received.await??
             }
             Some(remote) => Root::Directory(fetch(engine, remote, &place.path).await?),
         };
+        let roots = BTreeMap::from([(None, root)]);
+        Self::of(roots, place, options).await
+    }
+
+    /// Takes what a client announced in a session, and fetches what it names.
+    pub(super) async fn announced(
+        engine: &Engine,
+        options: &BuildOptions,
+        announced: Announced,
+        place: Arc<LayerDir>,
+    ) -> Result<Self> {
+        let into = place.clone();
+        let indexes = announced.contexts;
+        let settle = move || {
+            let indexes = indexes.into_iter().enumerate();
+            let roots = indexes.map(|(number, (name, index))| {
+                let root = settled(index, &into.path, &format!("files-{number}"))?;
+                Ok((name, root))
+            });
+            roots.collect::<Result<BTreeMap<_, _>>>()
+        };
+        let mut roots = onggi_rt::blocking("look at build contexts", settle).await??;
+        if let Some(remote) = &options.remote {
+            let root = fetch(engine, remote, &place.path).await?;
+            roots.insert(None, Root::Directory(root));
+        }
+        let mut contexts = Self::of(roots, place, options).await?;
+        contexts.secrets = announced.secrets;
+        contexts.wire = Some(announced.wire);
+        Ok(contexts)
+    }
+
+    async fn of(
+        roots: BTreeMap<Option<String>, Root>,
+        place: Arc<LayerDir>,
+        options: &BuildOptions,
+    ) -> Result<Self> {
+        let (into, dockerfile) = (place.clone(), dockerfile_name(options));
+        // A client may have to be asked for the lists of what is ignored.
+        let found = onggi_rt::blocking("look at build contexts", move || {
+            views(&roots, &dockerfile, &into)
+        });
         Ok(Self {
-            views: views(&root, options, &place)?,
+            views: found.await??,
             place,
-            secrets,
+            secrets: BTreeMap::new(),
+            wire: None,
             unfolded: Mutex::default(),
         })
+    }
+
+    /// The client, where it has an agent of this name.
+    pub(super) fn agent(&self, id: &str) -> Option<Arc<Wire>> {
+        self.wire.clone().filter(|wire| wire.has_agent(id))
     }
 
     /// Where what is at a path of a context is, as files.
@@ -117,18 +165,20 @@ impl Contexts {
     ///
     /// # Errors
     /// `InvalidParameter` where there is none, or an empty one.
-    pub(super) fn dockerfile(&self, options: &BuildOptions) -> Result<Vec<u8>> {
+    pub(super) async fn dockerfile(&self, options: &BuildOptions) -> Result<Vec<u8>> {
         let name = dockerfile_name(options);
         let missing = || {
             Error::invalid(format!(
                 "failed to read dockerfile: open {name}: no such file or directory"
             ))
         };
-        let view = self.views.get(&None).ok_or_else(missing)?;
-        let read = view
-            .tree()
-            .read(&name, LONGEST)
-            .map_err(|fault| Error::of(&fault))?;
+        let view = self.views.get(&None).ok_or_else(missing)?.clone();
+        let path = name.clone();
+        let read = onggi_rt::blocking("read a Dockerfile", move || {
+            let read = view.tree().read(&path, LONGEST);
+            read.map_err(|fault| Error::of(&fault))
+        });
+        let read = read.await??;
         let text = read
             .ok_or_else(|| Error::invalid(format!("Cannot locate specified Dockerfile: {name}")))?;
         match text.is_empty() {
@@ -149,40 +199,27 @@ async fn fetch(engine: &Engine, remote: &str, into: &Path) -> Result<PathBuf> {
         .ok_or_else(|| Error::internal("what was fetched is nowhere"))
 }
 
-/// Reads a tar, compressed or not. Of a bundle, the secrets are given back and reach no disk.
-fn received(
-    archive: impl Read + Send,
-    into: &Path,
-    is_bundle: bool,
-) -> Result<(Root, BTreeMap<String, Vec<u8>>)> {
+/// Reads a tar, compressed or not.
+pub(super) fn received_index(archive: impl Read + Send, into: &Path) -> Result<Index> {
     let (_, tar) = decompress(archive).map_err(|fault| Error::of(&fault))?;
-    let mut secrets = Secrets {
-        is_wanted: is_bundle,
-        ..Secrets::default()
-    };
-    let index = receive(tar, spool(into)?, Bounds::default(), &mut secrets)
-        .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))?;
-    if let Some(id) = secrets.refused {
-        return Err(Error::invalid(format!(
-            "secret {id} is larger than {LONGEST_SECRET} bytes"
-        )));
+    receive(tar, spool(into)?, Bounds::default())
+        .map_err(|fault| Error::of(&fault).context("the build context cannot be unpacked"))
+}
+
+/// An index as what is built with: files, where it needs to be.
+fn settled(index: Arc<Index>, into: &Path, name: &str) -> Result<Root> {
+    if !index.needs_files() {
+        return Ok(Root::Index(index));
     }
-    let index = Arc::new(index);
-    let root = match index.needs_files() {
-        false => Root::Index(index),
-        true => {
-            let tree = Tree::listed(index, "", "context")
-                .ok_or_else(|| Error::internal("an index without a root"))?;
-            let to = directory(into)?;
-            unfold(&tree, "", to.as_fd(), "files").map_err(|fault| Error::of(&fault))?;
-            Root::Directory(into.join("files"))
-        }
-    };
-    Ok((root, secrets.all))
+    let tree = Tree::listed(index, "", "context")
+        .ok_or_else(|| Error::internal("an index without a root"))?;
+    let to = directory(into)?;
+    unfold(&tree, "", to.as_fd(), name).map_err(|fault| Error::of(&fault))?;
+    Ok(Root::Directory(into.join(name)))
 }
 
 /// A file that goes with whoever has it open.
-fn spool(place: &Path) -> Result<File> {
+pub(super) fn spool(place: &Path) -> Result<File> {
     let failed = |e| Error::io("keep the build context", e);
     let path = place.join("spool");
     let mut options = OpenOptions::new();
@@ -192,76 +229,28 @@ fn spool(place: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// The secrets of a bundle.
-#[derive(Default)]
-struct Secrets {
-    is_wanted: bool,
-    all: BTreeMap<String, Vec<u8>>,
-    /// One that is too large.
-    refused: Option<String>,
-}
-
-impl Aside for Secrets {
-    fn takes(&self, path: &[u8]) -> bool {
-        self.is_wanted && path.starts_with(b"secrets/")
-    }
-
-    fn take(&mut self, path: &[u8], bytes: &mut dyn Read) -> Result<(), onggi_archive::Error> {
-        let id = String::from_utf8_lossy(&path[b"secrets/".len()..]).into_owned();
-        let mut secret = Vec::new();
-        let read = bytes.take(LONGEST_SECRET + 1).read_to_end(&mut secret);
-        read.map_err(onggi_archive::Error::Read)?;
-        let so_far: usize = self.all.values().map(Vec::len).sum();
-        if secret.len() as u64 > LONGEST_SECRET || so_far + secret.len() > SECRETS {
-            self.refused = Some(id);
-            return Ok(());
-        }
-        self.all.insert(id, secret);
-        Ok(())
-    }
-}
-
 /// The main context and those with names.
 fn views(
-    root: &Root,
-    options: &BuildOptions,
+    roots: &BTreeMap<Option<String>, Root>,
+    dockerfile: &str,
     place: &Arc<LayerDir>,
 ) -> Result<BTreeMap<Option<String>, View>> {
     let mut views = BTreeMap::new();
-    let is_bundle = options.is_bundle && options.remote.is_none();
-    let main = if is_bundle { "context" } else { "" };
-    let main = root
-        .tree(main, "context")?
-        .ok_or_else(|| Error::invalid("there is no build context"))?;
-    let ignore = ignored(&main, &dockerfile_name(options))?;
-    views.insert(None, View::new(main.ignoring(ignore), place.clone()));
-    for name in options.contexts.keys().filter(|_| is_bundle) {
-        if name.contains('/') || matches!(name.as_str(), "." | "..") {
-            continue;
-        }
-        if let Some(tree) = root.tree(&format!("contexts/{name}"), name)? {
-            let ignore = ignored(&tree, "Dockerfile")?;
-            let view = View::new(tree.ignoring(ignore), place.clone());
-            views.insert(Some(name.clone()), view);
-        }
+    for (name, root) in roots {
+        let (called, dockerfile) = match name {
+            None => ("context", dockerfile),
+            Some(name) => (name.as_str(), "Dockerfile"),
+        };
+        let tree = match root {
+            Root::Directory(path) => Tree::new(directory(path)?, called),
+            Root::Index(index) => Tree::listed(index.clone(), "", called)
+                .ok_or_else(|| Error::internal("an index without a root"))?,
+        };
+        let ignore = ignored(&tree, dockerfile)?;
+        let view = View::new(tree.ignoring(ignore), place.clone());
+        views.insert(name.clone(), view);
     }
     Ok(views)
-}
-
-impl Root {
-    /// The directory below a path, if there is one.
-    fn tree(&self, path: &str, called: &str) -> Result<Option<Tree>> {
-        match self {
-            Root::Index(index) => Ok(Tree::listed(index.clone(), path, called)),
-            Root::Directory(root) => {
-                let path = root.join(path);
-                match path.symlink_metadata().is_ok_and(|status| status.is_dir()) {
-                    false => Ok(None),
-                    true => Ok(Some(Tree::new(directory(&path)?, called))),
-                }
-            }
-        }
-    }
 }
 
 fn directory(path: &Path) -> Result<OwnedFd> {

@@ -261,11 +261,15 @@ impl Engine {
         }
         let mut known: Vec<Known> = all.into_values().collect();
         for cache in self.inner.builds.caches.all()? {
+            let (kind, description) = match cache.name.starts_with(caches::LOCAL) {
+                true => ("source.local", format!("local source {}", cache.id)),
+                false => ("exec.cachemount", format!("cached mount {}", cache.id)),
+            };
             known.push(Known {
                 record: CacheRecord {
                     id: cache.name,
-                    kind: "exec.cachemount".to_owned(),
-                    description: format!("cached mount {}", cache.id),
+                    kind: kind.to_owned(),
+                    description,
                     in_use: cache.is_busy,
                     size: number(size_of(&cache.place.join(caches::CONTENT))),
                     created_at: cache.created.to_string(),

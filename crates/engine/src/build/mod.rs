@@ -1,14 +1,17 @@
 //! Builds: a context and a Dockerfile become an image. What a step does is here; which steps there are, and which of them
 //! are known, is `onggi_builder`'s business.
 
+mod agents; // RUN --mount=type=ssh
 mod bases; // the images that something is built on
 mod caches; // what RUN --mount=type=cache shows
 mod command; // RUN, in a container
 mod context; // what a client sends
 mod files; // COPY, ADD and WORKDIR, and files to look at
+mod kept; // what clients sent, for their next builds
 mod known; // what is known of builds, and forgotten
 mod mounts; // RUN --mount
 mod place; // where something is wrong
+mod session; // what is built with, told on one connection
 mod told; // what a client is told
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +24,7 @@ use onggi_builder::{Around, Build, Failed, Outline, Plan, Request, Results};
 use onggi_dockerfile::Dockerfile;
 use onggi_image::Assembly;
 use onggi_model::{ErrorKind, ImageRef, Platform};
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use crate::Engine;
@@ -30,6 +33,7 @@ pub use known::PruneLimits;
 
 use context::Contexts;
 use place::Place;
+use session::Session;
 use told::Teller;
 
 /// How many pieces of news may wait for a client before the steps wait with them.
@@ -70,8 +74,6 @@ pub struct BuildOptions {
     pub logins: BTreeMap<String, AuthConfig>,
     /// `--build-context`: what names mean, images (`docker-image://`) and others.
     pub contexts: BTreeMap<String, String>,
-    /// Whether the body has the secrets and contexts of our own client besides.
-    pub is_bundle: bool,
 }
 
 /// What builds have in common.
@@ -87,6 +89,14 @@ impl Builds {
             caches: caches::Caches::new(data_root),
         }
     }
+}
+
+/// Options that can be meant.
+struct Checked {
+    names: Vec<ImageRef>,
+    platform: Platform,
+    /// The time that all is to have.
+    time: Option<i64>,
 }
 
 /// What a build needs of everything.
@@ -110,19 +120,72 @@ impl Engine {
         client: mpsc::Sender<Message>,
     ) -> Result<()> {
         let left = client.clone();
-        let work = self.build(options, body, client);
+        let work = async {
+            let checked = self.checked(&options)?;
+            let contexts = Contexts::receive(self, &options, body).await?;
+            self.build(options, checked, contexts, client).await
+        };
         tokio::select! {
             built = work => built,
             () = left.closed() => Err(Error::new(ErrorKind::Cancelled, "the client is gone: the build was ended")),
         }
     }
 
-    async fn build(
+    /// Builds an image of what a client tells on `connection`, which is not HTTP any more; the news and the end of it are
+    /// told there. When the client goes, the build ends, and all that runs for it.
+    pub async fn image_build_session(
         &self,
         options: BuildOptions,
-        body: impl AsyncRead + Send + Unpin + 'static,
-        client: mpsc::Sender<Message>,
-    ) -> Result<()> {
+        connection: impl AsyncRead + AsyncWrite + Send + 'static,
+    ) {
+        let mut session = session::begin(connection);
+        let failed = match self.in_session(options, &mut session).await {
+            Ok(true) => None,
+            // Nobody is there any more.
+            Ok(false) => return,
+            Err(fault) => Some(session::failure(&fault)),
+        };
+        session.end(failed).await;
+    }
+
+    /// Whether the client is still there.
+    async fn in_session(
+        &self,
+        options: BuildOptions,
+        session: &mut Session<impl AsyncRead + Unpin>,
+    ) -> Result<bool> {
+        let checked = self.checked(&options)?;
+        let place = Arc::new(self.inner.snapshots.begin_layer()?);
+        let caches = &self.inner.builds.caches;
+        let Some(announced) = session.announced(caches, place.path.clone()).await? else {
+            return Ok(false);
+        };
+        let wire = announced.wire.clone();
+        let out = session.out();
+        let (client, mut messages) = mpsc::channel(QUEUE);
+        let telling = async {
+            while let Some(message) = messages.recv().await {
+                if out.send(session::told(&message)).await.is_err() {
+                    break;
+                }
+            }
+        };
+        let work = async {
+            let contexts = Contexts::announced(self, &options, announced, place).await?;
+            self.build(options, checked, contexts, client).await
+        };
+        let done = async { tokio::join!(work, telling).0 };
+        let built = tokio::select! {
+            built = done => built.map(|()| true),
+            () = session.listen() => Ok(false),
+        };
+        // Behind the answer: the next build has less to ask for.
+        onggi_rt::spawn_blocking("keep what a client sent", move || wire.keep());
+        built
+    }
+
+    /// Whether the options can be meant, before anything is received.
+    fn checked(&self, options: &BuildOptions) -> Result<Checked> {
         let mut names = Vec::new();
         for tag in &options.tags {
             let name = ImageRef::parse(tag).map_err(|fault| Error::of(&fault))?;
@@ -132,13 +195,6 @@ impl Engine {
             None => Platform::host(),
             Some(text) => Platform::parse(text).map_err(|fault| Error::of(&fault))?,
         };
-        let request = Request {
-            target: options.target.clone(),
-            arguments: options.arguments.clone(),
-            contexts: options.contexts.clone(),
-            platform: platform.clone(),
-            build_platform: Platform::host(),
-        };
         let time = match options.arguments.get("SOURCE_DATE_EPOCH") {
             Some(Some(text)) => Some(
                 text.parse::<i64>()
@@ -146,8 +202,33 @@ impl Engine {
             ),
             _ => None,
         };
-        let contexts = Contexts::receive(self, &options, body).await?;
-        let file = contexts.dockerfile(&options)?;
+        Ok(Checked {
+            names,
+            platform,
+            time,
+        })
+    }
+
+    async fn build(
+        &self,
+        options: BuildOptions,
+        checked: Checked,
+        contexts: Contexts,
+        client: mpsc::Sender<Message>,
+    ) -> Result<()> {
+        let Checked {
+            names,
+            platform,
+            time,
+        } = checked;
+        let request = Request {
+            target: options.target.clone(),
+            arguments: options.arguments.clone(),
+            contexts: options.contexts.clone(),
+            platform: platform.clone(),
+            build_platform: Platform::host(),
+        };
+        let file = contexts.dockerfile(&options).await?;
         let place = Place::new(&options, &file);
         let parsed = parse(&file).map_err(|fault| place.tell(&fault.into()))?;
         let outline = Outline::of(&parsed, &request).map_err(|fault| place.tell(&fault))?;

@@ -11,8 +11,8 @@ use onggi_snapshot::Scratch;
 use onggi_store::ChainId;
 use tokio::sync::OwnedMutexGuard;
 
-use super::Building;
 use super::caches::InUse;
+use super::{Building, agents};
 use crate::container::mounts::{StepMount, Wanted, What};
 use crate::container::view::{Access, Stopped, View};
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ pub(super) struct Mounted {
     pub(super) environment: Vec<String>,
     /// Files of this step alone: secrets, scripts. In memory.
     private: Option<Private>,
+    /// Sockets on which agents are spoken with.
+    agents: Vec<agents::Listening>,
     scratches: Vec<Scratch>,
     held: Vec<OwnedMutexGuard<()>>,
     used: Vec<InUse>,
@@ -66,12 +68,7 @@ impl Mounted {
                     mounted.tmpfs(mount, target);
                 }
                 MountKind::Secret => mounted.secret(building, mount, &exec.directory)?,
-                MountKind::Ssh if mount.required => {
-                    return Err(Error::not_implemented(
-                        "RUN --mount=type=ssh: agents are not forwarded to builds yet in onggi; use a secret with a key",
-                    ));
-                }
-                MountKind::Ssh => {}
+                MountKind::Ssh => mounted.ssh(building, mount, &exec.directory)?,
             }
         }
         for (name, text) in &exec.scripts {
@@ -238,26 +235,59 @@ impl Mounted {
         Ok(())
     }
 
+    fn ssh(&mut self, building: &Building, mount: &Mount, directory: &str) -> Result<()> {
+        let id = mount.id.as_deref().filter(|id| !id.is_empty());
+        let id = id.unwrap_or("default");
+        let Some(wire) = building.contexts.agent(id) else {
+            return match mount.required {
+                true => Err(Error::invalid(format!(
+                    "no SSH key {id:?} forwarded from the client; use --ssh {id}"
+                ))),
+                false => Ok(()),
+            };
+        };
+        let number = self.agents.len();
+        let target = match &mount.target {
+            Some(target) => absolute(directory, target),
+            None => format!("/run/buildkit/ssh_agent.{number}"),
+        };
+        let path = self.private(building)?.join(format!("agent-{number}"));
+        let owner = (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0));
+        let mode = mount.mode.unwrap_or(0o600);
+        let listening = agents::listen(wire, id.to_owned(), &path, mode, owner)?;
+        self.agents.push(listening);
+        if number == 0 {
+            self.environment.push(format!("SSH_AUTH_SOCK={target}"));
+        }
+        self.push(target, bound(&path, false), false);
+        Ok(())
+    }
+
+    /// The directory of this step's own files.
+    fn private(&mut self, building: &Building) -> Result<PathBuf> {
+        if let Some(private) = &self.private {
+            return Ok(private.0.clone());
+        }
+        let failed = |error: std::io::Error| Error::io("write a file of a step", error);
+        let id = onggi_model::ContainerId::random().map_err(|e| Error::io("random bytes", e))?;
+        let root = building.engine.inner.config.exec_root.join("build");
+        // A path of a socket has a hundred bytes.
+        let short: String = id.as_str().chars().take(16).collect();
+        let path = root.join(short);
+        let mut builder = DirBuilder::new();
+        builder
+            .mode(0o700)
+            .recursive(true)
+            .create(&path)
+            .map_err(failed)?;
+        self.private = Some(Private(path.clone()));
+        Ok(path)
+    }
+
     /// A file for this step alone, in memory where the daemon's run directory is.
     fn file(&mut self, building: &Building, name: &str, text: &[u8], mode: u32) -> Result<PathBuf> {
         let failed = |error: std::io::Error| Error::io("write a file of a step", error);
-        let directory = match &self.private {
-            Some(private) => private.0.clone(),
-            None => {
-                let id =
-                    onggi_model::ContainerId::random().map_err(|e| Error::io("random bytes", e))?;
-                let root = building.engine.inner.config.exec_root.join("build");
-                let path = root.join(id.as_str());
-                let mut builder = DirBuilder::new();
-                builder
-                    .mode(0o700)
-                    .recursive(true)
-                    .create(&path)
-                    .map_err(failed)?;
-                self.private = Some(Private(path.clone()));
-                path
-            }
-        };
+        let directory = self.private(building)?;
         let path = directory.join(name);
         let mut options = OpenOptions::new();
         let mut file = options

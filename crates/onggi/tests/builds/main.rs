@@ -4,10 +4,12 @@
 
 mod again; // which steps are done again
 mod cache; // what is known of steps, and for how long
+mod context; // what of a context is sent and kept
 mod equal; // images that are Docker's
 mod errors; // what people are told
 mod mounts; // RUN --mount
 mod newer; // what the language learned later
 mod scene; // a context, a build, what came of it
 mod secrets; // what nobody else is to see
+mod session; // what is said on the connection of a build
 mod sudden; // clients and daemons that go

@@ -1,5 +1,6 @@
 //! A context, a build of it over the API, and what came of that.
 
+use super::session::{self, Session};
 use anyhow::{Context, Result, bail, ensure};
 use onggi_testkit::{Daemon, Entry, LIMIT, Layer, Request, patience};
 use serde_json::{Value, json};
@@ -12,7 +13,8 @@ use std::os::unix::net::UnixStream;
 pub(crate) struct Build {
     entries: Vec<Entry>,
     query: Vec<String>,
-    prefix: String,
+    secrets: Vec<(String, String)>,
+    in_session: bool,
 }
 
 /// What came of it.
@@ -76,58 +78,115 @@ impl Build {
         self
     }
 
-    /// With secrets: sent as our own client does.
-    pub(crate) fn secret(self, id: &str, text: &str) -> Self {
-        let path = format!("secrets/{id}");
+    /// With secrets: told in a session, as our own client does.
+    pub(crate) fn secret(mut self, id: &str, text: &str) -> Self {
+        self.secrets.push((id.to_owned(), text.to_owned()));
         self.bundle()
-            .entry(Entry::File(path, 0o600, text.as_bytes().to_vec()))
     }
 
-    /// With more than a context: sent as our own client does.
+    /// With more than a context: told in a session. Files below `contexts/NAME/` are of the one with that name.
     pub(crate) fn bundle(mut self) -> Self {
-        "context/".clone_into(&mut self.prefix);
+        self.in_session = true;
         self
     }
 
     /// What is sent.
     pub(crate) fn body(&self) -> Result<Vec<u8>> {
-        let entries = self.entries.iter().map(|entry| self.placed(entry));
-        let entries: Vec<Entry> = entries.collect();
-        Ok(Layer::new(&entries)?.tar().to_vec())
+        Ok(Layer::new(&self.entries)?.tar().to_vec())
     }
 
-    /// An entry where it is in the body.
-    fn placed(&self, entry: &Entry) -> Entry {
-        let place = |path: &str| match path.starts_with("secrets/") || path.starts_with("contexts/")
-        {
-            true => path.to_owned(),
-            false => format!("{}{path}", self.prefix),
-        };
-        match entry {
-            Entry::Directory(path, mode) => Entry::Directory(place(path), *mode),
-            Entry::File(path, mode, text) => Entry::File(place(path), *mode, text.clone()),
-            Entry::Link(path, target) => Entry::Link(place(path), target.clone()),
-            Entry::HardLink(path, target) => Entry::HardLink(place(path), place(target)),
-            Entry::With(entry, traits) => Entry::With(Box::new(self.placed(entry)), traits.clone()),
+    /// The entries of each context.
+    fn contexts(&self) -> BTreeMap<String, Vec<Entry>> {
+        let mut contexts = BTreeMap::from([(String::new(), Vec::new())]);
+        for entry in &self.entries {
+            let (name, entry) = of_context(entry);
+            contexts.entry(name).or_default().push(entry);
         }
+        contexts
+    }
+
+    /// Begins a session and tells of the contexts, as archives, and of the secrets.
+    fn session(&self, daemon: &Daemon) -> Result<Session> {
+        let mut session = Session::begin(daemon, &self.query.join("&"))?;
+        for (name, entries) in self.contexts() {
+            session.say(session::CONTEXT, 0, name.as_bytes())?;
+            for piece in Layer::new(&entries)?.tar().chunks(64 << 10) {
+                session.say(session::ARCHIVE, 0, piece)?;
+            }
+            session.say(session::ARCHIVE, 0, b"")?;
+        }
+        for (id, text) in &self.secrets {
+            let length = u16::try_from(id.len())?.to_be_bytes();
+            let secret = [&length[..], id.as_bytes(), text.as_bytes()].concat();
+            session.say(session::SECRET, 0, &secret)?;
+        }
+        session.say(session::READY, 0, b"")?;
+        Ok(session)
     }
 
     /// Sends it, and waits for its end.
     pub(crate) fn send(&self, daemon: &Daemon) -> Result<Built> {
-        let path = format!("/build?{}", self.query.join("&"));
-        let body = self.body()?;
-        let answer = daemon.send(&Request::new("POST", &path).body(self.media_type(), body))?;
-        let mut built = Built::default();
-        if answer.status != 200 {
-            built.error = Some(
-                answer.json()?["message"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-            );
-            return Ok(built);
+        if self.in_session {
+            let session = self.session(daemon)?;
+            let messages = session.messages(|_, number, _| bail!("asked for {number}"));
+            return Built::of(&messages?);
         }
-        for line in answer.text().lines().filter(|line| !line.trim().is_empty()) {
+        let path = format!("/build?{}", self.query.join("&"));
+        let request = Request::new("POST", &path).body("application/x-tar", self.body()?);
+        let answer = daemon.send(&request)?;
+        if answer.status != 200 {
+            let error = answer.json()?["message"].as_str().map(str::to_owned);
+            return Ok(Built {
+                error,
+                ..Built::default()
+            });
+        }
+        Built::of(&answer.text())
+    }
+
+    /// Sends it and reads until the answer says `text`; the connection, on which the build goes on.
+    pub(crate) fn begin(&self, daemon: &Daemon, text: &str) -> Result<UnixStream> {
+        let mut stream = match self.in_session {
+            true => self.session(daemon)?.into_stream(),
+            false => {
+                let mut stream = UnixStream::connect(daemon.socket())?;
+                let body = self.body()?;
+                write!(
+                    stream,
+                    "POST /build?{} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-tar\r\nContent-Length: {}\r\n\r\n",
+                    self.query.join("&"),
+                    body.len()
+                )?;
+                stream.write_all(&body)?;
+                stream
+            }
+        };
+        stream.set_read_timeout(Some(LIMIT * patience()))?;
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            let count = stream.read(&mut buffer).context("read the answer")?;
+            ensure!(count > 0, "{}", String::from_utf8_lossy(&seen));
+            seen.extend_from_slice(&buffer[..count]);
+        }
+        Ok(stream)
+    }
+
+    /// Sends it; the image, or what went wrong.
+    pub(crate) fn image(&self, daemon: &Daemon) -> Result<String> {
+        let built = self.send(daemon)?;
+        match (built.id, built.error) {
+            (Some(id), None) => Ok(id),
+            (_, error) => bail!("{error:?}\n{}", built.text),
+        }
+    }
+}
+
+impl Built {
+    /// Of the messages of an answer.
+    pub(crate) fn of(messages: &str) -> Result<Built> {
+        let mut built = Built::default();
+        for line in messages.lines().filter(|line| !line.trim().is_empty()) {
             let message: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
             built.text += message["stream"].as_str().unwrap_or_default();
             let vertex = &message["aux"]["vertex"];
@@ -148,47 +207,6 @@ impl Build {
         Ok(built)
     }
 
-    /// Sends it and reads until the answer says `text`; the connection, on which the build goes on.
-    pub(crate) fn begin(&self, daemon: &Daemon, text: &str) -> Result<UnixStream> {
-        let mut stream = UnixStream::connect(daemon.socket())?;
-        stream.set_read_timeout(Some(LIMIT * patience()))?;
-        let body = self.body()?;
-        write!(
-            stream,
-            "POST /build?{} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
-            self.query.join("&"),
-            self.media_type(),
-            body.len()
-        )?;
-        stream.write_all(&body)?;
-        let mut seen = Vec::new();
-        let mut buffer = [0; 4096];
-        while !String::from_utf8_lossy(&seen).contains(text) {
-            let count = stream.read(&mut buffer).context("read the answer")?;
-            ensure!(count > 0, "{}", String::from_utf8_lossy(&seen));
-            seen.extend_from_slice(&buffer[..count]);
-        }
-        Ok(stream)
-    }
-
-    fn media_type(&self) -> &'static str {
-        match self.prefix.is_empty() {
-            true => "application/x-tar",
-            false => "application/vnd.onggi.build.v1+tar",
-        }
-    }
-
-    /// Sends it; the image, or what went wrong.
-    pub(crate) fn image(&self, daemon: &Daemon) -> Result<String> {
-        let built = self.send(daemon)?;
-        match (built.id, built.error) {
-            (Some(id), None) => Ok(id),
-            (_, error) => bail!("{error:?}\n{}", built.text),
-        }
-    }
-}
-
-impl Built {
     /// The steps that were done, as they are written; of those that are known nothing.
     pub(crate) fn done(&self) -> Vec<String> {
         let mut done = Vec::new();
@@ -230,6 +248,25 @@ impl Built {
             Some(text.to_owned())
         });
         written.collect()
+    }
+}
+
+/// The name of the context that an entry is of, and what it is there.
+fn of_context(entry: &Entry) -> (String, Entry) {
+    match entry {
+        Entry::File(path, mode, text) => {
+            let named = path.strip_prefix("contexts/");
+            let (name, path) = named
+                .and_then(|named| named.split_once('/'))
+                .unwrap_or(("", path));
+            let entry = Entry::File(path.to_owned(), *mode, text.clone());
+            (name.to_owned(), entry)
+        }
+        Entry::With(entry, traits) => {
+            let (name, entry) = of_context(entry);
+            (name, Entry::With(Box::new(entry), traits.clone()))
+        }
+        other => (String::new(), other.clone()),
     }
 }
 

@@ -1,28 +1,31 @@
 //! `POST /build`: an image of a Dockerfile and a context, in a tar.
 //!
 //! Beside Docker's parameters there are ours, which our own command line sends: `progress` for news of steps instead of
-//! lines, `nocachefilter`, `buildcontexts`; and a body of the type [`BUNDLE`], a tar with the context below `context/`, those
-//! with names below `contexts/NAME/`, and secrets below `secrets/ID`.
+//! lines, `nocachefilter`, `buildcontexts`. Asked to, the connection becomes a session ([`onggi_api::session`]), on which
+//! contexts, secrets and agents are told of, and the news.
 
 use std::collections::BTreeMap;
 
-use http::header::CONTENT_TYPE;
+use http::header::UPGRADE;
 use onggi_api::auth::AuthConfig;
 use onggi_api::container::{HostConfig, Resources, Ulimit};
+use onggi_api::session::PROTOCOL;
 use onggi_engine::BuildOptions;
-use onggi_http::body;
+use onggi_http::{body, hijack_as};
 use serde::de::DeserializeOwned;
 
 use crate::call::{Call, Reply, base64_json};
 use crate::failure::Failure;
 use crate::progress::{self, Client};
 
-/// A tar with more than the context.
-const BUNDLE: &str = "application/vnd.onggi.build.v1+tar";
-
 pub(crate) async fn handle(call: Call) -> Reply {
     let options = options(&call)?;
     let (engine, legacy) = (call.engine.clone(), call.before(1, 52));
+    let upgrade = call.headers.get(UPGRADE);
+    if upgrade.is_some_and(|protocol| protocol == PROTOCOL) {
+        let run = |connection| async move { engine.image_build_session(options, connection).await };
+        return Ok(hijack_as(Some(PROTOCOL), "application/octet-stream", run));
+    }
     let reader = body::reader(call.body);
     progress::stream_to(
         Client::Needed,
@@ -40,10 +43,6 @@ fn options(call: &Call) -> Result<BuildOptions, Failure> {
         .headers
         .get("x-registry-config")
         .and_then(|header| base64_json(header.to_str().ok()?))
-        .unwrap_or_default();
-    let content = call.headers.get(CONTENT_TYPE);
-    let content = content
-        .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let arguments: Option<BTreeMap<String, Option<String>>> = document(call, "buildargs")?;
     let labels: Option<BTreeMap<String, String>> = document(call, "labels")?;
@@ -74,7 +73,6 @@ fn options(call: &Call) -> Result<BuildOptions, Failure> {
         cache_from: cache_from.unwrap_or_default(),
         logins,
         contexts: contexts.unwrap_or_default(),
-        is_bundle: content.split(';').next().map(str::trim) == Some(BUNDLE),
     })
 }
 

@@ -59,7 +59,7 @@ fn tar_of(words: &str) -> Vec<u8> {
 }
 
 fn index(tar: &[u8], bounds: Bounds) -> Result<Index, onggi_archive::Error> {
-    receive(tar, tempfile::tempfile().unwrap(), bounds, &mut Nothing)
+    receive(tar, tempfile::tempfile().unwrap(), bounds)
 }
 
 fn listed(tar: &[u8]) -> Result<Tree, onggi_archive::Error> {
