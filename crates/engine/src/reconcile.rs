@@ -94,7 +94,7 @@ impl Engine {
         let id = installation(&config.data_root)?;
         let names = Names::new(config.exec_root.join("names"));
         let inner = Inner {
-            builds: Builds::new(images.clone(), &config.data_root),
+            builds: Builds::new(images.clone(), &config),
             boot_id: boot_id.trim().to_owned(),
             features: Default::default(),
             containers: Default::default(),

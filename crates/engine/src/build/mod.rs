@@ -83,10 +83,18 @@ pub(crate) struct Builds {
 }
 
 impl Builds {
-    pub(crate) fn new(images: onggi_image::Images, data_root: &std::path::Path) -> Self {
+    /// Whatever a daemon that was killed had given to commands, secrets among it, goes.
+    pub(crate) fn new(images: onggi_image::Images, config: &crate::Config) -> Self {
+        let given = mounts::given(&config.exec_root);
+        match std::fs::remove_dir_all(&given) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %given.display(), %error, "files of steps are left behind");
+            }
+            _ => {}
+        }
         Self {
             cache: onggi_builder::Cache::new(images),
-            caches: caches::Caches::new(data_root),
+            caches: caches::Caches::new(&config.data_root),
         }
     }
 }

@@ -32,6 +32,11 @@ pub(super) struct Mounted {
     used: Vec<InUse>,
 }
 
+/// Where files are that single commands are given.
+pub(super) fn given(exec_root: &Path) -> PathBuf {
+    exec_root.join("build")
+}
+
 /// A directory that goes.
 struct Private(PathBuf);
 
@@ -270,7 +275,7 @@ impl Mounted {
         }
         let failed = |error: std::io::Error| Error::io("write a file of a step", error);
         let id = onggi_model::ContainerId::random().map_err(|e| Error::io("random bytes", e))?;
-        let root = building.engine.inner.config.exec_root.join("build");
+        let root = given(&building.engine.inner.config.exec_root);
         // A path of a socket has a hundred bytes.
         let short: String = id.as_str().chars().take(16).collect();
         let path = root.join(short);

@@ -208,6 +208,20 @@ fn a_build_that_is_ended_leaves_no_secret() -> Result<()> {
 }
 
 #[test]
+fn a_daemon_that_is_killed_leaves_no_secret() -> Result<()> {
+    let mut daemon = daemon()?;
+    for (begun, last) in SLOW {
+        let stream = given(last).begin(&daemon, begun)?;
+        daemon.kill()?;
+        drop(stream);
+        daemon.run()?;
+        idle(&daemon)?;
+        has_none(&daemon, &[], "after a daemon that was killed")?;
+    }
+    Ok(())
+}
+
+#[test]
 fn our_own_client_passes_secrets_on_unseen() -> Result<()> {
     let daemon = daemon()?;
     let place = daemon.path("context");
