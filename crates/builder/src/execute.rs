@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use onggi_dockerfile::instruction::Network;
-use onggi_image::{Image, Images, Layer};
+use onggi_image::{Image, Images, Layer, Moved};
 use onggi_model::Timestamp;
 use onggi_store::{ChainId, Lease};
 use serde::Serialize;
@@ -107,12 +107,12 @@ pub struct Results {
 }
 
 impl<S: Steps> Build<S> {
-    /// Does the steps. When the future is dropped, so is what runs.
+    /// Does the steps. When the future is dropped, so is what runs. The lease is the one under which the images that
+    /// something is built on were found.
     ///
     /// # Errors
     /// The first step that fails; those that run beside it are ended.
-    pub async fn run(&self, plan: &Plan) -> Result<Results, Failed> {
-        let lease = self.images.store().lease();
+    pub async fn run(&self, plan: &Plan, lease: Lease) -> Result<Results, Failed> {
         let used = Mutex::new(Vec::new());
         let mut finished: Vec<Option<Arc<Finished>>> = vec![None; plan.steps.len()];
         let mut begun = vec![false; plan.steps.len()];
@@ -196,6 +196,7 @@ impl<S: Steps> Build<S> {
             plan,
             below: below.top().cloned(),
             anew: self.no_cache || self.no_cache_stages.contains(&step.stage),
+            stands_alone: matches!(&step.op, Op::Copy(copy) if stands_alone(copy)),
             description: &step.name,
             used,
         };
@@ -258,7 +259,7 @@ impl<S: Steps> Build<S> {
             // The same files in the same layers need no look at them.
             let inputs = self.seen(exec, &sources, work, Look::AtNames).await?;
             keys.push(key(work.below.as_ref(), &with(op.text()), &inputs));
-            if let Some(known) = self.known(work, &keys)? {
+            if let Some(known) = self.known(work, &keys).await? {
                 return Ok((known, true));
             }
         }
@@ -314,7 +315,7 @@ impl<S: Steps> Build<S> {
         of: &(impl Fn(usize) -> Arc<Finished> + Sync),
     ) -> Result<(Outcome, bool), Error> {
         let (text, deed) = (self.text(op), self.dated(op.deed()));
-        let below = work.below.as_ref();
+        let below = work.on();
         let mut keys = Vec::new();
         let mut takes: Vec<(View, CopyFiles)> = Vec::new();
         let (remote, local): (Vec<String>, Vec<String>) = copy
@@ -330,7 +331,7 @@ impl<S: Steps> Build<S> {
                     let top = from.top().map(ToString::to_string).unwrap_or_default();
                     // The same files in the same layers need no look at them.
                     keys.push(key(below, &text, &[format!("layers {top}")]));
-                    if let Some(known) = self.known(work, &keys)? {
+                    if let Some(known) = self.known(work, &keys).await? {
                         return Ok((known, true));
                     }
                     let called = work.called(&copy.input);
@@ -354,16 +355,15 @@ impl<S: Steps> Build<S> {
         let takes = Arc::new(takes);
         keys.push(key(below, &deed, &digests(&takes, Know::All).await?));
         if takes.iter().any(|(view, _)| view.tree().is_identified()) {
-            if let Some(known) = self.known(work, &keys)? {
+            if let Some(known) = self.known(work, &keys).await? {
                 return Ok((known, true));
             }
             keys.push(key(below, &deed, &digests(&takes, Know::Content).await?));
         }
-        let mut ground = Ground::of(work.below.as_ref());
-        if copy.link && !needs_names(copy) {
-            // It lies over whatever is below: no link there leads it elsewhere.
-            ground.seen = None;
-        }
+        let ground = Ground {
+            seen: below,
+            parent: work.below.as_ref(),
+        };
         let place = || {
             self.steps.change(ground, self.time, move |root| {
                 for (view, files) in takes.iter() {
@@ -388,7 +388,7 @@ impl<S: Steps> Build<S> {
         let last = keys.last().map(String::as_str).unwrap_or_default();
         let turn = self.cache.turn(last);
         let _turn = turn.lock().await;
-        if let Some(known) = self.known(work, keys)? {
+        if let Some(known) = self.known(work, keys).await? {
             return Ok((known, true));
         }
         let layer = act().await?;
@@ -401,29 +401,62 @@ impl<S: Steps> Build<S> {
             created: created.to_string(),
             keys: keys.to_vec(),
         };
+        self.keep(work, &outcome).await?;
+        Ok((outcome, false))
+    }
+
+    /// What came out of a step before.
+    async fn known(&self, work: &Work<'_>, keys: &[String]) -> Result<Option<Outcome>, Error> {
+        if work.anew {
+            return Ok(None);
+        }
+        for key in keys {
+            let Some(mut outcome) = self.cache.find(key)? else {
+                continue;
+            };
+            outcome.keys = keys.to_vec();
+            if work.stands_alone && !self.moved(work, &mut outcome).await? {
+                continue;
+            }
+            let mut used = work.used.lock().unwrap_or_else(PoisonError::into_inner);
+            used.push(key.clone());
+            return Ok(Some(outcome));
+        }
+        Ok(None)
+    }
+
+    /// Puts what was known with other files below on those that are below now. Says whether it could be.
+    async fn moved(&self, work: &Work<'_>, outcome: &mut Outcome) -> Result<bool, Error> {
+        let Some(layer) = outcome.layer.clone() else {
+            return Ok(true);
+        };
+        let (images, below) = (self.images.clone(), work.below.clone());
+        let moved = onggi_rt::blocking("put a layer on another", move || {
+            images.layer_on(below.as_ref(), &layer)
+        });
+        let (layer, moved) = match moved.await? {
+            Ok(moved) => moved,
+            Err(error) if error.is_full() => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "a layer that is known is made anew");
+                return Ok(false);
+            }
+        };
+        outcome.layer = Some(layer);
+        if moved == Moved::Yes {
+            // The next time it is likely to be wanted here.
+            self.keep(work, outcome).await?;
+        }
+        Ok(true)
+    }
+
+    async fn keep(&self, work: &Work<'_>, outcome: &Outcome) -> Result<(), Error> {
         let (cache, below) = (self.cache.clone(), work.below.clone());
         let (description, kept) = (work.description.to_owned(), outcome.clone());
         onggi_rt::blocking("keep what a step left", move || {
             cache.keep(below.as_ref(), &description, &kept)
         })
-        .await??;
-        Ok((outcome, false))
-    }
-
-    /// What came out of a step before.
-    fn known(&self, work: &Work<'_>, keys: &[String]) -> Result<Option<Outcome>, Error> {
-        if work.anew {
-            return Ok(None);
-        }
-        for key in keys {
-            if let Some(mut outcome) = self.cache.find(key)? {
-                outcome.keys = keys.to_vec();
-                let mut used = work.used.lock().unwrap_or_else(PoisonError::into_inner);
-                used.push(key.clone());
-                return Ok(Some(outcome));
-            }
-        }
-        Ok(None)
+        .await?
     }
 
     fn context(&self, name: Option<&String>) -> Result<View, Error> {
@@ -454,11 +487,18 @@ struct Work<'a> {
     plan: &'a Plan,
     below: Option<ChainId>,
     anew: bool,
+    /// What comes out is the same whatever is below.
+    stands_alone: bool,
     description: &'a str,
     used: &'a Mutex<Vec<String>>,
 }
 
 impl Work<'_> {
+    /// The layers that what comes out depends on.
+    fn on(&self) -> Option<&ChainId> {
+        self.below.as_ref().filter(|_| !self.stands_alone)
+    }
+
     /// What errors call the files of an input.
     fn called(&self, input: &Input) -> String {
         let Input::Step(step) = input else {
@@ -508,6 +548,11 @@ enum Look {
     AtNames,
     /// All is known by its content.
     AtFiles,
+}
+
+/// Whether what is copied lies over whatever is below: no link there leads it elsewhere, and nobody there has a name.
+fn stands_alone(copy: &CopyFiles) -> bool {
+    copy.link && !needs_names(copy)
 }
 
 /// Whether owners are named, so that the files below must say who they are.

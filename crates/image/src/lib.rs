@@ -40,7 +40,7 @@ pub use images::{Image, Images, Options};
 pub use import::Import;
 pub use list::HistoryEntry;
 pub use load::Loaded;
-pub use made::{Assembly, Layer};
+pub use made::{Assembly, Layer, Moved};
 pub use manifests::{ImageManifest, ManifestKind};
 pub use progress::Progress;
 pub use pull::Pulled;

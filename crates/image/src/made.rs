@@ -1,12 +1,15 @@
 //! Layers made here, by commits and by the steps of builds, and images put together of layers.
 
+use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd as _;
 use std::thread;
 
 use bytes::Bytes;
-use onggi_archive::Packed;
-use onggi_model::{Algorithm, Digest, ImageRef};
+use onggi_archive::{PackOptions, Packed};
+use onggi_model::{Algorithm, Digest, ErrorKind, Fault as _, ImageRef};
 use onggi_oci::image::{Descriptor, ImageConfig, MAX_DOCUMENT_SIZE, Parsed, media_type};
+use onggi_snapshot::{LayerCommit, LayerDir};
 use onggi_store::ChainId;
 
 use crate::Error;
@@ -26,6 +29,15 @@ pub struct Layer {
     pub blob: Descriptor,
     /// Bytes of its files.
     pub size: u64,
+}
+
+/// Whether a layer had to be made where it is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    /// Its files were unpacked.
+    Yes,
+    /// It was there.
+    No,
 }
 
 /// What an image is to be put together of.
@@ -91,6 +103,99 @@ impl Images {
             blob: Descriptor::new(media_type::DOCKER_LAYER, blob, bytes),
             size: layer.size,
         }))
+    }
+
+    /// A layer on top of `parent` of what lies in `dir` as overlayfs has it on top; none where that is nothing. The files
+    /// are read once, for the blob and its digest, and are the layer then: see [`onggi_archive::settle`], also for the
+    /// options. It stays as long as a lease, or what it becomes part of. Blocks.
+    ///
+    /// # Errors
+    /// What cannot be in a layer; Internal when the disk is full.
+    pub fn settle_layer(
+        &self,
+        parent: Option<&ChainId>,
+        dir: LayerDir,
+        options: &PackOptions,
+    ) -> Result<Option<Layer>, Error> {
+        let inner = &self.inner;
+        let mut ingest = inner.store.ingest()?;
+        let root = File::open(&dir.path).map_err(Error::Read)?;
+        let packed = onggi_archive::settle(root.as_fd(), &mut ingest, options);
+        let packed = packed.map_err(|error| match error {
+            onggi_archive::Error::Write(error) => Error::Write(error),
+            error => Error::Layer(error),
+        })?;
+        if packed.entries == 0 {
+            return Ok(None);
+        }
+        let bytes = ingest.size();
+        let diff_id = ingest.commit(None)?;
+        let commit = LayerCommit {
+            parent,
+            diff_id: &diff_id,
+            size: packed.size,
+            implied: &[],
+        };
+        let layer = inner.snapshots.commit_layer(dir, &commit)?;
+        Ok(Some(Layer {
+            chain_id: layer.chain_id,
+            blob: Descriptor::new(media_type::DOCKER_LAYER, diff_id.clone(), bytes),
+            diff_id,
+            size: layer.size,
+        }))
+    }
+
+    /// The same files on top of another parent: unpacked from the blob, unless they lie there already. Says which of the
+    /// two. Blocks.
+    ///
+    /// # Errors
+    /// What the blob says; Internal when the disk is full.
+    pub fn layer_on(
+        &self,
+        parent: Option<&ChainId>,
+        layer: &Layer,
+    ) -> Result<(Layer, Moved), Error> {
+        let inner = &self.inner;
+        let on = |chain_id, size| Layer {
+            chain_id,
+            size,
+            ..layer.clone()
+        };
+        if let Some(found) = inner.store.layer(&ChainId::new(parent, &layer.diff_id))? {
+            return Ok((on(found.chain_id, found.size), Moved::No));
+        }
+        let blob = inner.store.blob(&layer.blob.digest)?;
+        let unpacked = unpack(inner, &mut Reading(blob), Keep::Nothing)?;
+        if unpacked.diff_id != layer.diff_id {
+            return Err(Error::DiffId {
+                expected: layer.diff_id.clone(),
+                found: unpacked.diff_id,
+            });
+        }
+        let made = jobs::commit(inner, unpacked, parent)?;
+        Ok((on(made.chain_id, made.size), Moved::Yes))
+    }
+
+    /// Under a live lease: whether the image has all it is built on with. Then it keeps that until the lease ends, whoever
+    /// removes the image.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub fn hold(&self, image: &Image) -> Result<bool, Error> {
+        let store = &self.inner.store;
+        let gone = |error: &Error| error.kind() == ErrorKind::NotFound;
+        let layers = match self.layers_of(image) {
+            Err(error) if gone(&error) => return Ok(false),
+            layers => layers?,
+        };
+        for layer in layers {
+            if !store.has_layer(&layer.chain_id)? {
+                return Ok(false);
+            }
+            // One that is put aside until the next pull is missed where it is needed.
+            store.has_blob(&layer.blob.digest)?;
+        }
+        Ok(true)
     }
 
     /// Puts an image together, with its names, in one transaction. Blocks.

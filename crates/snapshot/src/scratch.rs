@@ -12,6 +12,7 @@ use crate::{Error, Rootfs, Snapshots};
 /// The root.
 #[derive(Debug)]
 pub struct Scratch {
+    snapshots: Snapshots,
     directory: LayerDir,
     lower: Vec<PathBuf>,
 }
@@ -29,7 +30,11 @@ impl Snapshots {
         if lower.is_empty() {
             lower.push(self.empty_layer());
         }
-        Ok(Scratch { directory, lower })
+        Ok(Scratch {
+            snapshots: self.clone(),
+            directory,
+            lower,
+        })
     }
 }
 
@@ -50,5 +55,13 @@ impl Scratch {
     #[must_use]
     pub fn upper(&self) -> PathBuf {
         self.directory.path.join(overlay::UPPER)
+    }
+
+    /// What was written, to be a layer itself. Nobody has it mounted any more.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub fn into_layer(self) -> Result<LayerDir, Error> {
+        self.snapshots.stage(&self.upper())
     }
 }

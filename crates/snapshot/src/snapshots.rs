@@ -85,6 +85,29 @@ impl Snapshots {
         Ok(LayerDir { staged, path })
     }
 
+    /// A directory that is to be a layer, with what is in it.
+    pub(crate) fn stage(&self, from: &std::path::Path) -> Result<LayerDir, Error> {
+        let staged = self.store.stage_directory(from)?;
+        let path = staged.path().to_path_buf();
+        Ok(LayerDir { staged, path })
+    }
+
+    /// Takes away what a container has written, to be a layer itself. It does not run, and the caller keeps it from being
+    /// started; after that it begins anew.
+    ///
+    /// # Errors
+    /// [`Error::NoRoot`]; [`Error::Driver`] for a driver that does not keep apart what is written; [`Error::Store`].
+    pub fn take(&self, container: &ContainerId) -> Result<LayerDir, Error> {
+        let record = self.record(container)?;
+        match driver_of(&record)? {
+            Driver::Overlay => {
+                let path = self.store.container_path(container.as_str());
+                self.stage(&path.join(overlay::UPPER))
+            }
+            Driver::Native => Err(Error::Driver(record.driver)),
+        }
+    }
+
     /// Makes the directory a layer. It is pending, like a blob: put an image (or a root) on it under a lease, which syncs
     /// once for all, or it goes. A layer that is there already wins.
     ///

@@ -4,7 +4,7 @@
 //! roots hold their topmost layer.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use onggi_model::Digest;
@@ -92,10 +92,10 @@ pub struct StagedLayer {
 }
 
 impl StagedLayer {
-    /// Where to put the files. The directory is there and empty, mode 0755.
+    /// Where the files are, or go. A new one is there and empty, mode 0755.
     #[must_use]
-    pub fn path(&self) -> &std::path::Path {
-        self.path.as_deref().unwrap_or(std::path::Path::new(""))
+    pub fn path(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new(""))
     }
 
     /// The directory was renamed to where it belongs.
@@ -129,6 +129,25 @@ impl Store {
         let path = self.inner.layout.tmp.join(format!("layer-{number}"));
         self.inner.state().temporary.insert(path.clone());
         make_directory(&path).inspect_err(|_| self.inner.state().not_temporary(&path))?;
+        Ok(StagedLayer {
+            store: self.clone(),
+            number,
+            path: Some(path),
+        })
+    }
+
+    /// As [`Store::stage_layer`], of a directory that is filled already: it is renamed away from where it is, and must be on
+    /// the file system of the data root.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn stage_directory(&self, from: &Path) -> Result<StagedLayer, Error> {
+        let number = self.inner.next_number();
+        let path = self.inner.layout.tmp.join(format!("layer-{number}"));
+        self.inner.state().temporary.insert(path.clone());
+        std::fs::rename(from, &path)
+            .inspect_err(|_| self.inner.state().not_temporary(&path))
+            .map_err(Error::file("rename", from))?;
         Ok(StagedLayer {
             store: self.clone(),
             number,
@@ -263,7 +282,7 @@ impl WriteTx<'_> {
     }
 }
 
-fn make_directory(path: &std::path::Path) -> Result<(), Error> {
+fn make_directory(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::create_dir(path).map_err(Error::file("mkdir", path))?;
     // Not left to the umask: this mode becomes the mode of the container's `/`.

@@ -13,7 +13,8 @@ use super::Building;
 use crate::error::{Error, Result};
 
 impl Building {
-    /// All images that the build needs, by name and platform as the outline has them.
+    /// All images that the build needs, by name and platform as the outline has them. Hold a lease: they keep what they are
+    /// made of as long.
     pub(super) async fn bases(
         &self,
         outline: &Outline,
@@ -26,7 +27,7 @@ impl Building {
                 None => request.platform.clone(),
                 Some(text) => Platform::parse(text).map_err(|fault| Error::of(&fault))?,
             };
-            let image = self.image(&name, &wanted, client).await.map_err(|fault| {
+            let image = self.held(&name, &wanted, client).await.map_err(|fault| {
                 let error = onggi_builder::Error::of(&fault);
                 let lines = outline.lines_of(&name);
                 self.place.tell(&match lines {
@@ -62,6 +63,28 @@ impl Building {
                     .send(super::told::line(format!("[Warning] {warning}\n")))
                     .await;
             }
+        }
+    }
+
+    /// The image of this name, for this platform, with all it is made of for as long as there is a lease.
+    async fn held(
+        &self,
+        name: &str,
+        platform: &Platform,
+        client: &mpsc::Sender<Message>,
+    ) -> Result<Image> {
+        let images = &self.engine.inner.images;
+        let image = self.image(name, platform, client).await?;
+        if images.hold(&image)? {
+            return Ok(image);
+        }
+        // Removed in the moment it was found: it is there no more, or another has its name.
+        let image = self.image(name, platform, client).await?;
+        match images.hold(&image)? {
+            true => Ok(image),
+            false => Err(Error::internal(format!(
+                "image {name} is not whole: see onggi system check"
+            ))),
         }
     }
 

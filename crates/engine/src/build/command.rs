@@ -1,23 +1,25 @@
 //! RUN: a command in a container of the engine's own, on the layers before instead of an image. The container is seen in
 //! `ps` while it runs, behind the same walls as others, and goes with its step, however that ends.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use onggi_api::container::{AttachOptions, Config, CreateRequest, HostConfig, RemoveOptions};
 use onggi_api::stream::Frames;
+use onggi_archive::PackOptions;
 use onggi_builder::{Command, CopyFiles, Error as BuildError, Ground, Output, Steps, View, fetch};
 use onggi_dockerfile::instruction::{Network, Security};
 use onggi_image::Layer;
 use onggi_model::{ErrorKind, Fault as _};
+use onggi_snapshot::LayerDir;
 use onggi_store::ChainId;
 use tokio::io::AsyncReadExt as _;
 
 use super::mounts::Mounted;
 use super::{Building, files};
 use crate::Engine;
-use crate::container::{Container, NewContainer};
+use crate::container::{Container, NewContainer, Status};
 use crate::error::{Error, Result};
 use crate::task::Stream;
 
@@ -106,6 +108,20 @@ impl StepContainer {
         self.is_removed = true;
         remove(&self.engine, &self.container).await
     }
+
+    /// Whether somebody else removes it, or has.
+    fn is_taken_away(&self) -> bool {
+        let status = self.container.record().state.status;
+        self.container.is_doomed() || matches!(status, Status::Removing | Status::Removed)
+    }
+
+    /// What there is to say then: whatever came of it else is no fault of the Dockerfile's.
+    fn taken_away(&self) -> Error {
+        let id: String = self.container.id.as_str().chars().take(12).collect();
+        Error::conflict(format!(
+            "container {id}, in which the step ran, was removed by someone else: build again"
+        ))
+    }
 }
 
 impl Drop for StepContainer {
@@ -155,44 +171,86 @@ impl Building {
     ) -> Result<Option<Layer>> {
         let mounted = Mounted::prepare(self, command).await?;
         let step = self.container(below, command, &mounted)?;
-        output.runs_in(step.container.id.to_string()).await;
+        let ran = self.run_in(&step, below, command, &mounted, output).await;
+        let ran = match ran {
+            Err(_) if step.is_taken_away() => Err(step.taken_away()),
+            ran => ran,
+        };
+        let removed = step.remove().await;
+        drop(mounted);
+        let layer = ran?;
+        removed.map(|()| layer)
+    }
+
+    async fn run_in(
+        &self,
+        step: &StepContainer,
+        below: Option<&ChainId>,
+        command: &Command<'_>,
+        mounted: &Mounted,
+        output: &Output,
+    ) -> Result<Option<Layer>> {
+        let container = &step.container;
+        output.runs_in(container.id.to_string()).await;
         let attach = AttachOptions {
             stream: true,
             stdout: true,
             stderr: true,
             ..AttachOptions::default()
         };
-        let stream = step.container.attach_at_start(&attach);
+        let stream = container.attach_at_start(&attach);
         step.start().await?;
         if let Ok(stream) = stream.await {
             relay(stream, output).await?;
         }
-        let mut records = step.container.subscribe();
-        let ended = records.wait_for(|record| record.exits > 0).await;
+        let mut records = container.subscribe();
+        let ended = records
+            .wait_for(|record| record.exits > 0 || record.state.status == Status::Removed)
+            .await;
         let record = ended
             .map_err(|_| Error::internal("the container of a step is gone"))?
             .clone();
         let code = record.state.exit_code;
         if code != 0 {
             let words = &command.exec.arguments;
-            step.remove().await?;
             return Err(self.exited(words, code, record.state.oom_killed));
         }
-        let (engine, below, time) = (self.engine.clone(), below.cloned(), command.time);
-        let targets = mounted.targets();
-        let layer = onggi_rt::blocking("pack what a command changed", move || {
+        let (written, options) = self.take_in(step, mounted, command.time).await?;
+        let (engine, below) = (self.engine.clone(), below.cloned());
+        onggi_rt::blocking("pack what a command changed", move || {
+            let images = &engine.inner.images;
+            Ok(images.settle_layer(below.as_ref(), written, &options)?)
+        })
+        .await?
+    }
+
+    /// Takes what a command has written, and says how it is packed. From here on nobody else has it.
+    async fn take_in(
+        &self,
+        step: &StepContainer,
+        mounted: &Mounted,
+        time: Option<i64>,
+    ) -> Result<(LayerDir, PackOptions)> {
+        // Until it is taken, nobody starts the container.
+        let _writer = step.container.writer.lock().await;
+        if step.is_taken_away() {
+            return Err(step.taken_away());
+        }
+        let record = step.container.record();
+        if record.exits != 1 || record.state.is_active() {
+            return Err(Error::conflict(format!(
+                "container {} of a step was started again by someone else: build again",
+                record.id
+            )));
+        }
+        let (engine, targets) = (self.engine.clone(), mounted.targets());
+        onggi_rt::blocking("take what a command changed", move || {
             let layers = engine.layers(&record)?;
             let options = files::packing(time, layers.own_and(&targets));
-            let upper = layers.upper.as_fd();
-            let layer = engine.inner.images.make_layer(below.as_ref(), |sink| {
-                onggi_archive::pack(upper, sink, &options)
-            });
-            Ok::<_, Error>(layer?)
+            let written = engine.inner.snapshots.take(&record.id)?;
+            Ok((written, options))
         })
-        .await??;
-        step.remove().await?;
-        drop(mounted);
-        Ok(layer)
+        .await?
     }
 
     fn exited(&self, words: &[String], code: i32, out_of_memory: bool) -> Error {

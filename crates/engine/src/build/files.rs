@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use onggi_archive::{PackOptions, Time, Times};
+use onggi_archive::{PackOptions, Time, Times, Whiteouts};
 use onggi_builder::files::Tree;
 use onggi_builder::{Ground, View as Files};
 use onggi_image::Layer;
@@ -37,19 +37,25 @@ impl Engine {
         change: impl FnOnce(BorrowedFd<'_>) -> Result<(), onggi_builder::Error>,
     ) -> Result<Option<Layer>> {
         let scratch = self.inner.snapshots.scratch(on.seen)?;
-        let stopped = Stopped::of(scratch.rootfs(), scratch.path().to_path_buf());
-        let view = View::stopped(stopped.volatile(), Access::Write)?;
-        let changed = change(view.root());
-        drop(view);
-        changed?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let upper = openat(CWD, scratch.upper(), flags, Mode::empty())
-            .map_err(|e| Error::io("open what a step wrote", e))?;
-        let options = packing(time, Vec::new());
-        let layer = self.inner.images.make_layer(on.parent, |sink| {
-            onggi_archive::pack(upper.as_fd(), sink, &options)
-        })?;
-        Ok(layer)
+        let mut options = packing(time, Vec::new());
+        match on.seen {
+            Some(_) => {
+                let stopped = Stopped::of(scratch.rootfs(), scratch.path().to_path_buf());
+                let view = View::stopped(stopped.volatile(), Access::Write)?;
+                change(view.root())?;
+            }
+            // What is written is all there is: nothing need be mounted, and nothing is removed from below.
+            None => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let upper = openat(CWD, scratch.upper(), flags, Mode::empty())
+                    .map_err(|e| Error::io("open the files of a step", e))?;
+                change(upper.as_fd())?;
+                options.whiteouts = Whiteouts::Literal;
+            }
+        }
+        let written = scratch.into_layer()?;
+        let images = &self.inner.images;
+        Ok(images.settle_layer(on.parent, written, &options)?)
     }
 
     /// The files of `top` and all below, to be read. Blocks.

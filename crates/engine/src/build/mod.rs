@@ -24,6 +24,7 @@ use onggi_builder::{Around, Build, Failed, Outline, Plan, Request, Results};
 use onggi_dockerfile::Dockerfile;
 use onggi_image::Assembly;
 use onggi_model::{ErrorKind, ImageRef, Platform};
+use onggi_store::Lease;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -246,6 +247,8 @@ impl Engine {
             contexts,
             place,
         });
+        // What the build stands on stays until it is done, whoever removes the images meanwhile.
+        let lease = self.inner.images.store().lease();
         let bases = building.bases(&outline, &request, &client).await?;
         building.take_up_caches(&platform, &client).await;
         let known = bases
@@ -253,7 +256,7 @@ impl Engine {
             .map(|(key, image)| (key.clone(), bases::base(image)));
         let plan = outline.plan(&request, &known.collect());
         let plan = plan.map_err(|fault| building.place.tell(&fault))?;
-        let results = building.execute(&plan, bases, time, &client).await?;
+        let results = building.execute(&plan, bases, lease, time, &client).await?;
         let used = results.used.clone();
         let built = building
             .finish(&plan, results, &platform, time, names, &client)
@@ -261,9 +264,7 @@ impl Engine {
         self.after_build(used);
         built
     }
-}
 
-impl Engine {
     /// What is done behind the answer: it is a help for those who clean up, and no reason to fail.
     fn after_build(&self, used: Vec<String>) {
         let engine = self.clone();
@@ -314,6 +315,7 @@ impl Building {
         self: &Arc<Self>,
         plan: &Plan,
         bases: BTreeMap<(String, Option<String>), onggi_image::Image>,
+        lease: Lease,
         time: Option<i64>,
         client: &mpsc::Sender<Message>,
     ) -> Result<Results> {
@@ -332,7 +334,7 @@ impl Building {
         };
         let teller = Teller::new(plan, &self.options, client.clone());
         let work = async move {
-            let done = build.run(plan).await;
+            let done = build.run(plan, lease).await;
             // With it the senders of news go, and the teller ends.
             drop(build);
             done

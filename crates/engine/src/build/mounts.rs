@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write as _;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
@@ -358,7 +359,6 @@ fn copy_view(building: &Building, top: Option<&ChainId>, below: &str, to: &Path)
         rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY,
     )
     .map_err(|error| Error::invalid(format!("\"/{below}\": {error}")))?;
-    use std::os::fd::AsRawFd as _;
     let path = PathBuf::from(format!("/proc/self/fd/{}/.", root.as_raw_fd()));
     Ok(onggi_snapshot::copy_tree(&path, to)?)
 }

@@ -7,6 +7,7 @@ mod cache; // what is known of steps, and for how long
 mod context; // what of a context is sent and kept
 mod equal; // images that are Docker's
 mod errors; // what people are told
+mod layers; // what a step leaves is a layer where it lies
 mod mounts; // RUN --mount
 mod newer; // what the language learned later
 mod scene; // a context, a build, what came of it
