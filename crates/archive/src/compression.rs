@@ -140,6 +140,25 @@ pub fn gzip(mut source: impl Read, mut sink: impl Write) -> Result<(), Error> {
     Ok(())
 }
 
+/// Compresses `source` as Zstandard into `sink`. The same bytes always give the same result.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Write`].
+pub fn zstd(mut source: impl Read, sink: impl Write) -> Result<(), Error> {
+    let mut encoder = zstd::stream::write::Encoder::new(sink, zstd::DEFAULT_COMPRESSION_LEVEL)
+        .map_err(Error::Write)?;
+    let mut block = vec![0; BUFFER];
+    loop {
+        match source.read(&mut block) {
+            Ok(0) => break,
+            Ok(count) => encoder.write_all(&block[..count]).map_err(Error::Write)?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Read(error)),
+        }
+    }
+    encoder.finish().map(drop).map_err(Error::Write)
+}
+
 fn squeeze(member: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(member)?;
@@ -155,6 +174,18 @@ mod tests {
     const BZIP2: &[u8] = b"BZh91AY&SY\x9f\x07\x99\x95\x00\x00\x03A\x80\x00\x10\x06\x00*\x10 \x00\x22\x0c\x9bB\x18\x0e@\x88:.\xe4\x8ap\xa1!>\x0f3*";
     /// `echo squeezed | xz -C crc32`
     const XZ: &[u8] = b"\xfd7zXZ\x00\x00\x01i\x22\xde6\x02\x00!\x01\x16\x00\x00\x00t/\xe5\xa3\x01\x00\x08squeezed\x0a\x00\x00\x00\x00f\xed\xbcS\x00\x01\x1d\x09\x93a6\xa6\x90B\x99\x0d\x01\x00\x00\x00\x00\x01YZ";
+
+    #[test]
+    fn zstandard_is_read_again() {
+        let bytes = b"squeezed ".repeat(100_000);
+        let mut packed = Vec::new();
+        zstd(bytes.as_slice(), &mut packed).unwrap();
+        assert!(packed.len() < bytes.len() / 100);
+        let (kind, mut plain) = decompress(packed.as_slice()).unwrap();
+        let mut found = Vec::new();
+        plain.read_to_end(&mut found).unwrap();
+        assert_eq!((kind, found), (Compression::Zstd, bytes));
+    }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut packed = Vec::new();

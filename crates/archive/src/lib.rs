@@ -20,7 +20,7 @@ mod writer;
 
 pub use ahead::ReadAhead;
 pub use apply::{Applied, ApplyOptions, Conflicts, Limits, Owner, apply, apply_at, apply_below};
-pub use compression::{Compression, decompress, gzip};
+pub use compression::{Compression, decompress, gzip, zstd};
 pub use error::Error;
 pub use header::{Entry, Kind, Time, Xattrs};
 pub use kernel::shows_the_kernel;

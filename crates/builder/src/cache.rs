@@ -31,6 +31,17 @@ pub(crate) struct Outcome {
     pub(crate) keys: Vec<String>,
 }
 
+/// A step that others knew.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    /// What it stands on.
+    pub(crate) below: Option<ChainId>,
+    /// What it is to people.
+    pub(crate) description: String,
+    /// What it left.
+    pub(crate) outcome: Outcome,
+}
+
 impl Cache {
     /// The cache of these images' store.
     #[must_use]
@@ -127,19 +138,40 @@ impl Cache {
         description: &str,
         outcome: &Outcome,
     ) -> Result<(), Error> {
-        let record = StepRecord {
-            layer: outcome.layer.as_ref().map(|layer| StepLayer {
-                chain_id: layer.chain_id.clone(),
-                diff_id: layer.diff_id.clone(),
-                blob: layer.blob.clone(),
-            }),
-            description: description.to_owned(),
-            created: outcome.created.clone(),
-            used: Timestamp::now().seconds(),
-            uses: 0,
-            below: below.cloned(),
-        };
+        let record = record(below, description, outcome);
         Ok(self.images.store().put_step(&outcome.keys, &record)?)
+    }
+
+    /// Writes down what steps left that others knew, all at once; those whose layers were not needed here are left out.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub(crate) fn keep_taken(&self, taken: &[Taken]) -> Result<(), Error> {
+        let store = self.images.store();
+        let mut here = Vec::new();
+        for step in taken {
+            if let Some(layer) = &step.outcome.layer
+                && !(store.has_layer(&layer.chain_id)? && store.has_blob(&layer.blob.digest)?)
+            {
+                continue;
+            }
+            here.push(step);
+        }
+        if here.is_empty() {
+            return Ok(());
+        }
+        store.flush()?;
+        store
+            .write(|tx| {
+                for step in here {
+                    let record = record(step.below.as_ref(), &step.description, &step.outcome);
+                    for key in &step.outcome.keys {
+                        tx.put_step(key, &record)?;
+                    }
+                }
+                Ok::<_, onggi_store::Error>(())
+            })
+            .map_err(Error::from)
     }
 
     /// Writes down that steps were used, once for all of them.
@@ -163,6 +195,21 @@ impl Cache {
                 Ok::<_, onggi_store::Error>(())
             })
             .map_err(Error::from)
+    }
+}
+
+fn record(below: Option<&ChainId>, description: &str, outcome: &Outcome) -> StepRecord {
+    StepRecord {
+        layer: outcome.layer.as_ref().map(|layer| StepLayer {
+            chain_id: layer.chain_id.clone(),
+            diff_id: layer.diff_id.clone(),
+            blob: layer.blob.clone(),
+        }),
+        description: description.to_owned(),
+        created: outcome.created.clone(),
+        used: Timestamp::now().seconds(),
+        uses: 0,
+        below: below.cloned(),
     }
 }
 

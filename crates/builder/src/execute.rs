@@ -12,7 +12,8 @@ use onggi_store::{ChainId, Lease};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::cache::{Cache, Outcome, key};
+use crate::cache::{Cache, Outcome, Taken, key};
+use crate::exchange::Imports;
 use crate::files::{self, Selection, digest_of, make_directory};
 use crate::steps::{Command, Ground, News, Output, Source, Steps, View};
 use crate::{CopyFiles, Error, Exec, Input, Op, Plan};
@@ -23,6 +24,8 @@ pub struct Build<S> {
     pub images: Images,
     /// What is known.
     pub cache: Cache,
+    /// What others know.
+    pub imports: Arc<Imports>,
     /// Who does it.
     pub steps: S,
     /// The contexts; the main one without a name.
@@ -112,8 +115,9 @@ impl<S: Steps> Build<S> {
     ///
     /// # Errors
     /// The first step that fails; those that run beside it are ended.
-    pub async fn run(&self, plan: &Plan, lease: Lease) -> Result<Results, Failed> {
-        let used = Mutex::new(Vec::new());
+    pub async fn run(&self, plan: &Plan) -> Result<Results, Failed> {
+        let lease = self.images.store().lease();
+        let known = Seen::default();
         let mut finished: Vec<Option<Arc<Finished>>> = vec![None; plan.steps.len()];
         let mut begun = vec![false; plan.steps.len()];
         let mut running = FuturesUnordered::new();
@@ -125,9 +129,9 @@ impl<S: Steps> Build<S> {
                 }
                 begun[number] = true;
                 let inputs = finished.clone();
-                let used = &used;
+                let known = &known;
                 running.push(async move {
-                    let done = self.step(plan, number, &inputs, used).await;
+                    let done = self.step(plan, number, &inputs, known).await;
                     (number, done)
                 });
             }
@@ -141,13 +145,43 @@ impl<S: Steps> Build<S> {
             }
         }
         drop(running);
-        let used = used.into_inner().unwrap_or_else(PoisonError::into_inner);
         let finished = finished.into_iter().map(Option::unwrap_or_default);
+        let mut finished: Vec<_> = finished.collect();
+        let Seen { used, taken } = known;
+        let taken = taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !taken.is_empty() {
+            let step = plan.image.files.unwrap_or_default();
+            let settled = self.settle(plan, taken, &mut finished).await;
+            settled.map_err(|error| Failed { step, error })?;
+        }
         Ok(Results {
-            finished: finished.collect(),
-            used,
+            finished,
+            used: used.into_inner().unwrap_or_else(PoisonError::into_inner),
             lease,
         })
+    }
+
+    /// Brings the layers of the image as far as others had them, and writes down what they knew.
+    async fn settle(
+        &self,
+        plan: &Plan,
+        taken: Vec<Taken>,
+        finished: &mut [Arc<Finished>],
+    ) -> Result<(), Error> {
+        if let Some(files) = plan.image.files.and_then(|files| finished.get_mut(files)) {
+            let mut done = Finished::clone(files);
+            self.imports.bring(&self.images, &done.layers).await?;
+            for layer in &mut done.layers {
+                // Its size was said by others.
+                if let Some(found) = self.images.store().layer(&layer.chain_id)? {
+                    layer.size = found.size;
+                }
+            }
+            *files = Arc::new(done);
+        }
+        let cache = self.cache.clone();
+        let keep = move || cache.keep_taken(&taken);
+        onggi_rt::blocking("keep what others knew", keep).await?
     }
 
     async fn step(
@@ -155,14 +189,14 @@ impl<S: Steps> Build<S> {
         plan: &Plan,
         number: usize,
         finished: &[Option<Arc<Finished>>],
-        used: &Mutex<Vec<String>>,
+        known: &Seen,
     ) -> Result<Finished, Error> {
         let output = Output {
             step: number,
             news: self.news.clone(),
         };
         output.tell(News::Started { step: number }).await;
-        let done = self.do_step(plan, number, finished, used, &output).await;
+        let done = self.do_step(plan, number, finished, known, &output).await;
         let lines = plan.steps[number].lines;
         let done = done.map_err(|error| error.at(lines));
         let (cached, top, error) = match &done {
@@ -186,7 +220,7 @@ impl<S: Steps> Build<S> {
         plan: &Plan,
         number: usize,
         finished: &[Option<Arc<Finished>>],
-        used: &Mutex<Vec<String>>,
+        known: &Seen,
         output: &Output,
     ) -> Result<(Finished, bool), Error> {
         let step = &plan.steps[number];
@@ -195,10 +229,11 @@ impl<S: Steps> Build<S> {
         let work = Work {
             plan,
             below: below.top().cloned(),
+            layers: &below.layers,
             anew: self.no_cache || self.no_cache_stages.contains(&step.stage),
             stands_alone: matches!(&step.op, Op::Copy(copy) if stands_alone(copy)),
             description: &step.name,
-            used,
+            known,
         };
         let (outcome, cached) = match &step.op {
             Op::Image(image) => {
@@ -270,7 +305,14 @@ impl<S: Steps> Build<S> {
             sources,
             time: self.time,
         };
-        let run = || self.steps.run(work.below.as_ref(), &command, output);
+        let run = || async {
+            for mount in &exec.mounts {
+                if let Some(Input::Step(step)) = &mount.input {
+                    self.imports.bring(&self.images, &of(*step).layers).await?;
+                }
+            }
+            self.steps.run(work.below.as_ref(), &command, output).await
+        };
         self.once(work, &keys, run).await
     }
 
@@ -334,6 +376,7 @@ impl<S: Steps> Build<S> {
                     if let Some(known) = self.known(work, &keys).await? {
                         return Ok((known, true));
                     }
+                    self.imports.bring(&self.images, &from.layers).await?;
                     let called = work.called(&copy.input);
                     self.steps.view(from.top(), &called).await?
                 }
@@ -391,6 +434,7 @@ impl<S: Steps> Build<S> {
         if let Some(known) = self.known(work, keys).await? {
             return Ok((known, true));
         }
+        self.imports.bring(&self.images, work.layers).await?;
         let layer = act().await?;
         let created = match self.time {
             None => Timestamp::now(),
@@ -418,9 +462,23 @@ impl<S: Steps> Build<S> {
             if work.stands_alone && !self.moved(work, &mut outcome).await? {
                 continue;
             }
-            let mut used = work.used.lock().unwrap_or_else(PoisonError::into_inner);
-            used.push(key.clone());
+            let used = work.known.used.lock();
+            used.unwrap_or_else(PoisonError::into_inner)
+                .push(key.clone());
             return Ok(Some(outcome));
+        }
+        for key in keys {
+            if let Some(outcome) = self.imports.find(key, work.below.as_ref()) {
+                let taken = Taken {
+                    below: work.below.clone(),
+                    description: work.description.to_owned(),
+                    outcome: outcome.clone(),
+                };
+                let all = work.known.taken.lock();
+                all.unwrap_or_else(PoisonError::into_inner).push(taken);
+                let keys = keys.to_vec();
+                return Ok(Some(Outcome { keys, ..outcome }));
+            }
         }
         Ok(None)
     }
@@ -430,6 +488,7 @@ impl<S: Steps> Build<S> {
         let Some(layer) = outcome.layer.clone() else {
             return Ok(true);
         };
+        self.imports.bring(&self.images, work.layers).await?;
         let (images, below) = (self.images.clone(), work.below.clone());
         let moved = onggi_rt::blocking("put a layer on another", move || {
             images.layer_on(below.as_ref(), &layer)
@@ -486,11 +545,22 @@ impl<S: Steps> Build<S> {
 struct Work<'a> {
     plan: &'a Plan,
     below: Option<ChainId>,
+    /// What that is made of.
+    layers: &'a [Layer],
     anew: bool,
     /// What comes out is the same whatever is below.
     stands_alone: bool,
     description: &'a str,
-    used: &'a Mutex<Vec<String>>,
+    known: &'a Seen,
+}
+
+/// What was known of a build's steps.
+#[derive(Default)]
+struct Seen {
+    /// The keys of those that were known here.
+    used: Mutex<Vec<String>>,
+    /// Those that others knew.
+    taken: Mutex<Vec<Taken>>,
 }
 
 impl Work<'_> {

@@ -8,6 +8,7 @@
 mod arguments; // ARG, --build-arg, and what is set for everybody
 mod cache; // what is known of steps that were done
 mod error; // what cannot be built, in BuildKit's words
+pub mod exchange; // what builders tell each other of steps
 mod execute; // doing the steps
 pub mod fetch; // what ADD has from the web and from git
 pub mod files; // what COPY, ADD and WORKDIR do to files

@@ -206,21 +206,15 @@ pub(crate) fn find(args: &[String]) -> Found<'_> {
                 return Found::Command(command, first.clone(), 1);
             }
             Node::Group(group) if group.name == first => {
-                let Some(second) = args.get(1) else {
-                    return Found::Group(group);
+                let by = |words: usize| {
+                    let path = args.get(..words)?.join(" ");
+                    let mut commands = group.commands.iter();
+                    let command = commands.find(|c| c.names.contains(&path.as_str()))?;
+                    let canonical = format!("{first} {}", command.name_in(first));
+                    Some(Found::Command(command, canonical, words))
                 };
-                let path = format!("{first} {second}");
-                return match group
-                    .commands
-                    .iter()
-                    .find(|c| c.names.contains(&path.as_str()))
-                {
-                    Some(command) => {
-                        let canonical = format!("{first} {}", command.name_in(first));
-                        Found::Command(command, canonical, 2)
-                    }
-                    None => Found::Group(group),
-                };
+                // `builder history ls` has a word more than others.
+                return by(3).or_else(|| by(2)).unwrap_or(Found::Group(group));
             }
             _ => {}
         }

@@ -3,6 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
+use onggi_api::build::BuildRecord;
 use tokio::sync::mpsc::Receiver;
 
 use onggi_api::session::PROTOCOL;
@@ -55,6 +56,41 @@ impl Client {
             request = request.query(name, value);
         }
         request.header("X-Registry-Config", &build.registries)
+    }
+
+    /// The builds that were done, the newest first. Our own daemon alone remembers them.
+    ///
+    /// # Errors
+    /// [`crate::Error::Daemon`] where there is no such thing.
+    pub async fn build_history(&self) -> Result<Vec<BuildRecord>> {
+        self.get("/build/history").send().await?.json().await
+    }
+
+    /// One of them, by its id or the beginning of that.
+    ///
+    /// # Errors
+    /// [`crate::Error::Daemon`] where there is none.
+    pub async fn build_record(&self, id: &str) -> Result<BuildRecord> {
+        let path = format!("/build/history/{id}");
+        self.get(&path).send().await?.json().await
+    }
+
+    /// What it told step by step: messages.
+    ///
+    /// # Errors
+    /// As [`Client::build_record`].
+    pub async fn build_log(&self, id: &str) -> Result<Response> {
+        let path = format!("/build/history/{id}/logs");
+        self.get(&path).send().await
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// As [`Client::build_record`]; while it runs.
+    pub async fn build_forget(&self, id: &str) -> Result<()> {
+        let path = format!("/build/history/{id}");
+        self.delete(&path).done().await.map(drop)
     }
 
     /// Removes from the cache of builds what nobody uses.

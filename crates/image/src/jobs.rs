@@ -49,7 +49,8 @@ pub(crate) enum Phase {
 
 /// A layer to be had.
 pub(crate) struct Order {
-    pub(crate) source: Source,
+    /// Who has its blob; nobody where that must be here already.
+    pub(crate) source: Option<Source>,
     pub(crate) blob: Descriptor,
     pub(crate) diff_id: Digest,
     pub(crate) chain_id: ChainId,
@@ -175,11 +176,16 @@ async fn run(
         {
             return Ok(layer);
         }
-        if kept {
-            from_store(inner, order, phase).await?
-        } else {
-            let _slot = inner.jobs.downloads.one().await?;
-            from_registry(inner, order, phase).await?
+        match &order.source {
+            _ if kept => from_store(inner, order, phase).await?,
+            None => {
+                let layer = order.blob.digest.clone();
+                return Err(Error::Incomplete { layer });
+            }
+            Some(source) => {
+                let _slot = inner.jobs.downloads.one().await?;
+                from_registry(inner, order, source, phase).await?
+            }
         }
     };
     if unpacked.diff_id != order.diff_id {
@@ -245,13 +251,14 @@ async fn from_store(
 async fn from_registry(
     inner: &Arc<Inner>,
     order: &Order,
+    source: &Source,
     phase: &watch::Sender<Phase>,
 ) -> Result<Unpacked, Error> {
-    match fetch(inner, order, phase).await {
+    match fetch(inner, order, source, phase).await {
         // What an earlier transfer left was spoiled, by a power cut perhaps. It is gone now.
         (Err(Error::LayerDigest(digest)), 1..) => {
             tracing::info!(%digest, "what was left of a transfer is of no use: fetched anew");
-            fetch(inner, order, phase).await.0
+            fetch(inner, order, source, phase).await.0
         }
         (unpacked, _) => unpacked,
     }
@@ -261,6 +268,7 @@ async fn from_registry(
 async fn fetch(
     inner: &Arc<Inner>,
     order: &Order,
+    source: &Source,
     phase: &watch::Sender<Phase>,
 ) -> (Result<Unpacked, Error>, u64) {
     let resume = {
@@ -296,7 +304,7 @@ async fn fetch(
             )
         })
     };
-    let transfer = transfer(order, known, pieces, phase);
+    let transfer = transfer(order, source, known, pieces, phase);
     let mut work = std::pin::pin!(work);
     let unpacked = async {
         tokio::select! {
@@ -321,12 +329,13 @@ async fn fetch(
 /// Sends a blob piece by piece, from there on. Fails with nothing to say when the other end has gone.
 async fn transfer(
     order: &Order,
+    source: &Source,
     known: u64,
     pieces: mpsc::Sender<Piece>,
     phase: &watch::Sender<Phase>,
 ) -> Result<(), Option<Error>> {
     // The thread that writes the blob hashes it.
-    let mut blob = order.source.blob(&order.blob, Verify::ByCaller);
+    let mut blob = source.blob(&order.blob, Verify::ByCaller);
     blob.skip_to(known);
     phase.send_replace(Phase::Downloading(known));
     while let Some(chunk) = blob.next().await.map_err(|error| Some(error.into()))? {

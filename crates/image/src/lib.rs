@@ -8,6 +8,7 @@
 //! wrote goes with its lease; the ID is the configuration's digest; index and manifest bytes stay as they came.
 
 mod adopt; // images of another engine on this disk
+mod bring; // single layers from a registry
 mod change; // the instructions of `import --change`
 mod check; // every layer against its blob
 mod commit; // a container's changes as one more layer
@@ -32,6 +33,7 @@ mod slots; // how many transfers at a time
 mod unpack; // one pass: keep, hash, inflate, hash, apply
 
 pub use adopt::{Adopted, Foreign, Tar, id_of};
+pub use bring::Missing;
 pub use change::{apply as change, configure};
 pub use check::{BrokenLayer, LayerRepair, LayerReport};
 pub use commit::Commit;

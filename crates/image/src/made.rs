@@ -67,12 +67,13 @@ impl Images {
         let chain = image.record.layers.iter();
         let diffs = image.config.rootfs.diff_ids.iter();
         let mut layers = Vec::new();
-        for ((chain_id, diff_id), blob) in chain.zip(diffs).zip(manifest.layers) {
+        for ((chain_id, diff_id), mut blob) in chain.zip(diffs).zip(manifest.layers) {
             let size = store.layer(chain_id)?.map_or(0, |layer| layer.size);
+            blob.media_type = media_type::as_docker(&blob.media_type).to_owned();
             layers.push(Layer {
                 chain_id: chain_id.clone(),
                 diff_id: diff_id.clone(),
-                blob: dockers(blob),
+                blob,
                 size,
             });
         }
@@ -282,16 +283,4 @@ impl Images {
             }
         })
     }
-}
-
-/// The descriptor of a layer in the words of Docker's manifest.
-fn dockers(mut layer: Descriptor) -> Descriptor {
-    let kind = match layer.media_type.as_str() {
-        media_type::LAYER => media_type::DOCKER_LAYER,
-        media_type::LAYER_GZIP => media_type::DOCKER_LAYER_GZIP,
-        media_type::LAYER_ZSTD => media_type::DOCKER_LAYER_ZSTD,
-        _ => return layer,
-    };
-    kind.clone_into(&mut layer.media_type);
-    layer
 }

@@ -320,7 +320,7 @@ impl Images {
             }
             sink(Progress::status(short.clone(), "Pulling fs layer"));
             let order = Order {
-                source: resolved.source.clone(),
+                source: Some(resolved.source.clone()),
                 blob: blob.clone(),
                 diff_id: diff_id.clone(),
                 chain_id: chain_id.clone(),

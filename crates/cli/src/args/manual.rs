@@ -74,7 +74,7 @@ fn of_group(program: &str, group: &Group) -> String {
         entry(&mut out, command.name_in(group.name), command.about);
     }
     let pages: Vec<String> = shown()
-        .map(|command| format!("{name}-{}", command.name_in(group.name)))
+        .map(|command| format!("{name}-{}", command.name_in(group.name).replace(' ', "-")))
         .collect();
     see(&mut out, &pages);
     out

@@ -54,13 +54,13 @@ pub(super) const FLAGS: &[Flag] = &[
         None,
         "cache-from",
         "strings",
-        "Images whose steps need not be done again (\"NAME\", \"type=registry,ref=NAME\")",
+        "What other builders know (\"NAME\", \"type=registry,ref=NAME\")",
     ),
     list(
         None,
         "cache-to",
         "stringArray",
-        "Let the image tell its steps to other builders (\"type=inline\")",
+        "Tell other builders what this one knows (\"type=registry,ref=NAME,mode=max\", \"type=inline\")",
     ),
     value(
         None,

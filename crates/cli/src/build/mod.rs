@@ -5,13 +5,16 @@
 //! Dockerfile means is the daemon's business; only `--check` reads it here.
 
 mod body; // what is sent
+mod cache; // --cache-from, --cache-to
 mod check; // build --check
 mod classic; // messages as Docker's first builder prints them
 mod context; // what is built
+mod du; // builder du
 mod export; // images and their files out of the daemon
 mod flags; // the flags of build
 mod follow; // a build from the first byte to the last message
 mod hashes; // what files are known by, from build to build
+mod history; // builder history
 mod named; // --build-context
 mod output; // --output
 mod progress; // messages as BuildKit shows them
@@ -32,4 +35,12 @@ pub(crate) const GROUP: Group = Group {
     commands: &COMMANDS,
 };
 
-const COMMANDS: [&Command; 2] = [&run::COMMAND, &prune::COMMAND];
+const COMMANDS: [&Command; 7] = [
+    &run::COMMAND,
+    &du::COMMAND,
+    &history::INSPECT,
+    &history::LOGS,
+    &history::LS,
+    &history::RM,
+    &prune::COMMAND,
+];

@@ -6,6 +6,7 @@ use onggi_api::container::Ulimit;
 use onggi_model::csv;
 use serde_json::json;
 
+use super::cache;
 use super::context::Source;
 use super::named::Named;
 use crate::args::Matches;
@@ -117,8 +118,6 @@ pub(super) fn query(asked: &Asked<'_>, source: &Source) -> Result<Query> {
                 arguments.entry(name.to_owned()).or_insert(value);
             }
         };
-        let inline = is_cache(matches)?.then(|| "1".to_owned());
-        unless_given("BUILDKIT_INLINE_CACHE", inline);
         let epoch = asked.environment.get("SOURCE_DATE_EPOCH").cloned();
         unless_given("SOURCE_DATE_EPOCH", epoch);
     }
@@ -132,7 +131,11 @@ pub(super) fn query(asked: &Asked<'_>, source: &Source) -> Result<Query> {
     if !labels.is_empty() {
         add("labels", json!(labels).to_string());
     }
-    add("cachefrom", some_json(caches(matches)?));
+    let caches = match asked.is_onggi {
+        true => cache::sources(matches)?,
+        false => cache::names(matches),
+    };
+    add("cachefrom", some_json(caches));
     match source {
         Source::Remote { url, dockerfile } => {
             add("remote", url.clone());
@@ -165,6 +168,7 @@ fn beyond(asked: &Asked<'_>, add: &mut impl FnMut(&'static str, String)) -> Resu
     if !contexts.is_empty() {
         add("buildcontexts", json!(contexts).to_string());
     }
+    add("cacheto", some_json(cache::targets(matches)?));
     let stages = matches.all("no-cache-filter").flat_map(csv);
     add(
         "nocachefilter",
@@ -234,42 +238,6 @@ fn platform(matches: &Matches) -> Result<String> {
         ));
     }
     Ok(platforms.into_iter().next().unwrap_or_default())
-}
-
-/// `--cache-from`: images, by name or as `type=registry,ref=NAME`.
-fn caches(matches: &Matches) -> Result<Vec<String>> {
-    let mut all = Vec::new();
-    for text in matches.all("cache-from") {
-        let fields = csv(text);
-        if !fields.iter().any(|field| field.contains('=')) {
-            all.extend(fields);
-            continue;
-        }
-        let value = |key: &str| {
-            let mut fields = fields.iter();
-            fields.find_map(|field| field.strip_prefix(key)?.strip_prefix('='))
-        };
-        match (value("type"), value("ref")) {
-            (Some("registry"), Some(name)) => all.push(name.to_owned()),
-            _ => {
-                return Err(Error::new(format!(
-                    "--cache-from {text} is not supported: name an image that was built with --cache-to=type=inline, or say type=registry,ref=IMAGE"
-                )));
-            }
-        }
-    }
-    all.retain(|cache| !cache.is_empty());
-    Ok(all)
-}
-
-/// `--cache-to`: whether the image is to say of its steps what the next builder needs.
-fn is_cache(matches: &Matches) -> Result<bool> {
-    match matches.all("cache-to").find(|text| *text != "type=inline") {
-        Some(other) => Err(Error::new(format!(
-            "--cache-to {other} is not supported: use type=inline, by which the image itself is the cache, and push it"
-        ))),
-        None => Ok(matches.given("cache-to")),
-    }
 }
 
 fn number(number: i64) -> String {

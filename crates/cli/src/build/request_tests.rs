@@ -154,11 +154,15 @@ fn what_is_beyond_docker_goes_to_onggi_alone() {
             "--no-cache-filter a,b --no-cache-filter c",
             r#"nocachefilter=["a","b","c"]"#,
         ),
+        ("--cache-to type=inline", r#"cacheto=["type=inline"]"#),
         (
-            "--cache-to type=inline",
-            r#"buildargs={"BUILDKIT_INLINE_CACHE":"1","HTTP_PROXY":"http://proxy","SOURCE_DATE_EPOCH":"9"}"#,
+            "--cache-to type=registry,ref=r/i,mode=max",
+            r#"cacheto=["type=registry,ref=r/i,mode=max"]"#,
         ),
-        ("--cache-from type=registry,ref=r/i", r#"cachefrom=["r/i"]"#),
+        (
+            "--cache-from type=registry,ref=r/i",
+            r#"cachefrom=["type=registry,ref=r/i"]"#,
+        ),
     ] {
         let args: Vec<&str> = args.split(' ').collect();
         let found = asked(&args, true, &archive()).expect("parameters");
@@ -186,8 +190,8 @@ fn what_cannot_be_is_refused() {
             "\"--squash\" is only supported on a Docker daemon with experimental",
         ),
         (
-            "--cache-to type=gha",
-            "--cache-to type=gha is not supported",
+            "--cache-to type=local,dest=/x",
+            "--cache-to type=local,dest=/x is not supported",
         ),
         (
             "--cache-from type=local,src=/x",

@@ -40,32 +40,6 @@ impl Building {
         Ok(bases)
     }
 
-    /// Takes up what images that the client names say of their steps. One that is not to be had is no reason to fail.
-    pub(super) async fn take_up_caches(&self, platform: &Platform, client: &mpsc::Sender<Message>) {
-        for name in &self.options.cache_from {
-            let taken = async {
-                let image = self.image(name, platform, client).await?;
-                let cache = self.engine.inner.builds.cache.clone();
-                let taken = onggi_rt::blocking("take up the steps of an image", move || {
-                    cache.take_up(&image)
-                });
-                Ok::<_, Error>(taken.await??)
-            };
-            let warning = match taken.await {
-                Ok(0) => format!(
-                    "{name} says nothing of its steps: build it with --build-arg BUILDKIT_INLINE_CACHE=1"
-                ),
-                Ok(_) => continue,
-                Err(fault) => format!("{name} is no cache: {fault}"),
-            };
-            if !self.options.quiet {
-                let _ = client
-                    .send(super::told::line(format!("[Warning] {warning}\n")))
-                    .await;
-            }
-        }
-    }
-
     /// The image of this name, for this platform, with all it is made of for as long as there is a lease.
     async fn held(
         &self,
@@ -132,7 +106,7 @@ impl Building {
 }
 
 /// The login at a registry, under any of the names that clients file it under.
-fn login(logins: &BTreeMap<String, AuthConfig>, domain: &str) -> Option<AuthConfig> {
+pub(super) fn login(logins: &BTreeMap<String, AuthConfig>, domain: &str) -> Option<AuthConfig> {
     let host = |name: &str| {
         let name = name.split_once("://").map_or(name, |(_, rest)| rest);
         name.split('/').next().unwrap_or_default().to_owned()

@@ -6,7 +6,9 @@ mod bases; // the images that something is built on
 mod caches; // what RUN --mount=type=cache shows
 mod command; // RUN, in a container
 mod context; // what a client sends
+mod exchange; // what other builders know
 mod files; // COPY, ADD and WORKDIR, and files to look at
+mod history; // what builds were done
 mod kept; // what clients sent, for their next builds
 mod known; // what is known of builds, and forgotten
 mod mounts; // RUN --mount
@@ -20,11 +22,11 @@ use std::sync::Arc;
 use onggi_api::auth::AuthConfig;
 use onggi_api::container::HostConfig;
 use onggi_api::stream::Message;
+use onggi_builder::exchange::Imports;
 use onggi_builder::{Around, Build, Failed, Outline, Plan, Request, Results};
 use onggi_dockerfile::Dockerfile;
 use onggi_image::Assembly;
 use onggi_model::{ErrorKind, ImageRef, Platform};
-use onggi_store::Lease;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -33,9 +35,11 @@ use crate::error::{Error, Result};
 pub use known::PruneLimits;
 
 use context::Contexts;
+use exchange::Exchange;
+use history::Recording;
 use place::Place;
 use session::Session;
-use told::Teller;
+use told::{Aside, Teller};
 
 /// How many pieces of news may wait for a client before the steps wait with them.
 const QUEUE: usize = 256;
@@ -69,8 +73,10 @@ pub struct BuildOptions {
     pub host: HostConfig,
     /// Where the context is fetched from, instead of the body.
     pub remote: Option<String>,
-    /// Images whose steps count as known.
+    /// `--cache-from`: what other builders know, in BuildKit's words.
     pub cache_from: Vec<String>,
+    /// `--cache-to`: who is to know what this build does.
+    pub cache_to: Vec<String>,
     /// Logins at registries.
     pub logins: BTreeMap<String, AuthConfig>,
     /// `--build-context`: what names mean, images (`docker-image://`) and others.
@@ -81,6 +87,7 @@ pub struct BuildOptions {
 pub(crate) struct Builds {
     pub(crate) cache: onggi_builder::Cache,
     pub(crate) caches: caches::Caches,
+    history: history::History,
 }
 
 impl Builds {
@@ -96,6 +103,7 @@ impl Builds {
         Self {
             cache: onggi_builder::Cache::new(images),
             caches: caches::Caches::new(&config.data_root),
+            history: history::History::new(&config.data_root),
         }
     }
 }
@@ -114,6 +122,15 @@ struct Building {
     options: BuildOptions,
     contexts: Contexts,
     place: Place,
+    recording: Arc<Recording>,
+}
+
+/// What is done, and what with.
+struct Work<'a> {
+    plan: &'a Plan,
+    bases: BTreeMap<(String, Option<String>), onggi_image::Image>,
+    imports: Arc<Imports>,
+    time: Option<i64>,
 }
 
 impl Engine {
@@ -225,6 +242,23 @@ impl Engine {
         contexts: Contexts,
         client: mpsc::Sender<Message>,
     ) -> Result<()> {
+        let recording = Arc::new(self.inner.builds.history.begin(&options)?);
+        let built = self
+            .build_recorded(options, checked, contexts, client, &recording)
+            .await;
+        let told = built.as_ref().map(String::as_str);
+        recording.end(told.map_err(ToString::to_string)).await;
+        built.map(drop)
+    }
+
+    async fn build_recorded(
+        &self,
+        options: BuildOptions,
+        checked: Checked,
+        contexts: Contexts,
+        client: mpsc::Sender<Message>,
+        recording: &Arc<Recording>,
+    ) -> Result<String> {
         let Checked {
             names,
             platform,
@@ -237,6 +271,7 @@ impl Engine {
             platform: platform.clone(),
             build_platform: Platform::host(),
         };
+        let exchange = Exchange::of(&options)?;
         let file = contexts.dockerfile(&options).await?;
         let place = Place::new(&options, &file);
         let parsed = parse(&file).map_err(|fault| place.tell(&fault.into()))?;
@@ -246,23 +281,38 @@ impl Engine {
             options,
             contexts,
             place,
+            recording: recording.clone(),
         });
-        // What the build stands on stays until it is done, whoever removes the images meanwhile.
-        let lease = self.inner.images.store().lease();
+        // What the build stands on stays until it is done, whoever removes the images meanwhile; and what is brought for
+        // others.
+        let _lease = self.inner.images.store().lease();
         let bases = building.bases(&outline, &request, &client).await?;
-        building.take_up_caches(&platform, &client).await;
+        let imports = building.import(&exchange, &platform, &client).await;
         let known = bases
             .iter()
             .map(|(key, image)| (key.clone(), bases::base(image)));
         let plan = outline.plan(&request, &known.collect());
         let plan = plan.map_err(|fault| building.place.tell(&fault))?;
-        let results = building.execute(&plan, bases, lease, time, &client).await?;
+        let work = Work {
+            plan: &plan,
+            bases,
+            imports,
+            time,
+        };
+        let results = building.execute(&work, &client).await?;
         let used = results.used.clone();
-        let built = building
-            .finish(&plan, results, &platform, time, names, &client)
+        let finished = results.finished.clone();
+        let id = building
+            .finish(&work, results, &platform, &exchange, &names)
             .await;
         self.after_build(used);
-        built
+        let id = id?;
+        let build = (&plan, finished.as_slice());
+        building
+            .export(&exchange, &work.imports, build, &client)
+            .await?;
+        building.built(&plan, &id, &names, &client).await;
+        Ok(id)
     }
 
     /// What is done behind the answer: it is a help for those who clean up, and no reason to fail.
@@ -311,36 +361,60 @@ fn parse(file: &[u8]) -> Result<Dockerfile, onggi_dockerfile::Error> {
 }
 
 impl Building {
+    /// Does the steps; once more where others turned out not to have what they told of.
     async fn execute(
         self: &Arc<Self>,
-        plan: &Plan,
-        bases: BTreeMap<(String, Option<String>), onggi_image::Image>,
-        lease: Lease,
-        time: Option<i64>,
+        work: &Work<'_>,
         client: &mpsc::Sender<Message>,
     ) -> Result<Results> {
+        let mut attempt = 0;
+        loop {
+            let done = self.execute_once(work, attempt, client).await;
+            let warnings = work.imports.warnings();
+            let is_lost = !warnings.is_empty();
+            for warning in warnings {
+                let aside = Aside::begin(&self.options, client, "importing cache layers").await;
+                self.warn(&warning, client).await;
+                aside.end(Some(warning)).await;
+            }
+            match done {
+                // Each time there are fewer of them.
+                Err(_) if is_lost => attempt += 1,
+                done => return done.map_err(|failed| self.failure(work.plan, &failed)),
+            }
+        }
+    }
+
+    async fn execute_once(
+        self: &Arc<Self>,
+        work: &Work<'_>,
+        attempt: usize,
+        client: &mpsc::Sender<Message>,
+    ) -> Result<Results, Failed> {
         let (news, heard) = mpsc::channel(QUEUE);
         let build = Build {
             images: self.engine.inner.images.clone(),
             cache: self.engine.inner.builds.cache.clone(),
+            imports: work.imports.clone(),
             steps: command::Hands(self.clone()),
             contexts: self.contexts.views(),
-            bases,
+            bases: work.bases.clone(),
             no_cache: self.options.no_cache,
             no_cache_stages: self.options.no_cache_stages.clone(),
-            time,
+            time: work.time,
             around: around(&self.options.host),
             news,
         };
-        let teller = Teller::new(plan, &self.options, client.clone());
+        self.recording.begin_steps(work.plan.steps.len());
+        let teller = Teller::new(work.plan, self, attempt, client.clone());
         let work = async move {
-            let done = build.run(plan, lease).await;
+            let done = build.run(work.plan).await;
             // With it the senders of news go, and the teller ends.
             drop(build);
             done
         };
         let (done, ()) = tokio::join!(work, teller.tell(heard));
-        done.map_err(|failed| self.failure(plan, &failed))
+        done
     }
 
     /// What a client is told of a step that failed.
@@ -349,23 +423,23 @@ impl Building {
         self.place.tell_of_step(&failed.error, step)
     }
 
+    /// The image, with its names; its ID.
     async fn finish(
         &self,
-        plan: &Plan,
+        work: &Work<'_>,
         results: Results,
         platform: &Platform,
-        time: Option<i64>,
-        names: Vec<ImageRef>,
-        client: &mpsc::Sender<Message>,
-    ) -> Result<()> {
+        exchange: &Exchange,
+        names: &[ImageRef],
+    ) -> Result<String> {
+        let Work { plan, time, .. } = *work;
         let (mut config, layers) = onggi_builder::image(plan, &results.finished, platform, time);
         config.config.labels.extend(self.options.labels.clone());
-        let inline = self.options.arguments.get("BUILDKIT_INLINE_CACHE");
-        if inline.and_then(Option::as_deref) == Some("1") {
+        if exchange.is_inline {
             config.build_cache = onggi_builder::inline_cache(plan, &results.finished);
         }
         let images = self.engine.inner.images.clone();
-        let references = names.clone();
+        let references = names.to_vec();
         let lease = results.lease;
         let image = onggi_rt::blocking("put an image together", move || {
             let image = images.assemble(Assembly {
@@ -380,10 +454,21 @@ impl Building {
         .await??;
         let id = image.id().to_string();
         tracing::info!(image = %id, "built");
-        for name in &names {
+        for name in names {
             self.engine
                 .image_event("tag", &id, &image, &name.familiar());
         }
+        Ok(id)
+    }
+
+    /// The last words.
+    async fn built(
+        &self,
+        plan: &Plan,
+        id: &str,
+        names: &[ImageRef],
+        client: &mpsc::Sender<Message>,
+    ) {
         let mut lines = Vec::new();
         if self.options.quiet {
             lines.push(told::line(format!("{id}\n")));
@@ -403,7 +488,7 @@ impl Building {
                 "Successfully built {}\n",
                 short.collect::<String>()
             )));
-            for name in &names {
+            for name in names {
                 lines.push(told::line(format!(
                     "Successfully tagged {}\n",
                     name.familiar()
@@ -413,6 +498,5 @@ impl Building {
         for line in lines {
             let _ = client.send(line).await;
         }
-        Ok(())
     }
 }

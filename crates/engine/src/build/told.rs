@@ -1,6 +1,8 @@
 //! What a client is told of a build: the lines of Docker's builder, or the news of steps for those who draw them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use onggi_api::stream::Message;
@@ -10,12 +12,15 @@ use onggi_store::ChainId;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::BuildOptions;
+use super::history::Recording;
+use super::{BuildOptions, Building};
 
 /// What the news of steps is known by.
 const NEWS: &str = "onggi.build.v1";
 /// As much of what a step writes waits for its turn; what comes after that is left out, and said to be.
 const WAITING: usize = 4 << 20;
+/// The first number of what is done beside the steps: no build has so many of those.
+const ASIDE: u64 = 1 << 32;
 
 /// A line of output.
 pub(super) fn line(text: impl Into<String>) -> Message {
@@ -25,10 +30,72 @@ pub(super) fn line(text: impl Into<String>) -> Message {
     }
 }
 
+/// What is done beside the steps, as those see it who are told of steps: a step of its own.
+pub(super) struct Aside {
+    client: Option<mpsc::Sender<Message>>,
+    number: u64,
+    name: String,
+}
+
+impl Aside {
+    /// It begins.
+    pub(super) async fn begin(
+        options: &BuildOptions,
+        client: &mpsc::Sender<Message>,
+        name: impl Into<String>,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(ASIDE);
+        let aside = Self {
+            client: (options.steps && !options.quiet).then(|| client.clone()),
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            name: name.into(),
+        };
+        let now = Timestamp::now().to_string();
+        let (number, name) = (aside.number, &aside.name);
+        let vertex = json!({ "vertex": { "n": number, "name": name, "started": now } });
+        aside.tell(vertex).await;
+        aside
+    }
+
+    /// Something about it.
+    pub(super) async fn log(&self, text: &str) {
+        let log = json!({ "n": self.number, "stream": 2, "data": format!("{text}\n") });
+        self.tell(json!({ "log": log })).await;
+    }
+
+    /// It is over.
+    pub(super) async fn end(self, error: Option<String>) {
+        let now = Timestamp::now().to_string();
+        let (number, name) = (self.number, &self.name);
+        let mut vertex = json!({ "n": number, "name": name, "completed": now });
+        if let Some(error) = error {
+            vertex["error"] = error.into();
+        }
+        self.tell(json!({ "vertex": vertex })).await;
+    }
+
+    async fn tell(&self, aux: serde_json::Value) {
+        if let Some(client) = &self.client {
+            let _ = client.send(message(aux)).await;
+        }
+    }
+}
+
+pub(super) fn message(aux: serde_json::Value) -> Message {
+    Message {
+        id: NEWS.to_owned(),
+        aux: Some(aux),
+        ..Message::default()
+    }
+}
+
 /// Tells a client, in the order of the instructions whatever runs beside each other.
 pub(super) struct Teller<'a> {
     plan: &'a Plan,
+    /// The number of the first step.
+    first: usize,
     client: mpsc::Sender<Message>,
+    recording: Arc<Recording>,
     way: Way,
     /// The step of each instruction that has one: its number among them.
     places: BTreeMap<usize, usize>,
@@ -63,9 +130,11 @@ struct Told {
 impl<'a> Teller<'a> {
     pub(super) fn new(
         plan: &'a Plan,
-        options: &BuildOptions,
+        building: &Building,
+        attempt: usize,
         client: mpsc::Sender<Message>,
     ) -> Self {
+        let options = &building.options;
         let way = match (options.quiet, options.steps) {
             (true, _) => Way::Quiet,
             (false, true) => Way::Steps,
@@ -77,7 +146,10 @@ impl<'a> Teller<'a> {
             .collect();
         Self {
             plan,
+            // What is done once more is another step to those who look.
+            first: attempt * plan.steps.len() + 1,
             client,
+            recording: building.recording.clone(),
             way,
             places,
             steps: plan.steps.iter().map(|_| Told::default()).collect(),
@@ -92,10 +164,14 @@ impl<'a> Teller<'a> {
             self.go_on().await;
         }
         while let Some(news) = news.recv().await {
-            match self.way {
-                Way::Quiet => {}
-                Way::Steps => self.tell_step(news).await,
-                Way::Lines => self.tell_line(news).await,
+            let event = self.event(&news);
+            if let Some(event) = &event {
+                self.recording.event(event);
+            }
+            match (self.way, event) {
+                (Way::Quiet, _) | (Way::Steps, None) => {}
+                (Way::Steps, Some(event)) => self.send(message(event)).await,
+                (Way::Lines, _) => self.tell_line(news).await,
             }
         }
     }
@@ -105,18 +181,19 @@ impl<'a> Teller<'a> {
         let _ = self.client.send(message).await;
     }
 
-    async fn tell_step(&self, news: News) {
+    /// What those are told who are told of steps.
+    fn event(&self, news: &News) -> Option<serde_json::Value> {
         let now = Timestamp::now().to_string();
-        let vertex = |step: usize| (step + 1, self.plan.steps[step].name.clone());
-        let aux = match news {
+        let vertex = |step: &usize| (step + self.first, self.plan.steps[*step].name.clone());
+        Some(match news {
             News::Started { step } => {
                 let (number, name) = vertex(step);
                 json!({ "vertex": { "n": number, "name": name, "started": now } })
             }
-            News::Running { .. } => return,
+            News::Running { .. } => return None,
             News::Output { step, stream, data } => {
-                let data = String::from_utf8_lossy(&data);
-                json!({ "log": { "n": step + 1, "stream": stream, "data": data } })
+                let data = String::from_utf8_lossy(data);
+                json!({ "log": { "n": step + self.first, "stream": stream, "data": data } })
             }
             News::Done {
                 step,
@@ -126,21 +203,15 @@ impl<'a> Teller<'a> {
             } => {
                 let (number, name) = vertex(step);
                 let mut vertex = json!({ "n": number, "name": name, "completed": now });
-                if cached {
+                if *cached {
                     vertex["cached"] = true.into();
                 }
                 if let Some(error) = error {
-                    vertex["error"] = error.into();
+                    vertex["error"] = error.clone().into();
                 }
                 json!({ "vertex": vertex })
             }
-        };
-        self.send(Message {
-            id: NEWS.to_owned(),
-            aux: Some(aux),
-            ..Message::default()
         })
-        .await;
     }
 
     async fn tell_line(&mut self, news: News) {

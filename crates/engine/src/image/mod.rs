@@ -405,7 +405,7 @@ fn parse_platform(platform: Option<String>) -> Result<Option<Platform>> {
 }
 
 /// Credentials of the API in the registry client's terms.
-fn auth_of(auth: Option<AuthConfig>) -> Auth {
+pub(crate) fn auth_of(auth: Option<AuthConfig>) -> Auth {
     let Some(auth) = auth else {
         return Auth::anonymous();
     };

@@ -93,3 +93,25 @@ pub fn is_layer(name: &str) -> bool {
             | DOCKER_LAYER_FOREIGN_GZIP
     )
 }
+
+/// A layer's type in Docker's words.
+#[must_use]
+pub fn as_docker(name: &str) -> &str {
+    match name {
+        LAYER => DOCKER_LAYER,
+        LAYER_GZIP => DOCKER_LAYER_GZIP,
+        LAYER_ZSTD => DOCKER_LAYER_ZSTD,
+        other => other,
+    }
+}
+
+/// A layer's type in OCI's words.
+#[must_use]
+pub fn as_oci(name: &str) -> &str {
+    match name {
+        DOCKER_LAYER => LAYER,
+        DOCKER_LAYER_GZIP => LAYER_GZIP,
+        DOCKER_LAYER_ZSTD => LAYER_ZSTD,
+        other => other,
+    }
+}

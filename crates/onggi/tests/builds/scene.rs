@@ -124,6 +124,11 @@ impl Build {
         Ok(session)
     }
 
+    /// Where it is sent.
+    pub(crate) fn path(&self) -> String {
+        format!("/build?{}", self.query.join("&"))
+    }
+
     /// Sends it, and waits for its end.
     pub(crate) fn send(&self, daemon: &Daemon) -> Result<Built> {
         if self.in_session {
@@ -131,7 +136,7 @@ impl Build {
             let messages = session.messages(|_, number, _| bail!("asked for {number}"));
             return Built::of(&messages?);
         }
-        let path = format!("/build?{}", self.query.join("&"));
+        let path = self.path();
         let request = Request::new("POST", &path).body("application/x-tar", self.body()?);
         let answer = daemon.send(&request)?;
         if answer.status != 200 {

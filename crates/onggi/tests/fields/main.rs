@@ -177,8 +177,13 @@ fn flags(daemon: &Daemon, command: &str) -> Result<Vec<String>> {
 }
 
 /// Commands whose flags are in docs/FLAGS.md. Others are names of these, or have flags of their own family of tests.
-const COMMANDS: [&str; 64] = [
+const COMMANDS: [&str; 69] = [
     "build",
+    "builder du",
+    "builder history inspect",
+    "builder history logs",
+    "builder history ls",
+    "builder history rm",
     "builder prune",
     "run",
     "create",

@@ -47,6 +47,7 @@ fn options(call: &Call) -> Result<BuildOptions, Failure> {
     let arguments: Option<BTreeMap<String, Option<String>>> = document(call, "buildargs")?;
     let labels: Option<BTreeMap<String, String>> = document(call, "labels")?;
     let cache_from: Option<Vec<String>> = document(call, "cachefrom")?;
+    let cache_to: Option<Vec<String>> = document(call, "cacheto")?;
     let stages: Option<Vec<String>> = document(call, "nocachefilter")?;
     let contexts: Option<BTreeMap<String, String>> = document(call, "buildcontexts")?;
     Ok(BuildOptions {
@@ -71,6 +72,7 @@ fn options(call: &Call) -> Result<BuildOptions, Failure> {
             .given("remote")
             .filter(|remote| remote != "client-session"),
         cache_from: cache_from.unwrap_or_default(),
+        cache_to: cache_to.unwrap_or_default(),
         logins,
         contexts: contexts.unwrap_or_default(),
     })

@@ -1,0 +1,183 @@
+//! What other builders know, taken up before a build, and what this one knows, given away after it.
+
+use std::sync::Arc;
+
+use onggi_api::stream::Message;
+use onggi_builder::exchange::{CacheSource, CacheTarget, Imports, Place};
+use onggi_builder::{Finished, Plan};
+use onggi_model::{ImageRef, Platform};
+use onggi_registry::Auth;
+use tokio::sync::mpsc;
+
+use super::bases::login;
+use super::told::{Aside, line};
+use super::{BuildOptions, Building};
+use crate::error::{Error, Result};
+use crate::image::auth_of;
+
+/// What a build takes, and gives.
+pub(super) struct Exchange {
+    sources: Vec<CacheSource>,
+    targets: Vec<CacheTarget>,
+    /// Whether the image itself is to say of its steps.
+    pub(super) is_inline: bool,
+}
+
+impl Exchange {
+    /// What a client asks for.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for what is not there.
+    pub(super) fn of(options: &BuildOptions) -> Result<Self> {
+        let wrong = |fault: onggi_builder::Error| Error::of(&fault);
+        let sources = options.cache_from.iter().filter(|text| !text.is_empty());
+        let sources: std::result::Result<_, _> =
+            sources.map(|text| CacheSource::parse(text)).collect();
+        let argument = options.arguments.get("BUILDKIT_INLINE_CACHE");
+        let mut exchange = Self {
+            sources: sources.map_err(wrong)?,
+            targets: Vec::new(),
+            is_inline: argument.and_then(Option::as_deref) == Some("1"),
+        };
+        for text in options.cache_to.iter().filter(|text| !text.is_empty()) {
+            match CacheTarget::parse(text).map_err(wrong)? {
+                None => exchange.is_inline = true,
+                Some(target) => exchange.targets.push(target),
+            }
+        }
+        let places = exchange.sources.iter().map(|source| &source.place);
+        let mut places = places.chain(exchange.targets.iter().map(|target| &target.place));
+        match places.any(|place| matches!(place, Place::Local(_))) {
+            true => Err(Error::invalid(
+                "a cache of type=local is in the hands of the client: use type=registry,ref=NAME",
+            )),
+            false => Ok(exchange),
+        }
+    }
+}
+
+impl Building {
+    /// Takes up what the client's sources know. One that is not to be had is no reason to fail.
+    pub(super) async fn import(
+        &self,
+        exchange: &Exchange,
+        platform: &Platform,
+        client: &mpsc::Sender<Message>,
+    ) -> Arc<Imports> {
+        let imports = Imports::default();
+        for source in &exchange.sources {
+            let Place::Registry(reference) = &source.place else {
+                continue;
+            };
+            let name = format!("importing cache manifest from {}", source.name);
+            let aside = Aside::begin(&self.options, client, name).await;
+            let here = self.take_up(&source.name, platform).await;
+            let found = match (&here, source.is_bare && !self.options.pull) {
+                (Ok(Some(known)), true) => Ok(*known),
+                (Ok(Some(known)), false) => {
+                    let there = self.ask(&imports, reference, platform).await;
+                    there.or(Ok(*known))
+                }
+                _ => self.ask(&imports, reference, platform).await,
+            };
+            let trouble = match found {
+                Ok(0) => Some(format!(
+                    "{} says nothing of its steps: build it with --cache-to=type=inline, or --build-arg BUILDKIT_INLINE_CACHE=1",
+                    source.name
+                )),
+                Ok(_) => None,
+                Err(fault) => Some(format!("{} is no cache: {fault}", source.name)),
+            };
+            if let Some(text) = &trouble {
+                self.warn(text, client).await;
+            }
+            aside.end(trouble).await;
+        }
+        Arc::new(imports)
+    }
+
+    /// What an image that is here says of its steps: how many; nothing where there is no such image.
+    async fn take_up(&self, name: &str, platform: &Platform) -> Result<Option<usize>> {
+        let Ok(image) = self.engine.inner.images.get_for(name, Some(platform)) else {
+            return Ok(None);
+        };
+        let cache = self.engine.inner.builds.cache.clone();
+        let taken = onggi_rt::blocking("take up the steps of an image", move || {
+            cache.take_up(&image)
+        });
+        Ok(Some(taken.await??))
+    }
+
+    async fn ask(
+        &self,
+        imports: &Imports,
+        reference: &ImageRef,
+        platform: &Platform,
+    ) -> Result<usize> {
+        let images = &self.engine.inner.images;
+        let auth = self.auth(reference);
+        let added = imports.add(images, reference, platform, &auth).await;
+        added.map_err(|fault| Error::of(&fault))
+    }
+
+    fn auth(&self, reference: &ImageRef) -> Auth {
+        auth_of(login(&self.options.logins, reference.domain()))
+    }
+
+    /// Gives away what the build knows now.
+    ///
+    /// # Errors
+    /// What could not be given, unless the client does not mind.
+    pub(super) async fn export(
+        &self,
+        exchange: &Exchange,
+        imports: &Imports,
+        build: (&Plan, &[Arc<Finished>]),
+        client: &mpsc::Sender<Message>,
+    ) -> Result<()> {
+        let images = &self.engine.inner.images;
+        for target in &exchange.targets {
+            let Place::Registry(name) = &target.place else {
+                continue;
+            };
+            let shown = name.familiar();
+            let aside = Aside::begin(&self.options, client, "exporting cache to registry").await;
+            let auth = self.auth(name);
+            let done = target.export(name, &auth, images, imports, build).await;
+            match done {
+                Ok(done) => {
+                    let (digest, steps, layers) = (done.digest, done.steps, done.layers);
+                    tracing::info!(cache = %shown, %digest, steps, layers, "exported what a build knows");
+                    let text =
+                        format!("wrote cache {shown}@{digest}: {steps} steps, {layers} layers");
+                    self.say(&aside, &text, client).await;
+                    aside.end(None).await;
+                }
+                Err(fault) => {
+                    let text = format!("error exporting cache to {shown}: {fault}");
+                    aside.end(Some(text.clone())).await;
+                    if !target.ignore_error {
+                        return Err(Error::of(&fault).saying(text));
+                    }
+                    self.warn(&text, client).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn say(&self, aside: &Aside, text: &str, client: &mpsc::Sender<Message>) {
+        aside.log(text).await;
+        if !self.options.quiet && !self.options.steps {
+            let _ = client.send(line(format!("{text}\n"))).await;
+        }
+    }
+
+    /// Tells those who read lines; those who are told of steps see it there.
+    pub(super) async fn warn(&self, text: &str, client: &mpsc::Sender<Message>) {
+        tracing::info!("{text}");
+        if !self.options.quiet && !self.options.steps {
+            let _ = client.send(line(format!("[Warning] {text}\n"))).await;
+        }
+    }
+}
