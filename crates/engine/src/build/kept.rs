@@ -49,6 +49,7 @@ impl Kept {
             if find(&pack, &mut places).is_err() {
                 // It is not whole, or goes this very moment.
                 let _ = std::fs::remove_file(&pack);
+                let _ = std::fs::remove_file(pack.with_extension("index"));
             }
         }
         Ok((kept, places))
@@ -190,8 +191,11 @@ mod tests {
         // What was brought and not kept is gone with who brought it.
         drop(kept.spool());
         let left = std::fs::read_dir(kept.used.content()).expect("listed");
-        assert_eq!(left.count(), 1);
+        assert_eq!(left.count(), 0);
         for _ in 0..=PACKS {
+            // One that had a name gets none again.
+            let spool = kept.spool().expect("a spool");
+            spool.write_all_at(b"onetwo", 0).expect("written");
             kept.keep(&spool, &records, 6).expect("kept");
         }
         assert_eq!(kept.packs().expect("packs").len(), 1);

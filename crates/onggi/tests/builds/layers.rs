@@ -166,9 +166,8 @@ fn an_image_that_is_removed_meanwhile_stays_for_the_build() -> Result<()> {
     let daemon = daemon()?;
     let layer = Layer::new(&[Entry::File("kept".to_owned(), 0o644, b"kept".to_vec())])?;
     daemon.load(&Image::busybox()?.layer(layer), &["other:latest"])?;
-    let text =
-        format!("FROM other AS from\nFROM busybox\nRUN echo begun\nCOPY --from=from /kept /\n");
-    let mut stream = Build::of(&text).begin(&daemon, "begun")?;
+    let text = "FROM other AS from\nFROM busybox\nRUN echo begun\nCOPY --from=from /kept /\n";
+    let mut stream = Build::of(text).begin(&daemon, "begun")?;
     daemon.delete("/images/other?force=1")?.ok()?;
     let answer = until(&mut stream, "Successfully built")?;
     let (_, id) = answer.split_once("\"ID\":\"").context("no image")?;

@@ -7,8 +7,6 @@ mod cache; // what is known of steps, and for how long
 mod cache_to; // what builders tell each other
 mod context; // what of a context is sent and kept
 mod equal; // images that are Docker's
-mod equal; // images that are Docker's
-mod errors; // what people are told
 mod errors; // what people are told
 mod history; // what is remembered of builds
 mod layers; // what a step leaves is a layer where it lies

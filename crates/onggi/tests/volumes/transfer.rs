@@ -219,8 +219,8 @@ fn what_cannot_be_imported_leaves_nothing() -> Result<()> {
     for (what, tar) in [
         ("no tar", &b"some text, and no tar at all"[..]),
         ("nothing, as an export that failed", b""),
-        ("a link to nothing", &dangling.tar()[..]),
-        ("a file as a directory", &through.tar()[..]),
+        ("a link to nothing", dangling.tar()),
+        ("a file as a directory", through.tar()),
         ("half of one", &tar[..tar.len() / 2]),
     ] {
         let output = daemon.cli_with_input(&["volume", "import", "new"], tar)?;
