@@ -17,6 +17,7 @@ pub(crate) const TEST: &[&str] = &[
     "docker-registry",
     "skopeo",
     "openssl",
+    "openssh-client",
     "iptables",
     "ufw",
 ];

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use onggi_archive::decompress;
 use onggi_builder::View;
@@ -221,7 +222,9 @@ fn settled(index: Arc<Index>, into: &Path, name: &str) -> Result<Root> {
 /// A file that goes with whoever has it open.
 pub(super) fn spool(place: &Path) -> Result<File> {
     let failed = |e| Error::io("keep the build context", e);
-    let path = place.join("spool");
+    // Several contexts come side by side.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let path = place.join(format!("spool-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create_new(true).open(&path);
     let file = file.map_err(failed)?;

@@ -1,5 +1,7 @@
 //! Where in a Dockerfile something is wrong: the file, the line, the way out.
 
+use onggi_model::Fault as _;
+
 use super::BuildOptions;
 use crate::error::Error;
 
@@ -47,6 +49,8 @@ impl Place {
                     way_out.unwrap_or_default()
                 )
             }
+            // SDKs compare all of it.
+            (false, _) if told.exit().is_some() => return told,
             (false, lines) => {
                 let line = lines.map(|lines| format!(":{}", lines.first));
                 let way_out = way_out.map(|way| format!(": {way}"));

@@ -15,4 +15,5 @@ mod newer; // what the language learned later
 mod scene; // a context, a build, what came of it
 mod secrets; // what nobody else is to see
 mod session; // what is said on the connection of a build
+mod ssh; // RUN --mount=type=ssh
 mod sudden; // clients and daemons that go
