@@ -7,7 +7,7 @@ use onggi_model::{ImageRef, csv};
 use crate::Error;
 
 /// What works in the place of what does not.
-const INSTEAD: &str = "type=registry,ref=NAME, type=local and type=inline are there";
+const INSTEAD: &str = "type=registry,ref=NAME and type=inline are there";
 
 /// Where what others know is taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,11 +253,11 @@ mod tests {
             ),
             (
                 "type=gha",
-                "--cache-from type=gha: type=gha is not supported: type=registry,ref=NAME, type=local and type=inline are there",
+                "--cache-from type=gha: type=gha is not supported: type=registry,ref=NAME and type=inline are there",
             ),
             (
                 "type=s3,bucket=b",
-                "--cache-from type=s3,bucket=b: type=s3 is not supported: type=registry,ref=NAME, type=local and type=inline are there",
+                "--cache-from type=s3,bucket=b: type=s3 is not supported: type=registry,ref=NAME and type=inline are there",
             ),
             (
                 "UPPER",
