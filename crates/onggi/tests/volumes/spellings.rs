@@ -265,11 +265,15 @@ fn words(spelling: &str, here: &Path) -> Vec<String> {
     words
 }
 
-/// What a body says of mounts.
+/// What a body says of mounts. Docker's program sends binds in any order: it keeps them in a map.
 fn mounts(body: &Value) -> Value {
     let host = &body["HostConfig"];
+    let mut binds = host["Binds"].clone();
+    if let Some(binds) = binds.as_array_mut() {
+        binds.sort_by_key(Value::to_string);
+    }
     json!({
-        "Volumes": body["Volumes"], "Binds": host["Binds"], "Mounts": host["Mounts"], "Tmpfs": host["Tmpfs"],
+        "Volumes": body["Volumes"], "Binds": binds, "Mounts": host["Mounts"], "Tmpfs": host["Tmpfs"],
         "VolumesFrom": host["VolumesFrom"], "VolumeDriver": host["VolumeDriver"],
     })
 }
