@@ -48,6 +48,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many containers are taken up, or started, at the same time.
 const AT_ONCE: usize = 8;
+/// How long the boot waits for monitors to let go of ports, and how long it is looked after behind it.
+const LET_GO: Duration = Duration::from_secs(1);
+const LET_GO_LATE: Duration = Duration::from_secs(30);
 
 /// What a monitor says of its container.
 struct Heard {
@@ -160,16 +163,24 @@ impl Engine {
         }
         let containers = all.clone();
         futures_util::stream::iter(all)
-            .for_each_concurrent(AT_ONCE, |container| async move {
-                let (engine, id) = (self.clone(), container.id.clone());
-                let taking = tokio::spawn(async move {
-                    if let Err(fault) = engine.take_up(&container).await {
-                        warn!(container = %container.id, "could not be taken up: {fault}");
+            .for_each_concurrent(AT_ONCE, |container| {
+                let containers = &containers;
+                async move {
+                    let (engine, id) = (self.clone(), container.id.clone());
+                    let mut taking = tokio::spawn(async move {
+                        if let Err(fault) = engine.take_up(&container).await {
+                            warn!(container = %container.id, "could not be taken up: {fault}");
+                        }
+                    });
+                    // A monitor that is stopped or stuck answers when it goes on; nobody else waits for it.
+                    if tokio::time::timeout(PATIENCE, &mut taking).await.is_err() {
+                        warn!(container = %id, "its monitor does not answer: it is taken up when it does");
+                        let (engine, containers) = (self.clone(), containers.clone());
+                        onggi_rt::spawn("hold what was held by a stuck monitor", async move {
+                            let _ = taking.await;
+                            engine.hold_all(&containers).await;
+                        });
                     }
-                });
-                // A monitor that is stopped or stuck answers when it goes on; nobody else waits for it.
-                if tokio::time::timeout(PATIENCE, taking).await.is_err() {
-                    warn!(container = %id, "its monitor does not answer: it is taken up when it does");
                 }
             })
             .await;
@@ -178,8 +189,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Each monitor holds the ports of its container, and no others: the daemon before may have ended while ports came or
-    /// went. First all let go, then what nobody holds is held.
+    /// Each monitor holds the ports of its container and answers for them at `[::1]`, and no others: the daemon before may
+    /// have ended while ports came or went. First all let go, then what nobody holds is held.
     async fn hold_all(&self, containers: &[Arc<Container>]) {
         let running = || {
             let all = containers.iter();
@@ -187,12 +198,32 @@ impl Engine {
         };
         for container in running() {
             self.hold_ports(container, Vec::new()).await;
+            self.renew_loopback(container).await;
         }
         // One that was told gives up a port a moment later; the other one may be there in that moment.
         let told: Vec<_> = running().filter_map(|container| container.task()).collect();
-        futures_util::future::join_all(told.iter().map(|task| task.settled())).await;
+        let settled = |patience: Duration| {
+            let told = told.clone();
+            async move {
+                let all = told.iter().map(|task| task.settled(patience));
+                let all = futures_util::future::join_all(all).await;
+                all.into_iter().all(|settled| settled)
+            }
+        };
+        let all_are = settled(LET_GO).await;
         for container in running() {
             self.hold_missing(container).await;
+        }
+        if !all_are {
+            let (engine, containers) = (self.clone(), containers.to_vec());
+            let late = settled(LET_GO_LATE);
+            onggi_rt::spawn("hold what is let go of late", async move {
+                late.await;
+                for container in &containers {
+                    engine.hold_missing(container).await;
+                    engine.renew_loopback(container).await;
+                }
+            });
         }
     }
 

@@ -202,11 +202,11 @@ impl Task {
         }
     }
 
-    /// Waits until the monitor has done what it was sent before, unless it is stopped or stuck: it answers a connection that
-    /// came later.
-    pub(crate) async fn settled(&self) {
-        const PATIENCE: Duration = Duration::from_secs(1);
-        let _ = tokio::time::timeout(PATIENCE, self.attach(false, false, false)).await;
+    /// Waits until the monitor has done what it was sent before: it answers a connection that came later. Says whether it
+    /// has; one that is stopped or stuck does not within `patience`.
+    pub(crate) async fn settled(&self, patience: Duration) -> bool {
+        let answer = tokio::time::timeout(patience, self.attach(false, false, false)).await;
+        answer.is_ok_and(|attached| attached.is_ok())
     }
 
     /// Starts a process beside the container's; its pid, and the connection that carries its streams.

@@ -213,7 +213,6 @@ impl Engine {
         if let Err(fault) = mended {
             warn!(container = %container.id, "{}", onggi_model::chain(&fault));
         }
-        self.renew_loopback(container).await;
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Api, Daemon, LIMIT, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::many::{difference, kernel, page};
@@ -157,6 +158,58 @@ fn killed_inside_of_a_move() -> Result<()> {
     finish(&daemon)
 }
 
+#[test]
+fn a_monitor_that_is_stopped_lets_go_later() -> Result<()> {
+    if std::env::var_os("ONGGI_FULL").is_none() {
+        eprintln!("skipped: ONGGI_FULL is not set, and the daemon waits for a stopped monitor");
+        return Ok(());
+    }
+    let mut daemon = daemon()?;
+    if is_dockerd(&daemon, "its ports do not move") {
+        return Ok(());
+    }
+    serve(&daemon, "blue", "")?;
+    serve(&daemon, "green", &format!("-p {PORT}:80"))?;
+    // The kernel lets those go on who lose their parent while they are stopped: it is lost before.
+    daemon.kill()?;
+    daemon.run()?;
+    let process = monitor(&daemon, "green")?;
+    kill_process(process, Signal::STOP)?;
+    ok(&daemon, "port --move-to blue green")?;
+    daemon.kill()?;
+    daemon.run()?;
+    kill_process(process, Signal::CONT)?;
+    wait_until("it to be taken up", LIMIT, || {
+        let said = daemon.cli(&["exec", "green", "true"]).ok()?;
+        (said.code == 0).then_some(())
+    })?;
+    ok(&daemon, "rm -f green")?;
+    is_held(&daemon)?;
+    answers(&daemon, PORT, "blue")?;
+    ok(&daemon, "rm -f blue")?;
+    finish(&daemon)
+}
+
+/// The parent of a container's process.
+fn monitor(daemon: &Daemon, name: &str) -> Result<Pid> {
+    let pid = crate::shows(daemon, "container", name, "{{.State.Pid}}")?;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    let parent = parent.and_then(|number| number.trim().parse().ok());
+    parent.and_then(Pid::from_raw).context("PPid")
+}
+
+/// Waits until nobody of the host can have the port. On a machine that has no time, a monitor lets go of one after the
+/// daemon has begun to answer.
+fn is_held(daemon: &Daemon) -> Result<()> {
+    let is_held = || {
+        let bind = || TcpListener::bind(("0.0.0.0", PORT));
+        let bound = daemon.namespace().run(bind).ok()?;
+        bound.is_err().then_some(())
+    };
+    wait_until("the port to be held", LIMIT, is_held).with_context(|| daemon.log())
+}
+
 /// Kills the daemon while it moves the port, each time somewhere else; the next one knows whose it is.
 fn kill(daemon: &mut Daemon, round: u64, once: Duration) -> Result<()> {
     let api = daemon.api();
@@ -178,12 +231,7 @@ fn kill(daemon: &mut Daemon, round: u64, once: Duration) -> Result<()> {
     daemon.run()?;
     let holder = holder(daemon)?;
     answers(daemon, PORT, holder)?;
-    let bind = || TcpListener::bind(("0.0.0.0", PORT));
-    ensure!(
-        daemon.namespace().run(bind)?.is_err(),
-        "{holder} does not hold it"
-    );
-    Ok(())
+    is_held(daemon).with_context(|| format!("{holder} does not hold it"))
 }
 
 #[test]

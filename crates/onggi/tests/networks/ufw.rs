@@ -141,7 +141,7 @@ fn published_ports_answer_while_it_reloads() -> Result<()> {
             let to = SocketAddr::new(HOST.parse()?, 8080);
             let mut count = 0_u32;
             while !over.load(Ordering::Relaxed) {
-                let limit = Duration::from_secs(10) * patience();
+                let limit = LIMIT * patience();
                 let connect = || TcpStream::connect_timeout(&to, limit);
                 let stream = scene.world.run(connect)?;
                 stream.with_context(|| format!("connection {count}"))?;
