@@ -13,7 +13,7 @@ use hyper::body::{Frame, Incoming};
 use onggi_model::{ErrorKind, Fault};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::io::StreamReader;
 
 /// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -133,7 +133,7 @@ pub fn blocking_reader(
     if hyper::body::Body::size_hint(&body).lower() > limit as u64 {
         return Err(BodyError::TooLarge(limit));
     }
-    let bridge = SyncIoBridge::new(Box::pin(reader(body)));
+    let bridge = onggi_rt::Reader::new(Box::pin(reader(body)));
     Ok(Bounded {
         reader: io::BufReader::with_capacity(1 << 16, bridge),
         left: limit,

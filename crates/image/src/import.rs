@@ -7,7 +7,6 @@ use onggi_model::{Digest, ImageRef, Platform, Timestamp};
 use onggi_oci::image::{ContainerConfig, Descriptor, History, ImageConfig, RootFs, media_type};
 use onggi_store::ChainId;
 use tokio::io::AsyncRead;
-use tokio_util::io::SyncIoBridge;
 
 use crate::Error;
 use crate::change;
@@ -40,7 +39,7 @@ impl Images {
         import: Import,
     ) -> Result<Image, Error> {
         let images = self.clone();
-        let reader = SyncIoBridge::new(reader);
+        let reader = onggi_rt::Reader::new(reader);
         onggi_rt::blocking("import image", move || images.import_now(reader, &import)).await?
     }
 

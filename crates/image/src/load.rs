@@ -21,7 +21,6 @@ use onggi_oci::image::{
 use onggi_registry::select;
 use onggi_store::{ChainId, LayerRecord};
 use tokio::io::AsyncRead;
-use tokio_util::io::SyncIoBridge;
 
 use crate::Error;
 use crate::document::{self, check, layer_type, record};
@@ -95,7 +94,7 @@ impl Images {
         progress: impl Fn(Progress) + Send + Sync + 'static,
     ) -> Result<Vec<Loaded>, Error> {
         let images = self.clone();
-        let reader = SyncIoBridge::new(reader);
+        let reader = onggi_rt::Reader::new(reader);
         onggi_rt::blocking("load images", move || {
             images.load_now(reader, platform.as_ref(), &progress)
         })

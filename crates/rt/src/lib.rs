@@ -3,10 +3,12 @@
 
 mod blocking; // sync work from async code
 mod namespace; // a thread that lives in another network namespace
+mod reader; // sync reading of what comes asynchronously
 mod shutdown; // telling everybody to stop
 mod task; // tasks whose panics are seen
 
 pub use blocking::{Error, blocking, blocking_here, spawn_blocking};
 pub use namespace::ns_thread;
+pub use reader::Reader;
 pub use shutdown::Shutdown;
 pub use task::spawn;

@@ -18,7 +18,6 @@ use onggi_snapshot::LayerDir;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use tokio::io::AsyncRead;
 use tokio::sync::Mutex;
-use tokio_util::io::SyncIoBridge;
 
 use super::BuildOptions;
 use super::session::{Announced, Wire};
@@ -60,7 +59,7 @@ impl Contexts {
         let place = Arc::new(engine.inner.snapshots.begin_layer()?);
         let root = match &options.remote {
             None => {
-                let (archive, into) = (SyncIoBridge::new(body), place.clone());
+                let (archive, into) = (onggi_rt::Reader::new(body), place.clone());
                 let received = onggi_rt::blocking("receive a build context", move || {
                     let index = received_index(archive, &into.path)?;
                     settled(Arc::new(index), &into.path, "files")

@@ -20,7 +20,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufWriter};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::io::StreamReader;
 
 use super::caches::Caches;
 use super::context::{self, LONGEST_SECRET, SECRETS};
@@ -553,7 +553,7 @@ fn archive(place: PathBuf) -> Coming {
         let piece = coming.recv().await?;
         Some((piece, coming))
     });
-    let reader = SyncIoBridge::new(Box::pin(StreamReader::new(Box::pin(stream))));
+    let reader = onggi_rt::Reader::new(Box::pin(StreamReader::new(Box::pin(stream))));
     let work = onggi_rt::spawn("receive a build context", async move {
         let work = move || context::received_index(reader, &place);
         match onggi_rt::blocking("receive a build context", work).await {

@@ -10,7 +10,6 @@ use onggi_model::Timestamp;
 use rustix::fs::{AtFlags, FileType, OFlags, StatVfsMountFlags, StatxAttributes, StatxFlags};
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
-use tokio_util::io::SyncIoBridge;
 
 use super::place::{self, Asked, Ending};
 use super::user;
@@ -108,7 +107,7 @@ impl Engine {
         let record = container.record();
         let (asked, name) = (Asked::new(path), id.to_owned());
         let (path, user) = (path.to_owned(), record.config.user.clone());
-        let tar = SyncIoBridge::new(tar);
+        let tar = onggi_rt::Reader::new(tar);
         onggi_rt::blocking("unpack into a container", move || {
             let base = target(&view, &asked, &path, &name)?;
             let owner = match options.copy_uid_gid && !user.is_empty() {

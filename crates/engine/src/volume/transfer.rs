@@ -8,7 +8,6 @@ use onggi_api::volume as api;
 use onggi_archive::{ApplyOptions, PackOptions};
 use onggi_volume::{FOREIGN_IMPORTS, NewVolume};
 use tokio::io::AsyncRead;
-use tokio_util::io::SyncIoBridge;
 use tracing::info;
 
 use crate::Engine;
@@ -76,7 +75,7 @@ impl Engine {
             name: name.to_owned(),
             ..NewVolume::default()
         };
-        let tar = SyncIoBridge::new(tar);
+        let tar = onggi_rt::Reader::new(tar);
         let imported = onggi_rt::blocking("import a volume", move || {
             inner.volumes.import(&new, |into| -> Result<()> {
                 let mut tar = BufReader::new(tar);
