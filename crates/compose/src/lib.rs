@@ -1,6 +1,6 @@
 //! Compose: from files to the model of a whole application. The files of the Compose Specification are read with their
 //! places, their variables replaced, several of them merged, and the result checked and completed; [`config`] prints it as
-//! `docker compose config` does. Nothing here speaks to a daemon.
+//! `docker compose config` does. [`observe`] tells what an engine has of it.
 //!
 //! What the model understands is in [`docs/COMPOSE.md`](https://github.com/onggi/onggi/blob/main/docs/COMPOSE.md).
 
@@ -15,11 +15,13 @@ mod error; // what is wrong, and where
 mod extends; // a service over another one
 mod files; // which files a project is made of
 mod include; // projects within a project
+pub mod labels; // by which Compose knows its own
 mod load; // from options to a project
 mod merge; // a later file over an earlier one
 mod name; // the project's name
 mod node; // a document with places
 mod normalize; // what a project means without saying it
+mod observe; // what an engine has of a project
 mod options; // what a project is to be made of
 mod paths; // relative paths
 mod profiles; // services that run when asked for
@@ -35,5 +37,8 @@ pub use environment::{Candidate, Environment, Source, Use};
 pub use error::{Error, Problem};
 pub use load::load;
 pub use node::{Entry, Map, Mark, Node, Place, Value};
+pub use observe::{
+    Container, Health, Observed, ProjectSummary, State, containers, observe, projects,
+};
 pub use options::{Options, Step};
 pub use project::{Project, Said};
