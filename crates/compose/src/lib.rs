@@ -26,8 +26,10 @@ mod options; // what a project is to be made of
 mod paths; // relative paths
 mod profiles; // services that run when asked for
 mod project; // a project that is ready
+pub mod request; // a service turned into what the Engine API wants
 mod scalar; // what a plain scalar of YAML is
 mod schema; // the JSON schema of the specification
+pub mod service; // a project with types
 mod table; // rules by path
 pub mod template; // $VARIABLE and ${VARIABLE...}
 mod values; // numbers, truths, sizes, durations, modes
@@ -42,3 +44,4 @@ pub use observe::{
 };
 pub use options::{Options, Step};
 pub use project::{Project, Said};
+pub use service::{Application, Service};

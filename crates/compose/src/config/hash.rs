@@ -2,6 +2,7 @@
 //! containers it has, what it waits for and when its image is pulled do not make its containers others; the content of
 //! configs and secrets does.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value as Json, json};
@@ -31,8 +32,18 @@ const OUTSIDE_OF_DEPLOY: [&str; 3] = ["replicas", "update_config", "rollback_con
 
 /// The hash of a service, 64 hexadecimal digits; `None` where there is no such service.
 pub fn hash(project: &Project, service: &str) -> Option<String> {
-    let node = project.service(service)?;
+    of(project, &shape(&project.document, Format::Json), service)
+}
+
+/// The hashes of all services, by their names.
+pub fn hashes(project: &Project) -> BTreeMap<String, String> {
     let shaped = shape(&project.document, Format::Json);
+    let one = |(name, _): (&str, _)| Some((name.to_owned(), of(project, &shaped, name)?));
+    project.services().filter_map(one).collect()
+}
+
+fn of(project: &Project, shaped: &Node, service: &str) -> Option<String> {
+    let node = project.service(service)?;
     let mut own = value(shaped.at(&["services", service])?);
     if let Some(own) = own.as_object_mut() {
         own.retain(|key, _| !OUTSIDE.contains(&key.as_str()));

@@ -8,11 +8,10 @@ mod shape; // which keys in which order
 mod why; // where a variable's value comes from
 mod yaml; // the project as YAML
 
-pub use hash::hash;
+pub use hash::{hash, hashes};
 pub use json::{json, json_value};
 pub use list::{VariableRow, environment, images, models, networks, services, variables, volumes};
 pub use why::{Why, why};
 pub use yaml::yaml;
 
-#[cfg(test)]
 pub(crate) use json::value as json_of;
