@@ -6,6 +6,7 @@
 
 mod canonical; // short forms to long ones
 mod check; // what the schema cannot say
+pub mod command; // the commands that change something
 pub mod config; // the project, printed
 mod defaults; // what holds when no file says anything
 pub mod dotenv; // files of variables
@@ -24,6 +25,7 @@ mod normalize; // what a project means without saying it
 mod observe; // what an engine has of a project
 mod options; // what a project is to be made of
 mod paths; // relative paths
+pub mod plan; // what is to be done, as data
 mod profiles; // services that run when asked for
 mod project; // a project that is ready
 pub mod request; // a service turned into what the Engine API wants
