@@ -7,12 +7,14 @@
 mod canonical; // short forms to long ones
 mod check; // what the schema cannot say
 pub mod command; // the commands that change something
+mod compose; // the commands, carried out
 pub mod config; // the project, printed
 mod defaults; // what holds when no file says anything
 pub mod dotenv; // files of variables
 mod env_files; // `env_file` and `label_file` of services
 mod environment; // variables, and where their values come from
 mod error; // what is wrong, and where
+pub mod execute; // plans carried out
 mod extends; // a service over another one
 mod files; // which files a project is made of
 mod include; // projects within a project
@@ -37,8 +39,10 @@ pub mod template; // $VARIABLE and ${VARIABLE...}
 mod values; // numbers, truths, sizes, durations, modes
 mod yaml; // text to trees
 
+pub use compose::{Compose, Known, check};
 pub use environment::{Candidate, Environment, Source, Use};
 pub use error::{Error, Problem};
+pub use execute::{Event, Failure, Host};
 pub use load::load;
 pub use node::{Entry, Map, Mark, Node, Place, Value};
 pub use observe::{

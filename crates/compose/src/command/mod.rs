@@ -1,4 +1,4 @@
-//! The commands that change something: what each can be told. [`crate::Engine`] carries them out.
+//! The commands that change something: what each can be told. [`crate::Compose`] carries them out.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub struct Up {
     pub build: bool,
     /// Do not build.
     pub no_build: bool,
+    /// A service that only gets what it needs: a container of `run` follows.
+    pub prepare: Option<String>,
 }
 
 /// `down`
@@ -180,4 +182,45 @@ pub struct BuildImages {
     pub services: Vec<String>,
     /// What they need, too.
     pub with_dependencies: bool,
+}
+
+/// `run`
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// The service.
+    pub service: String,
+    /// Another command than the service's.
+    pub command: Vec<String>,
+    /// Another entrypoint than the service's.
+    pub entrypoint: Option<Vec<String>>,
+    /// Variables, over those of the service; without a value they are taken away.
+    pub environment: BTreeMap<String, Option<String>>,
+    /// Labels, over those of the service.
+    pub labels: BTreeMap<String, String>,
+    /// Another user than the service's.
+    pub user: Option<String>,
+    /// Another folder than the service's.
+    pub working_dir: Option<String>,
+    /// Mounts beside those of the service.
+    pub volumes: Vec<crate::service::VolumeMount>,
+    /// Ports that are published.
+    pub ports: Vec<crate::service::Port>,
+    /// The service's own ports are published, too.
+    pub service_ports: bool,
+    /// It answers to the service's names in its networks.
+    pub use_aliases: bool,
+    /// A name of its own.
+    pub name: Option<String>,
+    /// It is removed when it ends.
+    pub remove: bool,
+    /// It has a terminal.
+    pub tty: bool,
+    /// Somebody is attached to its standard input.
+    pub interactive: bool,
+    /// Capabilities it gets.
+    pub cap_add: Vec<String>,
+    /// Capabilities it loses.
+    pub cap_drop: Vec<String>,
+    /// How what it needs is brought up: `no_deps`, `pull`, `build`, `remove_orphans`.
+    pub up: Up,
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Act, Facts, Plan, needed};
-use crate::command::{Pull, Up};
+use crate::command::{Pull, PullImages, Up};
 use crate::error::{Error, Problem};
 use crate::service::{Application, Service};
 
@@ -157,4 +157,76 @@ pub fn images(
     };
     add(application, services, facts, up, &mut plan)?;
     Ok(plan)
+}
+
+/// The services that are named, and what they need where that is wanted; all where none is named.
+///
+/// # Errors
+/// A service that is not there.
+pub fn named(
+    application: &Application,
+    services: &[String],
+    with_dependencies: bool,
+) -> Result<BTreeSet<String>, Error> {
+    for name in services {
+        if !application.services.contains_key(name) {
+            return Err(super::up::no_such_service(application, name));
+        }
+    }
+    Ok(match (services.is_empty(), with_dependencies) {
+        (true, _) => application.services.keys().cloned().collect(),
+        (false, true) => closure(application, services),
+        (false, false) => services.iter().cloned().collect(),
+    })
+}
+
+/// These services and all they wait for.
+pub fn closure(application: &Application, services: &[String]) -> BTreeSet<String> {
+    super::graph::Graph::of(application).closure(services)
+}
+
+/// What `pull` does: each image once.
+pub fn pull(
+    application: &Application,
+    services: &BTreeSet<String>,
+    facts: &Facts,
+    options: &PullImages,
+) -> Plan {
+    let mut plan = Plan {
+        project: application.name.clone(),
+        ..Plan::default()
+    };
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    for service in services
+        .iter()
+        .filter_map(|name| application.services.get(name))
+    {
+        let image = service.image_name(&application.name);
+        let there = facts.images.contains_key(&image);
+        let policy = match options.policy {
+            Pull::Policy => service.pull_policy.as_str(),
+            Pull::Missing => "missing",
+            _ => "always",
+        };
+        let cause = match policy {
+            "never" | "build" => continue,
+            "missing" if there => continue,
+            "missing" => "it is missing",
+            _ => "pull",
+        };
+        let builds = service.build.is_some();
+        let nameless = service.image.is_empty();
+        if nameless || (builds && options.ignore_buildable) || !seen.insert(image.clone()) {
+            continue;
+        }
+        let act = Act::Pull {
+            service: service.name.clone(),
+            image,
+            platform: service.platform.clone(),
+            // What cannot be pulled can still be built.
+            optional: options.ignore_failures || builds,
+        };
+        plan.push(act, cause, Vec::new());
+    }
+    plan
 }

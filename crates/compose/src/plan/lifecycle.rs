@@ -116,6 +116,7 @@ pub fn start(
                     service: other,
                     targets,
                     condition: Awaited::Condition(on.condition),
+                    limit: None,
                 };
                 let cause = format!("{service} needs it");
                 wait = vec![scene.plan.push(act, cause, needed(wait))];
@@ -140,6 +141,7 @@ pub fn start(
                 service,
                 targets,
                 condition: Awaited::Ready,
+                limit: options.wait_timeout,
             };
             scene.plan.push(act, "it was asked for", needed(starts));
         }

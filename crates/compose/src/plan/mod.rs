@@ -14,12 +14,14 @@ mod wanted; // networks and volumes
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use onggi_api::container::MountPoint;
 
 pub use decide::differences;
 pub use down::down;
 pub use facts::{Facts, ImageFacts};
-pub use images::images;
+pub use images::{closure, images, named, pull};
 pub use lifecycle::{kill, pause, remove, restart, start, stop, unpause};
 pub use up::up;
 
@@ -30,6 +32,8 @@ use crate::service::Condition;
 pub struct Plan {
     /// The project.
     pub project: String,
+    /// The containers that run and stay as they are.
+    pub kept: Vec<Target>,
     /// The operations; each waits only for those before it.
     pub operations: Vec<Operation>,
     /// What the user should know.
@@ -224,6 +228,8 @@ pub enum Act {
         targets: Vec<Target>,
         /// What for.
         condition: Awaited,
+        /// How long that may take.
+        limit: Option<Duration>,
     },
     /// Removes an image.
     RemoveImage {

@@ -64,16 +64,22 @@ pub fn up(application: &Application, facts: &Facts, options: &Up) -> Result<Plan
     };
     making.networks(&networks);
     for name in &order {
-        if let Some(service) = application.services.get(name) {
-            making.service(service)?;
+        match application.services.get(name) {
+            Some(service) if options.prepare.as_ref() == Some(name) => making.prepare(service)?,
+            Some(service) => making.service(service)?,
+            None => (),
         }
     }
     if options.wait && !options.no_start {
-        for name in &order {
+        for name in order
+            .iter()
+            .filter(|name| options.prepare.as_ref() != Some(name))
+        {
             let act = Act::Await {
                 service: name.clone(),
                 targets: making.targets.get(name).cloned().unwrap_or_default(),
                 condition: Awaited::Ready,
+                limit: options.wait_timeout,
             };
             let after = needed(making.started.get(name).into_iter().flatten().copied());
             making.plan.push(act, "it was asked for", after);
@@ -265,6 +271,7 @@ impl Making<'_> {
             service: service.to_owned(),
             targets: self.targets.get(service).cloned().unwrap_or_default(),
             condition: Awaited::Condition(condition),
+            limit: None,
         };
         let after = needed(self.started.get(service).into_iter().flatten().copied());
         let operation = self.plan.push(act, "others need it", after);

@@ -1,5 +1,7 @@
 //! One service: its containers are kept, made anew, added, removed, started, each when what it waits for is there.
 
+use std::collections::BTreeSet;
+
 use super::{Making, away, target};
 use crate::command::Recreate;
 use crate::error::{Error, Problem};
@@ -90,6 +92,12 @@ impl Making<'_> {
             self.made(service, target.clone(), made);
             self.start(service, &target, "it is new", &[made], &conditions);
         }
+        Ok(())
+    }
+
+    /// Plans what a service needs, and nothing of its own: a container of `run` follows.
+    pub(super) fn prepare(&mut self, service: &Service) -> Result<(), Error> {
+        self.conditions(service)?;
         Ok(())
     }
 
@@ -207,7 +215,10 @@ impl Making<'_> {
                 }
                 Some(_) => {
                     let cause = "an update did not come to its end";
-                    away(&mut self.plan, container, Some(0), false, cause, &[]);
+                    let gone = away(&mut self.plan, container, Some(0), false, cause, &[]);
+                    if let Some(index) = other {
+                        all[index].1.push(gone);
+                    }
                     continue;
                 }
                 None => (),
@@ -327,7 +338,10 @@ impl Making<'_> {
                     before.push(*operation);
                     why.clone()
                 }
-                (None, State::Running | State::Restarting) => return,
+                (None, State::Running | State::Restarting) => {
+                    self.plan.kept.push(here);
+                    return;
+                }
                 (None, State::Paused) if !self.options.no_start => {
                     let act = Act::Unpause { target: here };
                     let operation = self.plan.push(act, "it is paused", needed(before));
@@ -385,7 +399,14 @@ impl Making<'_> {
         // What it waits for comes first, so that the old one works as long as it can.
         before.extend(conditions.iter().copied());
         let timeout = self.options.timeout;
-        if service.starts_first() && container.state == State::Running && !self.options.no_start {
+        let first =
+            service.starts_first() && container.state == State::Running && !self.options.no_start;
+        if first && !same_ports(service, &container) {
+            self.plan.warnings.push(format!(
+                "{}: its published ports change, so the old container ends before the new one starts",
+                container.name
+            ));
+        } else if first {
             let update = service
                 .deploy
                 .as_ref()
@@ -451,6 +472,39 @@ impl Making<'_> {
             .or_default()
             .push(operation);
     }
+}
+
+/// Has a container the fixed ports that the service publishes, and no others?
+fn same_ports(service: &Service, container: &Container) -> bool {
+    let wanted: BTreeSet<(u16, Option<u16>, &str)> = service
+        .ports
+        .iter()
+        .map(|port| {
+            (
+                port.target,
+                port.published.parse().ok(),
+                port.protocol.as_str(),
+            )
+        })
+        .collect();
+    let fixed = |port: &(u16, Option<u16>, &str)| port.1.is_some();
+    if !wanted.iter().all(fixed) {
+        return wanted.iter().all(|port| port.1.is_none())
+            && service.ports.iter().all(|port| port.published.is_empty());
+    }
+    let ports: Vec<_> = container.summary.ports.iter().collect();
+    let has: BTreeSet<(u16, Option<u16>, &str)> = ports
+        .iter()
+        .filter(|port| port.public_port != 0)
+        .map(|port| {
+            (
+                port.private_port,
+                Some(port.public_port),
+                port.kind.as_str(),
+            )
+        })
+        .collect();
+    wanted == has
 }
 
 /// Is this the name of a container that waits for its real one: twelve digits of an id before it?

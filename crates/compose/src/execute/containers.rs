@@ -1,0 +1,386 @@
+//! Containers: made, started, stopped, removed, and one in the place of another.
+
+use onggi_api::container::MovePortsRequest;
+use onggi_api::network::ConnectRequest;
+use onggi_client::container::{Create, Remove};
+use onggi_client::{Error, Version};
+
+use super::{Failure, Run, Thing, Word, hooks, tar};
+use crate::plan::{Replaced, Target};
+use crate::request::{self, Making};
+use crate::service::{Application, Service};
+
+/// From here on a container is made in all its networks at once.
+const ALL_AT_ONCE: Version = Version(1, 44);
+
+/// What is gone already need not go.
+fn gone(result: Result<(), Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.is_not_found() => Ok(()),
+        other => other,
+    }
+}
+
+impl<'a> Run<'a> {
+    fn of(&self, target: &Target) -> Result<(&'a Application, &'a Service), Failure> {
+        let found = self
+            .application
+            .and_then(|one| Some((one, one.services.get(&target.service)?)));
+        found.ok_or_else(|| Failure::Other(format!("no such service: {}", target.service)))
+    }
+
+    pub(super) async fn create(
+        &self,
+        target: &Target,
+        inherits: Option<&Replaced>,
+    ) -> Result<(), Failure> {
+        let (application, service) = self.of(target)?;
+        self.tell(Thing::Container, &target.name, Word::Creating, "");
+        let making = self.making(target, target.name.clone(), inherits, None);
+        let id = self.make(application, service, making, &[]).await?;
+        self.learn(target, &id);
+        self.tell(Thing::Container, &target.name, Word::Created, "");
+        Ok(())
+    }
+
+    fn making(
+        &self,
+        target: &Target,
+        name: String,
+        inherits: Option<&Replaced>,
+        replaces: Option<String>,
+    ) -> Making {
+        Making {
+            name,
+            number: target.number,
+            inherited: inherits.map(|old| old.mounts.clone()).unwrap_or_default(),
+            known: self.known(),
+            replaces,
+            aliases: true,
+            ..Making::default()
+        }
+    }
+
+    /// Makes a container; `without` are ports that it does not publish yet.
+    pub(crate) async fn make(
+        &self,
+        application: &Application,
+        service: &Service,
+        mut making: Making,
+        without: &[String],
+    ) -> Result<String, Failure> {
+        let image = self.image(&service.image_name(&application.name)).await?;
+        making.image_volumes = image.volumes();
+        making.image_id = image.id;
+        let mut create = request::container(application, service, &making)?;
+        let files = request::copied(application, service)?;
+        if let Some(host) = create
+            .request
+            .host_config
+            .as_mut()
+            .filter(|_| !without.is_empty())
+        {
+            let bound = host.port_bindings.take().unwrap_or_default();
+            let kept = bound.iter().filter(|(port, _)| !without.contains(port));
+            host.port_bindings = Some(kept.collect());
+        }
+        let later = match self.client.version().await? < ALL_AT_ONCE {
+            true => connected_later(&mut create),
+            false => Vec::new(),
+        };
+        let id = self.client.container_create(&create).await?.id;
+        let finished = async {
+            for (network, request) in later {
+                let request = ConnectRequest {
+                    container: id.clone(),
+                    ..request
+                };
+                self.client.network_connect(&network, &request).await?;
+            }
+            match files.is_empty() {
+                true => Ok(()),
+                false => self.copy(&id, &files).await,
+            }
+        };
+        if let Err(failure) = finished.await {
+            let away = Remove {
+                force: true,
+                volumes: true,
+                link: false,
+            };
+            // What it failed with is what counts.
+            let _ = self.client.container_remove(&id, away).await;
+            return Err(failure);
+        }
+        Ok(id)
+    }
+
+    async fn copy(&self, id: &str, files: &[request::Copied]) -> Result<(), Failure> {
+        let tar = tar::of(files).map_err(|error| Failure::Other(error.to_string()))?;
+        let (send, receive) = tokio::sync::mpsc::channel(1);
+        // There is room for one, and this is the one.
+        let _ = send.try_send(Ok(tar.into()));
+        drop(send);
+        Ok(self
+            .client
+            .container_extract(id, "/", true, receive)
+            .await?)
+    }
+
+    /// Docker Compose's way: made under another name, and given its own when the old one is gone. Whoever is killed in
+    /// between leaves what the next `up` understands.
+    pub(super) async fn recreate(
+        &self,
+        target: &Target,
+        old: &Replaced,
+        timeout: Option<i64>,
+    ) -> Result<(), Failure> {
+        let (application, service) = self.of(target)?;
+        self.tell(Thing::Container, &target.name, Word::Recreate, "");
+        let making = self.making(
+            target,
+            temporary(target, old),
+            Some(old),
+            Some(old.target.name.clone()),
+        );
+        let id = self.make(application, service, making, &[]).await?;
+        self.finish(target, old, &id, timeout).await?;
+        self.tell(Thing::Container, &target.name, Word::Recreated, "");
+        Ok(())
+    }
+
+    /// The old one goes, the new one gets its name.
+    async fn finish(
+        &self,
+        target: &Target,
+        old: &Replaced,
+        id: &str,
+        timeout: Option<i64>,
+    ) -> Result<(), Failure> {
+        if old.runs {
+            self.end(&old.target, timeout).await?;
+        }
+        let remove = Remove {
+            force: true,
+            ..Remove::default()
+        };
+        gone(
+            self.client
+                .container_remove(old.target.reference(), remove)
+                .await,
+        )?;
+        self.client.container_rename(id, &target.name).await?;
+        self.learn(target, id);
+        Ok(())
+    }
+
+    /// The new one works before the old one ends.
+    pub(super) async fn replace(
+        &self,
+        target: &Target,
+        old: &Replaced,
+        timeout: Option<i64>,
+    ) -> Result<(), Failure> {
+        let (application, service) = self.of(target)?;
+        self.tell(Thing::Container, &target.name, Word::Recreate, "");
+        let fixed = service
+            .ports
+            .iter()
+            .filter(|port| !port.published.is_empty());
+        let fixed = fixed.map(|port| {
+            let protocol = if port.protocol.is_empty() {
+                "tcp"
+            } else {
+                &port.protocol
+            };
+            format!("{}/{protocol}", port.target)
+        });
+        let fixed: Vec<String> = fixed.collect();
+        let making = self.making(
+            target,
+            temporary(target, old),
+            Some(old),
+            Some(old.target.name.clone()),
+        );
+        let id = self.make(application, service, making, &fixed).await?;
+        let works = async {
+            self.client.container_start(&id).await?;
+            hooks::after_start(self.client, &id, service).await?;
+            self.ready(&id, &target.name).await?;
+            match fixed.is_empty() {
+                true => Ok(()),
+                false => self.move_ports(old.target.reference(), &id).await,
+            }
+        };
+        if let Err(failure) = works.await {
+            let away = Remove {
+                force: true,
+                ..Remove::default()
+            };
+            // The old one goes on.
+            let _ = self.client.container_remove(&id, away).await;
+            return Err(failure);
+        }
+        self.finish(target, old, &id, timeout).await?;
+        self.tell(Thing::Container, &target.name, Word::Started, "");
+        Ok(())
+    }
+
+    pub(super) async fn move_ports(&self, from: &str, to: &str) -> Result<(), Failure> {
+        let request = MovePortsRequest {
+            to: to.to_owned(),
+            ports: None,
+        };
+        self.client.container_move_ports(from, &request).await?;
+        Ok(())
+    }
+
+    pub(super) async fn rename(&self, target: &Target) -> Result<(), Failure> {
+        self.client
+            .container_rename(target.reference(), &target.name)
+            .await?;
+        if let Some(id) = &target.id {
+            self.learn(target, id);
+        }
+        Ok(())
+    }
+
+    pub(super) async fn start(&self, target: &Target) -> Result<(), Failure> {
+        self.tell(Thing::Container, &target.name, Word::Starting, "");
+        self.client.container_start(target.reference()).await?;
+        if let Some(service) = self.service(target)
+            && let Err(failure) = hooks::after_start(self.client, target.reference(), service).await
+        {
+            // Without what the hook does it is not what it should be.
+            let _ = self
+                .client
+                .container_stop(target.reference(), "", None)
+                .await;
+            return Err(failure);
+        }
+        self.tell(Thing::Container, &target.name, Word::Started, "");
+        Ok(())
+    }
+
+    pub(super) async fn stop(&self, target: &Target, timeout: Option<i64>) -> Result<(), Failure> {
+        self.tell(Thing::Container, &target.name, Word::Stopping, "");
+        self.end(target, timeout).await?;
+        self.tell(Thing::Container, &target.name, Word::Stopped, "");
+        Ok(())
+    }
+
+    async fn end(&self, target: &Target, timeout: Option<i64>) -> Result<(), Failure> {
+        if let Some(service) = self.service(target) {
+            hooks::before_stop(self.client, target.reference(), service).await?;
+        }
+        Ok(gone(
+            self.client
+                .container_stop(target.reference(), "", timeout)
+                .await,
+        )?)
+    }
+
+    pub(super) async fn restart(
+        &self,
+        target: &Target,
+        timeout: Option<i64>,
+    ) -> Result<(), Failure> {
+        self.tell(Thing::Container, &target.name, Word::Restarting, "");
+        let service = self.service(target);
+        if let Some(service) = service {
+            hooks::before_stop(self.client, target.reference(), service).await?;
+        }
+        self.client
+            .container_restart(target.reference(), "", timeout)
+            .await?;
+        if let Some(service) = service {
+            hooks::after_start(self.client, target.reference(), service).await?;
+        }
+        self.tell(Thing::Container, &target.name, Word::Restarted, "");
+        Ok(())
+    }
+
+    pub(super) async fn kill(&self, target: &Target, signal: &str) -> Result<(), Failure> {
+        self.tell(Thing::Container, &target.name, Word::Killing, "");
+        gone(self.client.container_kill(target.reference(), signal).await)?;
+        self.tell(Thing::Container, &target.name, Word::Killed, "");
+        Ok(())
+    }
+
+    pub(super) async fn pause(&self, target: &Target) -> Result<(), Failure> {
+        self.tell(Thing::Container, &target.name, Word::Pausing, "");
+        self.client.container_pause(target.reference()).await?;
+        self.tell(Thing::Container, &target.name, Word::Paused, "");
+        Ok(())
+    }
+
+    pub(super) async fn unpause(&self, target: &Target) -> Result<(), Failure> {
+        self.tell(Thing::Container, &target.name, Word::Unpausing, "");
+        self.client.container_unpause(target.reference()).await?;
+        self.tell(Thing::Container, &target.name, Word::Unpaused, "");
+        Ok(())
+    }
+
+    pub(super) async fn remove(
+        &self,
+        target: &Target,
+        volumes: bool,
+        force: bool,
+    ) -> Result<(), Failure> {
+        self.tell(Thing::Container, &target.name, Word::Removing, "");
+        let remove = Remove {
+            force,
+            volumes,
+            link: false,
+        };
+        gone(
+            self.client
+                .container_remove(target.reference(), remove)
+                .await,
+        )?;
+        self.tell(Thing::Container, &target.name, Word::Removed, "");
+        Ok(())
+    }
+}
+
+/// The name of a container that waits for its real one.
+fn temporary(target: &Target, old: &Replaced) -> String {
+    let id: String = old.target.reference().chars().take(12).collect();
+    format!("{id}_{}", target.name)
+}
+
+/// Takes all networks out of a request but the one the container is made in.
+fn connected_later(create: &mut Create) -> Vec<(String, ConnectRequest)> {
+    let first = create
+        .request
+        .host_config
+        .as_ref()
+        .map(|host| host.network_mode.clone());
+    let endpoints = create.request.networking_config.as_mut();
+    let Some(endpoints) = endpoints.and_then(|config| config.endpoints_config.as_mut()) else {
+        return Vec::new();
+    };
+    let names: Vec<String> = endpoints
+        .keys()
+        .filter(|name| Some(*name) != first.as_ref())
+        .cloned()
+        .collect();
+    let later = names.into_iter().map(|name| {
+        let endpoint_config = endpoints.remove(&name).flatten();
+        let request = ConnectRequest {
+            endpoint_config,
+            ..ConnectRequest::default()
+        };
+        (name, request)
+    });
+    let later = later.collect();
+    // Who is that old has the address of the link at the container.
+    if let Some(Some(endpoint)) = endpoints.values().next() {
+        create
+            .request
+            .config
+            .mac_address
+            .clone_from(&endpoint.mac_address);
+    }
+    later
+}
