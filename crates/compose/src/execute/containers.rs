@@ -6,6 +6,7 @@ use onggi_client::container::{Create, Remove};
 use onggi_client::{Error, Version};
 
 use super::{Failure, Run, Thing, Word, hooks, tar};
+use crate::labels;
 use crate::plan::{Replaced, Target};
 use crate::request::{self, Making};
 use crate::service::{Application, Service};
@@ -88,7 +89,7 @@ impl<'a> Run<'a> {
             true => connected_later(&mut create),
             false => Vec::new(),
         };
-        let id = self.client.container_create(&create).await?.id;
+        let id = self.create_anew(&create).await?;
         let finished = async {
             for (network, request) in later {
                 let request = ConnectRequest {
@@ -113,6 +114,47 @@ impl<'a> Run<'a> {
             return Err(failure);
         }
         Ok(id)
+    }
+
+    /// Makes a container. One that a killed command asked for and that came only now makes room.
+    async fn create_anew(&self, create: &Create) -> Result<String, Failure> {
+        match self.client.container_create(create).await {
+            Err(error) if error.status() == Some(409) && self.is_stray(create).await => {
+                let away = Remove {
+                    force: true,
+                    ..Remove::default()
+                };
+                gone(self.client.container_remove(&create.name, away).await)?;
+                Ok(self.client.container_create(create).await?.id)
+            }
+            other => Ok(other?.id),
+        }
+    }
+
+    /// Is what has the name already the same container of the same project, and was it never started?
+    async fn is_stray(&self, create: &Create) -> bool {
+        let Ok(json) = self.client.container_inspect(&create.name, false).await else {
+            return false;
+        };
+        let same = |label: &str| {
+            let wanted = create
+                .request
+                .config
+                .labels
+                .as_ref()
+                .and_then(|all| all.get(label));
+            let theirs = json
+                .pointer("/Config/Labels")
+                .and_then(|all| all.get(label)?.as_str());
+            wanted.is_some() && wanted.map(String::as_str) == theirs
+        };
+        let state = json
+            .pointer("/State/Status")
+            .and_then(serde_json::Value::as_str);
+        state == Some("created")
+            && [labels::PROJECT, labels::SERVICE, labels::NUMBER]
+                .into_iter()
+                .all(same)
     }
 
     async fn copy(&self, id: &str, files: &[request::Copied]) -> Result<(), Failure> {

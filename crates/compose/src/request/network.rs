@@ -46,7 +46,6 @@ pub(super) fn ports(service: &Service) -> Result<(Option<PortSet>, Option<PortMa
 }
 
 /// The network the container is made in, and its place in each of its networks, by their real names.
-#[expect(clippy::type_complexity, reason = "the API's own shape")]
 pub(super) fn networks(
     application: &Application,
     service: &Service,
