@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use onggi_client::{Client, Options};
 use rustix::fd::AsFd;
 
+use crate::args::Matches;
 use crate::error::{Error, Result};
 use crate::settings::{Environment, Settings};
 
@@ -15,6 +16,10 @@ pub(crate) struct Cli {
     pub(crate) program: String,
     pub(crate) environment: Environment,
     pub(crate) settings: Settings,
+    /// What stood between a management command and its command: the options that all commands of `compose` know.
+    pub(crate) group: Matches,
+    /// The daemon where nothing says which, if it is not ours: that of the program whose plugin we are.
+    pub(crate) default_daemon: Option<&'static str>,
     out: Vec<u8>,
     client: Option<Client>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -26,6 +31,8 @@ impl Cli {
             program,
             environment,
             settings: Settings::default(),
+            group: Matches::default(),
+            default_daemon: None,
             out: Vec::new(),
             client: None,
             runtime: None,

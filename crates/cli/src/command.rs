@@ -5,8 +5,8 @@ use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, Positionals};
 use crate::error::{Error, Result};
 use crate::{
-    build, completion, container, context, debug, help, image, manifest, network, registry, system,
-    volume,
+    build, completion, compose, container, context, debug, help, image, manifest, network,
+    registry, system, volume,
 };
 
 /// What a command does: the exit code it ends with, or an error.
@@ -46,6 +46,8 @@ pub(crate) struct Group {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) commands: &'static [&'static Command],
+    /// Options between the name and its commands, which all of them know.
+    pub(crate) flags: &'static [Flag],
 }
 
 impl Group {
@@ -174,6 +176,7 @@ pub(crate) const TABLE: &[Node] = &[
     Node::Command(&completion::COMPLETE),
     Node::Group(&build::GROUP),
     Node::Group(&completion::GROUP),
+    Node::Group(&compose::GROUP),
     Node::Group(&container::GROUP),
     Node::Group(&context::GROUP),
     Node::Group(&debug::GROUP),

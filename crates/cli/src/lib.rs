@@ -7,6 +7,7 @@ mod cli; // what a command works with
 mod columns; // columns of lists: header, field, how to get it
 mod command; // the table of commands
 mod completion; // completion for shells
+mod compose; // commands on whole applications
 mod confirm; // asking before something is lost
 mod container; // commands on containers
 mod context; // commands on contexts

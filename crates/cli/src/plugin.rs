@@ -13,10 +13,10 @@ use crate::error::{Error, Result};
 use crate::settings::{ConfigFile, Environment};
 
 /// The word that asks a plugin who it is.
-const METADATA: &str = "docker-cli-plugin-metadata";
+pub(crate) const METADATA: &str = "docker-cli-plugin-metadata";
 
 /// Tells a plugin which program it runs for.
-const ORIGINAL: &str = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND";
+pub(crate) const ORIGINAL: &str = "DOCKER_CLI_PLUGIN_ORIGINAL_CLI_COMMAND";
 
 /// Where systems keep plugins.
 const SYSTEM: [&str; 4] = [

@@ -6,6 +6,7 @@ use crate::alias;
 use crate::args::{Flag, Positionals, flag::Complete, help, list, parse, suggest, switch, value};
 use crate::cli::Cli;
 use crate::command::{Command, Found, find, top_level};
+use crate::compose::called;
 use crate::error::{Error, Result};
 use crate::plugin::{self, Plugin};
 use crate::settings::{self, ConfigFile, Environment, Settings};
@@ -72,16 +73,16 @@ pub(crate) const GLOBALS: &[Flag] = &[
 /// Runs the command line `args` (the first is the program) in `environment`.
 pub fn main(args: impl IntoIterator<Item = String>, environment: Environment) -> ExitCode {
     let mut args = args.into_iter();
-    let program = args
-        .next()
-        .as_deref()
-        .and_then(|path| path.rsplit('/').next())
-        .filter(|name| *name == "docker")
-        .unwrap_or("onggi")
-        .to_owned();
-    let args: Vec<String> = args.collect();
-    let mut cli = Cli::new(program, environment);
-    let code = match run(&mut cli, &args).and_then(|code| cli.flush().map(|()| code)) {
+    let path = args.next().unwrap_or_default();
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let call = called::call(name, args.collect(), &environment);
+    let mut cli = Cli::new(call.program.to_owned(), environment);
+    cli.default_daemon = call.daemon;
+    let outcome = match &call.answer {
+        Some(answer) => cli.print(answer).map(|()| 0),
+        None => run(&mut cli, &call.words),
+    };
+    let code = match outcome.and_then(|code| cli.flush().map(|()| code)) {
         Ok(code) => code,
         Err(error) => {
             // Nothing more can be done when stdout and stderr are gone as well.
@@ -150,12 +151,13 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
         cli.print(&page)?;
         return Ok(0);
     }
-    let Some(first) = globals.args.first() else {
+    let Some(first) = globals.args.first().cloned() else {
         let page = crate::help::root(cli, &globals);
         cli.complain(page.trim_end_matches('\n'))?;
         return Ok(0);
     };
     crate::registry::passed_on(cli, &globals.args)?;
+    group_options(cli, &mut globals.args)?;
     match find(&globals.args) {
         Found::Unknown(word) => {
             let word = word.to_owned();
@@ -205,6 +207,7 @@ fn run(cli: &mut Cli, args: &[String]) -> Result<u8> {
         }
         Found::Command(command, path, used) => {
             cli.settings = Settings::new(&cli.environment, &globals)?;
+            called::settle(cli);
             dispatch(cli, command, &path, &globals.args[used..])
         }
     }
@@ -223,6 +226,33 @@ fn plugin(
     Ok(plugin::find(&directory, &file, word)
         .filter(|plugin| plugin.metadata().is_ok())
         .map(|plugin| (plugin, host)))
+}
+
+/// Takes the options that stand between a management command and its command out of the words.
+fn group_options(cli: &mut Cli, words: &mut Vec<String>) -> Result<()> {
+    let Found::Group(group) = find(words) else {
+        return Ok(());
+    };
+    let (program, name) = (cli.program.clone(), group.name);
+    if group.flags.is_empty() || !words.get(1).is_some_and(|word| word.starts_with('-')) {
+        return Ok(());
+    }
+    let matches = parse::parse(&[group.flags], Positionals::Last, &words[1..]).map_err(|error| {
+        Error::new(format!(
+            "{error}\n\nUsage:  {program} {name} [OPTIONS] COMMAND\n\nRun '{program} {name} --help' for more information"
+        ))
+        .with_code(125)
+    })?;
+    words.truncate(1);
+    if matches.on("help") {
+        words.push("--help".to_owned());
+    } else if matches.on("version") {
+        words.push("version".to_owned());
+    } else {
+        words.extend_from_slice(&matches.args);
+    }
+    cli.group = matches;
+    Ok(())
 }
 
 /// Parses the arguments of a command and runs it.

@@ -11,6 +11,7 @@ pub(crate) const GROUP: Group = Group {
     name: "registry",
     about: "Serve a registry",
     commands: &[&HTPASSWD, &SERVE],
+    flags: &[],
 };
 
 const SERVE: Command = Command {

@@ -33,6 +33,7 @@ mod project; // a project that is ready
 pub mod request; // a service turned into what the Engine API wants
 mod scalar; // what a plain scalar of YAML is
 mod schema; // the JSON schema of the specification
+mod select; // some of the services, and what they need
 pub mod service; // a project with types
 mod table; // rules by path
 pub mod template; // $VARIABLE and ${VARIABLE...}

@@ -245,11 +245,9 @@ impl<'a> Loader<'a> {
         if consistent {
             check::consistency(&document)?;
         }
+        let active = profiles::active(&self.options.profiles, &environment);
         let disabled = match known {
-            true => {
-                let active = profiles::active(&self.options.profiles, &environment);
-                profiles::disable(&mut document, &active)
-            }
+            true => profiles::disable(&mut document, &active),
             false => Map::new(),
         };
         if consistent {
@@ -271,6 +269,7 @@ impl<'a> Loader<'a> {
             document,
             disabled,
             profiles: all,
+            active,
             environment,
             warnings: self.notes.warnings,
             uses: self.notes.uses,

@@ -44,7 +44,7 @@ pub(crate) fn disable(document: &mut Node, active: &[String]) -> Map {
     disabled
 }
 
-fn of(service: &Node) -> impl Iterator<Item = &str> {
+pub(crate) fn of(service: &Node) -> impl Iterator<Item = &str> {
     let names = service.get("profiles").map_or(&[][..], Node::items);
     names.iter().filter_map(Node::as_str)
 }

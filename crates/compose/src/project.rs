@@ -21,6 +21,8 @@ pub struct Project {
     pub disabled: Map,
     /// Every profile that some service names, sorted.
     pub profiles: Vec<String>,
+    /// The profiles it was loaded with.
+    pub active: Vec<String>,
     /// The variables it was made with.
     pub environment: Environment,
     /// What the user should know.

@@ -37,6 +37,10 @@ pub(crate) enum Complete {
     Objects,
     /// Contexts of the client.
     Contexts,
+    /// Services of the Compose project.
+    Services,
+    /// Profiles of the Compose project.
+    Profiles,
 }
 
 /// A flag of a command.

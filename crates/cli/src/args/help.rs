@@ -37,10 +37,20 @@ pub(crate) fn command(program: &str, path: &str, command: &Command, width: usize
 
 /// The page of a management command.
 pub(crate) fn group(program: &str, group: &Group) -> String {
-    let mut out = format!(
-        "Usage:  {program} {} COMMAND\n\n{}\n\nCommands:\n",
-        group.name, group.about
-    );
+    let flags: Vec<&Flag> = group.flags.iter().collect();
+    let mut out = match flags.is_empty() {
+        true => format!(
+            "Usage:  {program} {} COMMAND\n\n{}\n",
+            group.name, group.about
+        ),
+        false => format!(
+            "Usage:  {program} {} [OPTIONS] COMMAND\n\n{}\n\nOptions:\n{}",
+            group.name,
+            group.about,
+            options(&flags, width())
+        ),
+    };
+    out.push_str("\nCommands:\n");
     let mut rows: Vec<(&str, &str)> = group
         .commands
         .iter()

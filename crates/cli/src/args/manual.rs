@@ -64,11 +64,18 @@ fn page(program: &str, path: &str, command: &Command) -> Page {
 fn of_group(program: &str, group: &Group) -> String {
     let name = format!("{program}-{}", group.name);
     let mut out = head(&name, group.about);
+    let words = match group.flags.is_empty() {
+        true => "COMMAND",
+        false => "[OPTIONS] COMMAND",
+    };
     let _ = writeln!(
         out,
-        ".SH SYNOPSIS\n\\fB{}\\fR COMMAND\n.SH COMMANDS",
+        ".SH SYNOPSIS\n\\fB{}\\fR {words}",
         text(&format!("{program} {}", group.name))
     );
+    let flags: Vec<&Flag> = group.flags.iter().collect();
+    options(&mut out, "OPTIONS", &flags);
+    out.push_str(".SH COMMANDS\n");
     let shown = || group.commands.iter().filter(|command| !command.hidden);
     for command in shown() {
         entry(&mut out, command.name_in(group.name), command.about);

@@ -33,6 +33,7 @@ pub(crate) const GROUP: Group = Group {
     name: "builder",
     about: "Manage builds",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 7] = [

@@ -15,6 +15,7 @@ pub(crate) const GROUP: Group = Group {
     name: "completion",
     about: "Print the completion script for a shell",
     commands: &[&BASH, &FISH, &ZSH],
+    flags: &[],
 };
 
 const BASH: Command = Command {
@@ -81,6 +82,12 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
             lines.push('\n');
         }
     }
+    if cli.environment.contains_key(plugin::ORIGINAL) {
+        // Docker's script is Cobra's: it looks for files itself, and is told whether to (0) or not (4).
+        let files = lines.contains(FILES);
+        lines = lines.replace(&format!("{FILES}\n"), "");
+        lines.push_str(if files { ":0\n" } else { ":4\n" });
+    }
     cli.print(&lines)?;
     Ok(0)
 }
@@ -96,7 +103,7 @@ const FILES: &str = "\u{1}files";
 type Candidates = Vec<(String, &'static str)>;
 
 fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
-    let globals = skip_globals(before);
+    let globals = skip_options(crate::program::GLOBALS, before);
     // Which daemon is asked is decided by the words typed, not by ours.
     if let Ok(typed) = parse::parse(
         &[crate::program::GLOBALS],
@@ -111,48 +118,67 @@ fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
     if let (_, Some(flag)) = position(&options, &before[..globals]) {
         return answer(cli, flag.complete);
     }
-    let (flags, rest, arguments): (Vec<&'static Flag>, &[String], &[Complete]) =
-        match find(&before[globals..]) {
-            Found::Command(command, _, used) => (
-                command
-                    .flags
-                    .iter()
-                    .flat_map(|table| table.iter())
-                    .collect(),
-                &before[globals + used..],
-                command.complete,
-            ),
-            Found::Group(group) if before.len() == globals + 1 => {
-                return group
-                    .commands
-                    .iter()
-                    .map(|command| (command.name_in(group.name).to_owned(), command.about))
-                    .collect();
+    // Options between a management command and its command are left out of the words, and known to it.
+    let words = match find(&before[globals..]) {
+        Found::Group(group) if !group.flags.is_empty() => {
+            let own = &before[globals + 1..];
+            let length = skip_options(group.flags, own);
+            let options: Vec<&'static Flag> = group.flags.iter().collect();
+            if let (_, Some(flag)) = position(&options, &own[..length]) {
+                return answer(cli, flag.complete);
             }
-            Found::Unknown("") => {
-                if typed.starts_with('-') {
-                    return flag_words(&crate::program::GLOBALS.iter().collect::<Vec<_>>());
-                }
-                let settings = &cli.settings;
-                let plugins = plugin::all(&settings.directory, &settings.file);
-                return top_level()
-                    .map(|(name, about)| (name.to_owned(), about))
-                    .chain(plugins.into_iter().map(|plugin| (plugin.name, "")))
-                    .collect();
+            if let Ok(matches) = parse::parse(&[group.flags], Positionals::Last, &own[..length]) {
+                cli.group = matches;
             }
-            Found::Unknown(word) => {
-                let settings = &cli.settings;
-                let plugin = plugin::find(&settings.directory, &settings.file, word);
-                let words = [before, &[typed.to_owned()]].concat();
-                return plugin
-                    .map(|plugin| plugin.complete(&cli.program, &words))
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|word| (word, ""))
-                    .collect();
+            if length == own.len() && typed.starts_with('-') {
+                return flag_words(&options);
             }
-            _ => return Vec::new(),
-        };
+            [&before[globals..=globals], &own[length..]].concat()
+        }
+        _ => before[globals..].to_vec(),
+    };
+    let (flags, rest, arguments): (Vec<&'static Flag>, &[String], &[Complete]) = match find(&words)
+    {
+        Found::Command(command, _, used) => (
+            command
+                .flags
+                .iter()
+                .flat_map(|table| table.iter())
+                .collect(),
+            &words[used..],
+            command.complete,
+        ),
+        Found::Group(group) if words.len() == 1 => {
+            return group
+                .commands
+                .iter()
+                .map(|command| (command.name_in(group.name).to_owned(), command.about))
+                .collect();
+        }
+        Found::Unknown("") => {
+            if typed.starts_with('-') {
+                return flag_words(&crate::program::GLOBALS.iter().collect::<Vec<_>>());
+            }
+            let settings = &cli.settings;
+            let plugins = plugin::all(&settings.directory, &settings.file);
+            return top_level()
+                .map(|(name, about)| (name.to_owned(), about))
+                .chain(plugins.into_iter().map(|plugin| (plugin.name, "")))
+                .collect();
+        }
+        Found::Unknown(word) => {
+            let settings = &cli.settings;
+            let plugin = plugin::find(&settings.directory, &settings.file, word);
+            let words = [before, &[typed.to_owned()]].concat();
+            return plugin
+                .map(|plugin| plugin.complete(&cli.program, &words))
+                .unwrap_or_default()
+                .into_iter()
+                .map(|word| (word, ""))
+                .collect();
+        }
+        _ => return Vec::new(),
+    };
     if let Some((name, _)) = typed
         .strip_prefix("--")
         .and_then(|rest| rest.split_once('='))
@@ -181,11 +207,11 @@ fn candidates(cli: &mut Cli, before: &[String], typed: &str) -> Candidates {
     }
 }
 
-/// How many words at the beginning are global options with their values.
-fn skip_globals(words: &[String]) -> usize {
+/// How many words at the beginning are options with their values.
+fn skip_options(flags: &[Flag], words: &[String]) -> usize {
     let mut index = 0;
     while let Some(word) = words.get(index).filter(|word| word.starts_with('-')) {
-        let takes = crate::program::GLOBALS.iter().any(|flag| {
+        let takes = flags.iter().any(|flag| {
             flag.kind != Kind::Bool
                 && (*word == format!("--{}", flag.long)
                     || flag.short.is_some_and(|short| *word == format!("-{short}")))
@@ -249,6 +275,15 @@ fn answer(cli: &mut Cli, complete: Complete) -> Candidates {
         .flat_map(|kind| answer(cli, kind))
         .collect(),
         Complete::Contexts => contexts(cli),
+        Complete::Services => crate::compose::project::words(cli, |project| {
+            project
+                .services()
+                .map(|(name, _)| name.to_owned())
+                .collect()
+        }),
+        Complete::Profiles => {
+            crate::compose::project::words(cli, |project| project.profiles.clone())
+        }
         Complete::Networks => objects(cli, "networks", |json| json),
         Complete::Volumes => objects(cli, "volumes", |json| &json["Volumes"]),
     }

@@ -39,7 +39,8 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     cli.block_on(attach(&client, &matches.args[0], stdin, proxy, keys))?
 }
 
-async fn attach(
+/// Our streams on a running container's until it ends; the exit code is its own.
+pub(crate) async fn attach(
     client: &Client,
     name: &str,
     stdin: bool,

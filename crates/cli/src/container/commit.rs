@@ -9,7 +9,7 @@ use crate::args::{Flag, Matches, list, switch, value};
 use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 
-const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: &[Flag] = &[
     value(
         Some('a'),
         "author",
@@ -36,6 +36,15 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    let commit = asked(matches)?;
+    let client = cli.client()?;
+    let id = cli.block_on(client.container_commit(&matches.args[0], &commit))??;
+    cli.line(&id)?;
+    Ok(0)
+}
+
+/// What the flags and the second argument ask for.
+pub(crate) fn asked(matches: &Matches) -> Result<Commit> {
     let mut commit = Commit {
         comment: matches.text("message").to_owned(),
         author: matches.text("author").to_owned(),
@@ -54,8 +63,5 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         commit.repository = reference.familiar_name();
         commit.tag = reference.tag().unwrap_or("latest").to_owned();
     }
-    let client = cli.client()?;
-    let id = cli.block_on(client.container_commit(&matches.args[0], &commit))??;
-    cli.line(&id)?;
-    Ok(0)
+    Ok(commit)
 }

@@ -98,7 +98,8 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     cli.block_on(exec(&client, container, request, detach))?
 }
 
-async fn exec(
+/// Runs a command in a container, our streams on it unless `detach`; the exit code is the command's.
+pub(crate) async fn exec(
     client: &Client,
     container: &str,
     mut request: CreateRequest,

@@ -39,6 +39,7 @@ pub(crate) const GROUP: Group = Group {
     name: "container",
     about: "Manage containers",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 26] = [

@@ -30,7 +30,7 @@ const PERIOD: Duration = Duration::from_millis(500);
 /// Without news for so long, nothing is known of a container.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-const FLAGS: &[Flag] = &[
+pub(crate) const FLAGS: &[Flag] = &[
     switch(
         Some('a'),
         "all",
@@ -161,6 +161,16 @@ impl Shown {
 }
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    show(cli, matches, &matches.args, Filters::default())
+}
+
+/// Shows these containers, or without any those that fit the filters, by the flags of `stats`.
+pub(crate) fn show(
+    cli: &mut Cli,
+    matches: &Matches,
+    names: &[String],
+    filters: Filters,
+) -> Result<u8> {
     let options = Options {
         no_trunc: matches.on("no-trunc"),
         ..Options::default()
@@ -182,14 +192,15 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let (stream, all) = (!matches.on("no-stream"), matches.on("all"));
     let shown = Shown::default();
     let mut watcher = None;
-    if matches.args.is_empty() {
+    if names.is_empty() {
         let wanted = Wanted {
             all,
+            filters: filters.clone(),
             ..Wanted::default()
         };
         let listed = async {
             if stream {
-                watcher = Some(watch(&client, &shown, all).await?);
+                watcher = Some(watch(&client, &shown, all, filters).await?);
             }
             for container in client.container_list(&wanted).await? {
                 shown.add(&client, short_id(&container.id), stream);
@@ -200,7 +211,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         cli.block_on(listed)??;
     } else {
         cli.block_on(async {
-            for name in &matches.args {
+            for name in names {
                 shown.add(&client, name, stream);
             }
             shown.first().await;
@@ -240,8 +251,12 @@ fn over_the_last(text: &str) -> String {
 }
 
 /// Follows containers as they come and go; ends with the daemon.
-async fn watch(client: &Client, shown: &Shown, all: bool) -> Result<JoinHandle<()>> {
-    let mut filters = Filters::default();
+async fn watch(
+    client: &Client,
+    shown: &Shown,
+    all: bool,
+    mut filters: Filters,
+) -> Result<JoinHandle<()>> {
     filters.add("type", "container");
     let events = Events {
         filters,

@@ -13,6 +13,7 @@ pub(crate) const GROUP: Group = Group {
     name: "context",
     about: "Manage contexts: daemons by name",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 9] = [

@@ -9,6 +9,7 @@ pub(crate) const GROUP: Group = Group {
     name: "debug",
     about: "Look into how onggi works",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 1] = [&dockerfile::COMMAND];

@@ -23,6 +23,7 @@ pub(crate) const GROUP: Group = Group {
     name: "image",
     about: "Manage images",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 12] = [

@@ -23,6 +23,7 @@ pub(crate) const GROUP: Group = Group {
     name: "manifest",
     about: "Manage manifest lists: one name for several platforms",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 5] = [

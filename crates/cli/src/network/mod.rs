@@ -24,6 +24,7 @@ pub(crate) const GROUP: Group = Group {
     name: "network",
     about: "Manage networks",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 7] = [

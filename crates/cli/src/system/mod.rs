@@ -20,6 +20,7 @@ pub(crate) const GROUP: Group = Group {
     name: "system",
     about: "Manage the engine",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 7] = [

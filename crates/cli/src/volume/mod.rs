@@ -17,6 +17,7 @@ pub(crate) const GROUP: Group = Group {
     name: "volume",
     about: "Manage volumes",
     commands: &COMMANDS,
+    flags: &[],
 };
 
 const COMMANDS: [&Command; 9] = [

@@ -1,5 +1,6 @@
 //! Images, one file a verb.
 
+mod distribution;
 mod history;
 mod import;
 mod inspect;

@@ -43,13 +43,23 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 /// What is asked for.
-struct Copy {
-    container: String,
-    source: String,
-    destination: String,
-    follow: bool,
-    archive: bool,
-    quiet: bool,
+#[derive(Clone, Debug)]
+pub(crate) struct Copy {
+    pub(crate) container: String,
+    pub(crate) source: String,
+    pub(crate) destination: String,
+    pub(crate) follow: bool,
+    pub(crate) archive: bool,
+    pub(crate) quiet: bool,
+}
+
+/// Which way files go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Out of the container.
+    From,
+    /// Into it.
+    To,
 }
 
 /// One side of a copy.
@@ -63,6 +73,23 @@ struct Side {
 }
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    let (way, copy) = asked(
+        matches,
+        matches.on_or("quiet", !is_terminal(std::io::stdout())),
+    )?;
+    transfer(cli, way, &copy)
+}
+
+/// Copies.
+pub(crate) fn transfer(cli: &mut Cli, way: Way, copy: &Copy) -> Result<u8> {
+    match way {
+        Way::From => from::copy(cli, copy),
+        Way::To => to::copy(cli, copy),
+    }
+}
+
+/// What the two arguments and the flags ask for.
+pub(crate) fn asked(matches: &Matches, quiet: bool) -> Result<(Way, Copy)> {
     let (source, destination) = (matches.args[0].as_str(), matches.args[1].as_str());
     if source.is_empty() {
         return Err(Error::new("source can not be empty"));
@@ -78,18 +105,18 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
         destination: destination.to_owned(),
         follow: matches.on("follow-link"),
         archive: matches.on("archive"),
-        quiet: matches.on_or("quiet", !is_terminal(std::io::stdout())),
+        quiet,
     };
     match (from, to) {
         (Some(_), Some(_)) => Err(Error::new("copying between containers is not supported")),
         (None, None) => Err(Error::new("must specify at least one container source")),
         (Some(container), None) => {
             container.clone_into(&mut copy.container);
-            from::copy(cli, &copy)
+            Ok((Way::From, copy))
         }
         (None, Some(container)) => {
             container.clone_into(&mut copy.container);
-            to::copy(cli, &copy)
+            Ok((Way::To, copy))
         }
     }
 }
