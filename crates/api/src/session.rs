@@ -28,7 +28,7 @@ pub enum Word {
     Entries = 3,
     /// Client: bytes of a tar that is the context that began last; without any, its end.
     Archive = 4,
-    /// Client: a secret: the length of its name in two bytes, the name, its bytes.
+    /// Client: a secret: its name and its bytes, as a [`pair`].
     Secret = 5,
     /// Client: the name of an agent that RUN may ask.
     Agent = 6,
@@ -44,6 +44,27 @@ pub enum Word {
     Want = 11,
     /// Daemon: a stream to the agent of this name.
     Open = 12,
+    /// Client: the files of a cache begin, which the flags know by this directory; its entries follow.
+    Cache = 13,
+    /// Daemon: a stream that is a file of a cache: the directory and the digest of a blob, as a [`pair`]; without a
+    /// digest what `index.json` is to say. The client ends it when it has the file, or with why it has not.
+    Keep = 14,
+}
+
+/// Two things in one payload: the first one behind its length in two bytes, and the rest.
+#[must_use]
+pub fn pair(first: &[u8], rest: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(first.len()).unwrap_or(u16::MAX);
+    [&length.to_be_bytes(), first, rest].concat()
+}
+
+/// What a [`pair`] was made of; its first one is text.
+#[must_use]
+pub fn unpair(payload: &[u8]) -> Option<(&str, &[u8])> {
+    let (length, rest) = payload.split_at_checked(2)?;
+    let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
+    let (first, rest) = rest.split_at_checked(length)?;
+    Some((std::str::from_utf8(first).ok()?, rest))
 }
 
 impl Word {
@@ -61,6 +82,8 @@ impl Word {
             10 => Self::Message,
             11 => Self::Want,
             12 => Self::Open,
+            13 => Self::Cache,
+            14 => Self::Keep,
             _ => return None,
         })
     }
@@ -294,6 +317,15 @@ mod tests {
                 xattrs: vec![(b"user.a".to_vec(), vec![0, 1])],
             })
             .collect()
+    }
+
+    #[test]
+    fn pairs_are_taken_apart_again() {
+        assert_eq!(unpair(&pair(b"a", b"bc")), Some(("a", &b"bc"[..])));
+        assert_eq!(unpair(&pair(b"", b"")), Some(("", &b""[..])));
+        for broken in [&b""[..], b"\0", b"\0\x02a", b"\0\x01\xff"] {
+            assert_eq!(unpair(broken), None, "{broken:?}");
+        }
     }
 
     #[test]

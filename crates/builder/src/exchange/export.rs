@@ -1,19 +1,20 @@
-//! Giving away what is known: the layers that a registry lacks, then the documents.
+//! Giving away what is known: the layers that are lacking where it goes, then the documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use onggi_image::{Images, Layer};
 use onggi_model::{Digest, ImageRef};
-use onggi_oci::image::{Descriptor, Manifest, media_type};
+use onggi_oci::image::{Descriptor, Manifest, annotation, media_type};
 use onggi_registry::{Auth, Claim, Target, Upload, digest};
 use onggi_store::{ChainId, Store};
 
 use super::{
-    CONFIG, CacheTarget, Compression, Document, Imports, Known, KnownLayer, KnownStep, Mode, import,
+    CONFIG, CacheTarget, Compression, Document, Gathered, Imports, Known, KnownLayer, KnownStep,
+    Layout, Local, Mode, import, layout,
 };
 use crate::execute::Finished;
 use crate::{Error, Plan};
@@ -43,11 +44,42 @@ struct Parts {
 /// Where layers are, and where they go.
 #[derive(Clone, Copy)]
 struct Here<'a> {
-    target: &'a Target,
+    to: To<'a>,
     /// What is under the name already.
     before: &'a Known,
     images: &'a Images,
     imports: &'a Imports,
+}
+
+/// Where layers and documents go.
+#[derive(Clone, Copy)]
+enum To<'a> {
+    Registry(&'a Target),
+    /// A directory that another holds; and the blobs it lacks.
+    Layout(&'a dyn Layout, &'a Mutex<Vec<Digest>>),
+}
+
+impl To<'_> {
+    async fn has(self, blob: &Digest) -> Result<bool, Error> {
+        match self {
+            Self::Registry(target) => target.has(blob).await.map_err(|fault| Error::of(&fault)),
+            Self::Layout(layout, _) => Ok(layout.size(blob).is_some()),
+        }
+    }
+
+    /// Gives a blob that is in the store.
+    async fn put(self, store: &Store, blob: &Descriptor) -> Result<(), Error> {
+        match self {
+            Self::Registry(target) => upload(target, store, blob).await,
+            Self::Layout(layout, lacking) => {
+                let mut lacking = lacking.lock().unwrap_or_else(PoisonError::into_inner);
+                if layout.size(&blob.digest).is_none() && !lacking.contains(&blob.digest) {
+                    lacking.push(blob.digest.clone());
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl CacheTarget {
@@ -64,24 +96,74 @@ impl CacheTarget {
         imports: &Imports,
         build: (&Plan, &[Arc<Finished>]),
     ) -> Result<Exported, Error> {
-        let (plan, finished) = build;
-        let parts = self.parts(images, plan, finished).await?;
         let failed = |fault: onggi_registry::Error| Error::of(&fault);
         let client = images.registry();
         let target = client.target(name, auth).await.map_err(failed)?;
         // What is under the name now says how its layers look compressed: they are not compressed to be compared.
         let platform = onggi_model::Platform::host();
         let before = import::read(images, name, &platform, auth).await;
-        let before = before.map(|(known, _)| known).unwrap_or_default();
-        let from = Here {
-            target: &target,
-            before: &before,
+        let here = Here {
+            to: To::Registry(&target),
+            before: &before.map(|(known, _)| known).unwrap_or_default(),
             images,
             imports,
         };
+        let (exported, manifest, bytes) = self.put(here, build).await?;
+        let tag = name.tag().unwrap_or("latest");
+        let put = target.put_manifest(tag, &manifest.media_type, bytes);
+        let digest = put.await.map_err(failed)?;
+        Ok(Exported { digest, ..exported })
+    }
+
+    /// Puts the steps of a build together in the store, for a directory that another holds, which has what `layout` says.
+    /// The layers must stay meanwhile, and what is lacking until it was given: hold a lease.
+    ///
+    /// # Errors
+    /// As the disk says.
+    pub async fn gather(
+        &self,
+        local: &Local,
+        layout: Arc<dyn Layout>,
+        images: &Images,
+        imports: &Imports,
+        build: (&Plan, &[Arc<Finished>]),
+    ) -> Result<Gathered, Error> {
+        let (from, tag) = (layout.clone(), local.clone());
+        let read = move || layout::read(&*from, &tag, &onggi_model::Platform::host());
+        let before = onggi_rt::blocking("read a build cache", read).await?;
+        let lacking = Mutex::new(Vec::new());
+        let here = Here {
+            to: To::Layout(&*layout, &lacking),
+            before: &before.unwrap_or_default(),
+            images,
+            imports,
+        };
+        let (exported, mut manifest, bytes) = self.put(here, build).await?;
+        let (keeper, kept) = (images.store().clone(), manifest.digest.clone());
+        let keep = move || keeper.put_blob(&bytes, Some(&kept));
+        onggi_rt::blocking("write what is known of a build", keep).await??;
+        here.to.put(images.store(), &manifest).await?;
+        let tag = (annotation::REF_NAME.to_owned(), local.tag.clone());
+        manifest.annotations.extend([tag]);
+        let blobs = lacking.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(Gathered {
+            exported,
+            blobs,
+            manifest,
+        })
+    }
+
+    /// Gives all but the manifest, which is described, and its bytes.
+    async fn put(
+        &self,
+        here: Here<'_>,
+        build: (&Plan, &[Arc<Finished>]),
+    ) -> Result<(Exported, Descriptor, Bytes), Error> {
+        let (plan, finished) = build;
+        let parts = self.parts(here.images, plan, finished).await?;
         let mut sending = Vec::new();
         for layers in parts.layers.values() {
-            sending.push(self.send(from, layers));
+            sending.push(self.send(here, layers));
         }
         let mut sent: Vec<_> = stream::iter(sending)
             .buffer_unordered(AT_ONCE)
@@ -100,14 +182,13 @@ impl CacheTarget {
             layers,
             steps: parts.steps,
         };
-        let digest = self
-            .write(&target, name, images.store(), &document, blobs)
-            .await?;
-        Ok(Exported {
-            digest,
+        let (manifest, bytes) = self.write(here, &document, blobs).await?;
+        let exported = Exported {
+            digest: manifest.digest.clone(),
             steps: document.steps.len(),
             layers: document.layers.len(),
-        })
+        };
+        Ok((exported, manifest, bytes))
     }
 
     /// The steps that the mode asks for.
@@ -165,7 +246,7 @@ impl CacheTarget {
         Ok(parts)
     }
 
-    /// Gives the registry the topmost of these layers: how many there are, it, and its blob there.
+    /// Gives the topmost of these layers: how many there are, it, and its blob there.
     async fn send(
         &self,
         here: Here<'_>,
@@ -192,12 +273,11 @@ impl CacheTarget {
         layer: &Layer,
         layers: &[Layer],
     ) -> Result<Descriptor, Error> {
-        let failed = |fault: onggi_registry::Error| Error::of(&fault);
-        let (target, images) = (here.target, here.images);
+        let images = here.images;
         let said = here.before.layers.get(&layer.chain_id);
         let said = said.map(|layer| &layer.blob);
         for blob in said.into_iter().chain([&layer.blob]) {
-            if self.fits(&blob.media_type) && target.has(&blob.digest).await.map_err(failed)? {
+            if self.fits(&blob.media_type) && here.to.has(&blob.digest).await? {
                 return Ok(self.described(blob));
             }
         }
@@ -214,7 +294,7 @@ impl CacheTarget {
                 onggi_rt::blocking("compress a layer", work).await??
             }
         };
-        upload(target, images.store(), &blob).await?;
+        here.to.put(images.store(), &blob).await?;
         Ok(self.described(&blob))
     }
 
@@ -237,15 +317,13 @@ impl CacheTarget {
         Descriptor::new(kind, blob.digest.clone(), blob.size)
     }
 
-    /// Gives the registry the documents; the digest of the manifest.
+    /// Gives the configuration; the manifest.
     async fn write(
         &self,
-        target: &Target,
-        name: &ImageRef,
-        store: &Store,
+        here: Here<'_>,
         document: &Document,
         blobs: Vec<Descriptor>,
-    ) -> Result<Digest, Error> {
+    ) -> Result<(Descriptor, Bytes), Error> {
         let written = |error: serde_json::Error| Error::new(error.to_string());
         let config = serde_json::to_vec(document).map_err(written)?;
         let size = config.len() as u64;
@@ -255,12 +333,13 @@ impl CacheTarget {
                 document.steps.len()
             )));
         }
+        let store = here.images.store();
         let config_digest = digest(&config);
         let described = Descriptor::new(CONFIG, config_digest.clone(), size);
         let keeper = store.clone();
         let keep = move || keeper.put_blob(&config, Some(&config_digest));
         onggi_rt::blocking("write what is known of a build", keep).await??;
-        upload(target, store, &described).await?;
+        here.to.put(store, &described).await?;
         let kind = match self.oci {
             true => media_type::MANIFEST,
             false => media_type::DOCKER_MANIFEST,
@@ -275,9 +354,8 @@ impl CacheTarget {
             annotations: BTreeMap::new(),
         };
         let bytes = Bytes::from(serde_json::to_vec(&manifest).map_err(written)?);
-        let tag = name.tag().unwrap_or("latest");
-        let put = target.put_manifest(tag, kind, bytes).await;
-        put.map_err(|fault| Error::of(&fault))
+        let manifest = Descriptor::new(kind, digest(&bytes), bytes.len() as u64);
+        Ok((manifest, bytes))
     }
 }
 

@@ -1,14 +1,14 @@
 //! Taking up what others know: read at once, its layers when they are needed.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use onggi_image::{Images, Layer};
-use onggi_model::{ImageRef, Platform, chain};
-use onggi_oci::image::{ImageConfig, Manifest, Parsed, media_type};
+use onggi_model::{Digest, ImageRef, Platform, chain};
+use onggi_oci::image::{ImageConfig, Index, Manifest, Parsed, media_type};
 use onggi_registry::{Auth, Source, select};
-use onggi_store::ChainId;
+use onggi_store::{ChainId, Store};
 
-use super::{BUILDKIT, CONFIG, Known};
+use super::{BUILDKIT, CONFIG, Known, Layout, Local, layout};
 use crate::Error;
 use crate::cache::Outcome;
 
@@ -23,8 +23,15 @@ pub struct Imports {
 #[derive(Debug)]
 struct Import {
     name: String,
-    source: Source,
+    origin: Origin,
     known: Known,
+}
+
+/// Where the layers are that a cache tells of.
+#[derive(Clone, Debug)]
+enum Origin {
+    Registry(Source),
+    Layout(Arc<dyn Layout>),
 }
 
 impl Imports {
@@ -40,14 +47,34 @@ impl Imports {
         auth: &Auth,
     ) -> Result<usize, Error> {
         let (known, source) = read(images, name, platform, auth).await?;
+        Ok(self.take(name.familiar(), Origin::Registry(source), known))
+    }
+
+    /// As [`Imports::add`], of a cache in a directory that another holds.
+    ///
+    /// # Errors
+    /// As whoever holds it says; what is no cache.
+    pub async fn add_layout(
+        &self,
+        layout: Arc<dyn Layout>,
+        local: &Local,
+        platform: &Platform,
+    ) -> Result<usize, Error> {
+        let (from, local, platform) = (layout.clone(), local.clone(), platform.clone());
+        let name = local.path.clone();
+        let read = move || layout::read(&*from, &local, &platform);
+        let known = onggi_rt::blocking("read a build cache", read).await??;
+        Ok(self.take(name, Origin::Layout(layout), known))
+    }
+
+    fn take(&self, name: String, origin: Origin, known: Known) -> usize {
         let steps = known.steps.len();
-        let name = name.familiar();
         self.all().push(Import {
             name,
-            source,
+            origin,
             known,
         });
-        Ok(steps)
+        steps
     }
 
     /// Whether there are none.
@@ -94,17 +121,17 @@ impl Imports {
         if self.is_empty() {
             return Ok(());
         }
-        let missing = match images.bring(layers, |layer| self.source(layer)).await {
-            Ok(()) => return Ok(()),
-            Err(missing) => missing,
+        let (layer, error) = match self.bring_blobs(images.store(), layers).await {
+            Err(failed) => failed,
+            Ok(()) => match images.bring(layers, |layer| self.source(layer)).await {
+                Ok(()) => return Ok(()),
+                Err(missing) if missing.error.is_full() => return Err(Error::of(&missing.error)),
+                Err(missing) => (missing.layer, Error::of(&missing.error)),
+            },
         };
-        let error = Error::of(&missing.error);
-        if missing.error.is_full() {
-            return Err(error);
-        }
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
         self.all().retain(|import| {
-            let stays = !import.known.layers.contains_key(&missing.layer);
+            let stays = !import.known.layers.contains_key(&layer);
             if !stays {
                 warnings.push(format!(
                     "{} is no cache: {error}: the build goes on without it",
@@ -116,10 +143,40 @@ impl Imports {
         Err(error)
     }
 
+    /// Brings the blobs of those of these layers that only a directory has which another holds.
+    async fn bring_blobs(&self, store: &Store, layers: &[Layer]) -> Result<(), (ChainId, Error)> {
+        for layer in layers {
+            let failed = |error: Error| (layer.chain_id.clone(), error);
+            let Some(Origin::Layout(layout)) = self.origin(layer) else {
+                continue;
+            };
+            let (store, blob) = (store.clone(), layer.blob.digest.clone());
+            let work = move || -> Result<(), Error> {
+                if !store.has_blob(&blob)? {
+                    let mut ingest = store.ingest()?;
+                    layout.read(&blob, &mut ingest)?;
+                    ingest.commit(Some(&blob))?;
+                }
+                Ok(())
+            };
+            let done = onggi_rt::blocking("bring a layer of a build cache", work).await;
+            done.map_err(|error| failed(error.into()))?
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
     fn source(&self, layer: &Layer) -> Option<Source> {
+        match self.origin(layer)? {
+            Origin::Registry(source) => Some(source),
+            Origin::Layout(_) => None,
+        }
+    }
+
+    fn origin(&self, layer: &Layer) -> Option<Origin> {
         self.all().iter().find_map(|import| {
             let known = import.known.layers.get(&layer.chain_id)?;
-            (known.blob.digest == layer.blob.digest).then(|| import.source.clone())
+            (known.blob.digest == layer.blob.digest).then(|| import.origin.clone())
         })
     }
 
@@ -141,35 +198,61 @@ pub(super) async fn read(
     let document = resolved.document().await.map_err(failed)?;
     let mut parsed = document.parse(name).map_err(failed)?;
     if let Parsed::Index(index) = &parsed {
-        if index.manifests.iter().any(|one| one.media_type == BUILDKIT) {
-            return Err(buildkits());
-        }
-        let chosen = select(index, platform).map_err(|error| Error::new(chain(&error)))?;
-        let document = resolved.source.manifest(&chosen.digest).await;
+        let chosen = chosen(index, platform)?;
+        let document = resolved.source.manifest(chosen).await;
         parsed = document.and_then(|it| it.parse(name)).map_err(failed)?;
     }
+    let manifest = manifest(parsed, platform, |_| Err(nested()))?;
+    let bytes = resolved
+        .source
+        .bytes(&manifest.config, "cache config")
+        .await;
+    Ok((known(manifest, &bytes.map_err(failed)?)?, resolved.source))
+}
+
+/// Reads a manifest or an index.
+pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, Error> {
+    Parsed::from_bytes(bytes, None).map_err(|fault| Error::of(&fault))
+}
+
+/// The manifest that a cache is, or that `get` has of those its index names. It is one that can be taken up.
+pub(super) fn manifest(
+    mut parsed: Parsed,
+    platform: &Platform,
+    get: impl FnOnce(&Digest) -> Result<Parsed, Error>,
+) -> Result<Manifest, Error> {
+    if let Parsed::Index(index) = &parsed {
+        parsed = get(chosen(index, platform)?)?;
+    }
     let Parsed::Manifest(manifest) = parsed else {
-        return Err(Error::new("it is an index of indexes"));
+        return Err(nested());
     };
-    let Manifest { config, layers, .. } = manifest;
-    let kind = config.media_type.as_str();
-    if kind == BUILDKIT {
+    match manifest.config.media_type.as_str() {
+        BUILDKIT => Err(buildkits()),
+        kind if kind == CONFIG || media_type::is_image_config(kind) => Ok(manifest),
+        kind => Err(Error::new(format!("it is of the type {kind}"))),
+    }
+}
+
+/// What a manifest and its configuration say.
+pub(super) fn known(manifest: Manifest, config: &[u8]) -> Result<Known, Error> {
+    if manifest.config.media_type == CONFIG {
+        return Known::read(config, manifest.layers);
+    }
+    let config = ImageConfig::from_bytes(config).map_err(|fault| Error::of(&fault))?;
+    Ok(Known::of_image(config, manifest.layers))
+}
+
+fn chosen<'a>(index: &'a Index, platform: &Platform) -> Result<&'a Digest, Error> {
+    if index.manifests.iter().any(|one| one.media_type == BUILDKIT) {
         return Err(buildkits());
     }
-    let is_ours = kind == CONFIG;
-    if !is_ours && !media_type::is_image_config(kind) {
-        return Err(Error::new(format!("it is of the type {kind}")));
-    }
-    let bytes = resolved.source.bytes(&config, "cache config").await;
-    let bytes = bytes.map_err(failed)?;
-    let known = match is_ours {
-        true => Known::read(&bytes, layers)?,
-        false => {
-            let config = ImageConfig::from_bytes(&bytes).map_err(|fault| Error::of(&fault))?;
-            Known::of_image(config, layers)
-        }
-    };
-    Ok((known, resolved.source))
+    let chosen = select(index, platform).map_err(|error| Error::new(chain(&error)))?;
+    Ok(&chosen.digest)
+}
+
+fn nested() -> Error {
+    Error::new("it is an index of indexes")
 }
 
 fn buildkits() -> Error {

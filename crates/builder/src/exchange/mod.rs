@@ -1,11 +1,12 @@
-//! What builders tell each other of steps that were done: the cache as a manifest of a registry, whose configuration says
+//! What builders tell each other of steps that were done: the cache as a manifest, in a registry or a directory, whose configuration says
 //! which keys lead to which layers, and whose layers are theirs.
 //!
 //! Keys are made of content (see `cache`), and a layer is named by the chain of tars that leads to it: so a build goes from
 //! step to step by what another one said, and fetches layers only when something is done on them.
 
-mod export; // given to a registry
+mod export; // given to a registry, or to be put into a directory
 mod import; // taken from one
+mod layout; // as files of a directory
 mod options; // --cache-from and --cache-to
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 pub use export::Exported;
 pub use import::Imports;
-pub use options::{CacheSource, CacheTarget, Compression, Mode, Place};
+pub use layout::{Gathered, Layout};
+pub use options::{CacheSource, CacheTarget, Compression, Local, Mode, Place};
 
 /// The type of a configuration that is a cache of ours.
 pub const CONFIG: &str = "application/vnd.onggi.buildcache.v1+json";

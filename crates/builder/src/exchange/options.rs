@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use onggi_model::{ImageRef, csv};
+use onggi_model::{Digest, ImageRef, csv};
 
 use crate::Error;
 
 /// What works in the place of what does not.
-const INSTEAD: &str = "type=registry,ref=NAME and type=inline are there";
+const INSTEAD: &str = "type=registry,ref=NAME, type=inline and, with onggi build, type=local,dest=DIRECTORY are there";
 
 /// Where what others know is taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,19 @@ pub struct CacheSource {
 pub enum Place {
     /// In a registry, or an image that is here.
     Registry(ImageRef),
-    /// With the client, in the directory it has under this name.
-    Local(String),
+    /// With the client.
+    Local(Local),
+}
+
+/// A cache in a directory that the client has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Local {
+    /// What the client calls the directory.
+    pub path: String,
+    /// Which of the caches in it.
+    pub tag: String,
+    /// Which, whatever its tag.
+    pub digest: Option<Digest>,
 }
 
 /// Where what is known goes.
@@ -87,7 +98,7 @@ impl CacheSource {
             }
             "local" => {
                 let name = fields.needed("src")?;
-                (name.clone(), Place::Local(name))
+                (name.clone(), Place::Local(fields.local(name)?))
             }
             _ => return Err(fields.unknown_kind()),
         };
@@ -117,7 +128,14 @@ impl CacheTarget {
                 return Ok(None);
             }
             "registry" => Place::Registry(reference(&fields.needed("ref")?)?),
-            "local" => Place::Local(fields.needed("dest")?),
+            "local" => {
+                let path = fields.needed("dest")?;
+                let local = fields.local(path)?;
+                if local.digest.is_some() {
+                    return Err(fields.wrong("digest is what a cache gets: say tag"));
+                }
+                Place::Local(local)
+            }
             _ => return Err(fields.unknown_kind()),
         };
         let mode = match fields.take("mode").as_deref() {
@@ -191,6 +209,19 @@ impl Fields {
         value.ok_or_else(|| self.wrong(&format!("{key} is missing")))
     }
 
+    /// Which of the caches of a directory.
+    fn local(&mut self, path: String) -> Result<Local, Error> {
+        let digest = self.take("digest").map(|text| Digest::parse(&text));
+        let tag = self.take("tag").filter(|tag| !tag.is_empty());
+        Ok(Local {
+            path,
+            tag: tag.unwrap_or_else(|| "latest".to_owned()),
+            digest: digest
+                .transpose()
+                .map_err(|fault| self.wrong(&fault.to_string()))?,
+        })
+    }
+
     fn switch(&mut self, key: &str, usual: bool) -> Result<bool, Error> {
         match self.take(key).as_deref() {
             None => Ok(usual),
@@ -237,7 +268,12 @@ mod tests {
             ("app", "docker.io/library/app:latest bare"),
             ("r.io:5/a/b:c", "r.io:5/a/b:c bare"),
             ("type=registry,ref=r.io/a", "r.io/a:latest"),
-            ("type=local,src=/c", "local /c"),
+            ("type=local,src=/c", "local /c:latest"),
+            ("type=local,src=/c,tag=x", "local /c:x"),
+            (
+                "type=local,src=/c,digest=x",
+                "--cache-from type=local,src=/c,digest=x: invalid checksum digest format",
+            ),
             (
                 "type=registry",
                 "--cache-from type=registry: ref is missing",
@@ -253,11 +289,11 @@ mod tests {
             ),
             (
                 "type=gha",
-                "--cache-from type=gha: type=gha is not supported: type=registry,ref=NAME and type=inline are there",
+                "--cache-from type=gha: type=gha is not supported: type=registry,ref=NAME, type=inline and, with onggi build, type=local,dest=DIRECTORY are there",
             ),
             (
                 "type=s3,bucket=b",
-                "--cache-from type=s3,bucket=b: type=s3 is not supported: type=registry,ref=NAME and type=inline are there",
+                "--cache-from type=s3,bucket=b: type=s3 is not supported: type=registry,ref=NAME, type=inline and, with onggi build, type=local,dest=DIRECTORY are there",
             ),
             (
                 "UPPER",
@@ -269,7 +305,7 @@ mod tests {
                     let bare = if source.is_bare { " bare" } else { "" };
                     match source.place {
                         Place::Registry(name) => format!("{name}{bare}"),
-                        Place::Local(name) => format!("local {name}{bare}"),
+                        Place::Local(local) => format!("local {}:{}{bare}", local.path, local.tag),
                     }
                 }
                 Err(error) => error.to_string(),
@@ -329,6 +365,7 @@ mod tests {
             ),
             ("type=azblob,name=a", "type=azblob is not supported"),
             ("type=local", "dest is missing"),
+            ("type=local,dest=/c,src=/d", "src means nothing here"),
         ] {
             let refused = of(text).expect_err(text);
             assert!(

@@ -15,6 +15,7 @@ mod flags; // the flags of build
 mod follow; // a build from the first byte to the last message
 mod hashes; // what files are known by, from build to build
 mod history; // builder history
+mod layout; // caches in directories here
 mod named; // --build-context
 mod output; // --output
 mod progress; // messages as BuildKit shows them

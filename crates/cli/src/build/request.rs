@@ -132,7 +132,7 @@ pub(super) fn query(asked: &Asked<'_>, source: &Source) -> Result<Query> {
         add("labels", json!(labels).to_string());
     }
     let caches = match asked.is_onggi {
-        true => cache::sources(matches)?,
+        true => cache::sources(matches),
         false => cache::names(matches),
     };
     add("cachefrom", some_json(caches));
@@ -168,7 +168,7 @@ fn beyond(asked: &Asked<'_>, add: &mut impl FnMut(&'static str, String)) -> Resu
     if !contexts.is_empty() {
         add("buildcontexts", json!(contexts).to_string());
     }
-    add("cacheto", some_json(cache::targets(matches)?));
+    add("cacheto", some_json(matches.all("cache-to")));
     let stages = matches.all("no-cache-filter").flat_map(csv);
     add(
         "nocachefilter",

@@ -156,6 +156,10 @@ fn what_is_beyond_docker_goes_to_onggi_alone() {
         ),
         ("--cache-to type=inline", r#"cacheto=["type=inline"]"#),
         (
+            "--cache-to type=local,dest=/x",
+            r#"cacheto=["type=local,dest=/x"]"#,
+        ),
+        (
             "--cache-to type=registry,ref=r/i,mode=max",
             r#"cacheto=["type=registry,ref=r/i,mode=max"]"#,
         ),
@@ -188,14 +192,6 @@ fn what_cannot_be_is_refused() {
         (
             "--squash",
             "\"--squash\" is only supported on a Docker daemon with experimental",
-        ),
-        (
-            "--cache-to type=local,dest=/x",
-            "--cache-to type=local,dest=/x is not supported",
-        ),
-        (
-            "--cache-from type=local,src=/x",
-            "--cache-from type=local,src=/x is not supported",
         ),
     ] {
         let args: Vec<&str> = args.split(' ').collect();

@@ -15,7 +15,7 @@ use super::follow::{Context, Way, follow};
 use super::output::{Output, names, outputs};
 use super::progress::{Display, End, Plain, Raw, Tree};
 use super::request::{Asked, query};
-use super::{check, context, named, secret, session, ssh};
+use super::{check, context, layout, named, secret, session, ssh};
 use crate::Cli;
 use crate::args::Matches;
 use crate::args::flag::Complete;
@@ -85,7 +85,11 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let parameters = query(&asked, &source)?;
     let sent_as = source.sent_as();
     let is_local = |context: &named::Named| matches!(context.place, named::Place::Local(_));
-    let needs_session = !secrets.is_empty() || !agents.is_empty() || contexts.iter().any(is_local);
+    let caches = layout::directories(matches);
+    let needs_session = !secrets.is_empty()
+        || !agents.is_empty()
+        || !caches.is_empty()
+        || contexts.iter().any(is_local);
     let compress = matches.on("compress");
     // What is to be compressed is sent whole, as to any daemon.
     let told = (ping.is_onggi() && (needs_session || !compress)).then_some(&cli.environment);
@@ -126,6 +130,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
                 secrets,
                 contexts,
                 agents,
+                caches,
                 environment,
             })),
             None => {

@@ -1,7 +1,7 @@
 //! A build's session with our own daemon: what is built with is told by what it is known by, and sent where it is asked for.
 //! What is said is `onggi_api::session`; one thread walks, hashes and answers, tasks carry frames and agents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use onggi_api::session::{AGENTS, Entry, Frame, Frames, What, Word};
+use onggi_api::session::{AGENTS, Entry, Frame, Frames, What, Word, pair, unpair};
 use onggi_api::stream::Message;
 use onggi_archive::{Entry as Archived, Kind};
 use onggi_client::{Build, Client, Input as Mouth, Output as Ears};
@@ -24,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::body::Count;
 use super::context::{Input, Source, rules};
 use super::hashes::{self, Hashes};
+use super::layout;
 use super::named::{self, Named};
 use super::secret;
 use super::ssh::Agent;
@@ -44,6 +45,8 @@ pub(super) struct Content {
     pub(super) secrets: Vec<secret::Named>,
     pub(super) contexts: Vec<Named>,
     pub(super) agents: Vec<Agent>,
+    /// Directories with caches.
+    pub(super) caches: BTreeSet<String>,
     /// Where hashes are kept.
     pub(super) environment: Environment,
 }
@@ -78,7 +81,14 @@ pub(super) async fn begin(client: &Client, build: &Build, content: Content) -> R
         .iter()
         .map(|agent| (agent.id.clone(), agent.path.clone()))
         .collect();
-    tokio::spawn(listen(ears, heard, wants, Agents::new(agents, out.clone())));
+    let caches = Caches::new(content.caches.clone(), out.clone());
+    tokio::spawn(listen(
+        ears,
+        heard,
+        wants,
+        Agents::new(agents, out.clone()),
+        caches,
+    ));
     let telling = std::thread::spawn(move || {
         let mut teller = Teller {
             out,
@@ -158,6 +168,7 @@ async fn listen(
     messages: mpsc::Sender<Result<Message>>,
     wants: sync::Sender<Vec<u32>>,
     mut agents: Agents,
+    mut caches: Caches,
 ) {
     let broken = |why: String| Error::new(format!("the session with the daemon is broken: {why}"));
     let mut frames = Frames::default();
@@ -197,8 +208,65 @@ async fn listen(
                     return;
                 }
             }
+            Word::Keep => caches.begin(&frame),
+            Word::Data | Word::End if caches.has(frame.number) => caches.hear(frame).await,
             Word::Open | Word::Data | Word::End => agents.hear(frame),
             _ => {}
+        }
+    }
+}
+
+/// Files of caches that come.
+struct Caches {
+    directories: BTreeSet<String>,
+    out: mpsc::Sender<Frame>,
+    streams: HashMap<u32, mpsc::Sender<Option<Bytes>>>,
+}
+
+impl Caches {
+    fn new(directories: BTreeSet<String>, out: mpsc::Sender<Frame>) -> Self {
+        let streams = HashMap::new();
+        Self {
+            directories,
+            out,
+            streams,
+        }
+    }
+
+    fn has(&self, number: u32) -> bool {
+        self.streams.contains_key(&number)
+    }
+
+    fn begin(&mut self, frame: &Frame) {
+        let number = frame.number;
+        let (sender, pieces) = mpsc::channel(QUEUE);
+        self.streams.insert(number, sender);
+        // Only into directories that the flags name.
+        let named = unpair(&frame.payload)
+            .filter(|(directory, _)| self.directories.contains(*directory))
+            .map(|(directory, digest)| (PathBuf::from(directory), digest.to_vec()));
+        let out = self.out.clone();
+        tokio::task::spawn_blocking(move || {
+            let written = match &named {
+                Some((directory, digest)) => {
+                    layout::write(directory, &String::from_utf8_lossy(digest), pieces)
+                }
+                None => Err("nobody asked for it".to_owned()),
+            };
+            let why = written.err().unwrap_or_default();
+            // A daemon that is gone is heard elsewhere.
+            let _ = out.blocking_send(Frame::new(Word::End, number, why.into_bytes()));
+        });
+    }
+
+    /// Waits where files come faster than they are written. Whoever does not take them any more has said why.
+    async fn hear(&mut self, frame: Frame) {
+        if frame.word == Word::End {
+            if let Some(stream) = self.streams.remove(&frame.number) {
+                let _ = stream.send(None).await;
+            }
+        } else if let Some(stream) = self.streams.get(&frame.number) {
+            let _ = stream.send(Some(frame.payload)).await;
         }
     }
 }
@@ -312,9 +380,7 @@ impl Teller {
             self.say(Word::Key, 0, key)?;
         }
         for secret in &content.secrets {
-            let id = secret.id.as_bytes();
-            let length = u16::try_from(id.len()).unwrap_or(u16::MAX).to_be_bytes();
-            let payload = [&length[..], id, secret.value.expose()].concat();
+            let payload = pair(secret.id.as_bytes(), secret.value.expose());
             self.say(Word::Secret, 0, payload)?;
         }
         for agent in &content.agents {
@@ -360,9 +426,28 @@ impl Teller {
             }
         }
         self.flush()?;
+        for directory in content.caches {
+            self.cache(directory)?;
+        }
         self.say(Word::Ready, 0, Bytes::new())?;
         self.hashes.save();
         Ok(())
+    }
+
+    /// Tells what is in a directory of a cache.
+    fn cache(&mut self, directory: String) -> Result<()> {
+        let found = layout::find(Path::new(&directory))?;
+        self.say(Word::Cache, 0, directory.into_bytes())?;
+        let file = |name: &str| Archived::new(name, Kind::File, 0o644);
+        if let Some(index) = found.index {
+            self.text(file("index.json"), &index)?;
+        }
+        for (path, digest, size) in found.blobs {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let entry = file(&format!("blobs/sha256/{name}"));
+            self.add(entry, What::File(size, digest), Place::File(path, digest))?;
+        }
+        self.flush()
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -20,6 +20,7 @@ use tokio::io::AsyncRead;
 use tokio::sync::Mutex;
 
 use super::BuildOptions;
+use super::layout::Directory;
 use super::session::{Announced, Wire};
 use crate::Engine;
 use crate::error::{Error, Result};
@@ -38,6 +39,8 @@ pub(super) struct Contexts {
     secrets: BTreeMap<String, Vec<u8>>,
     /// The client, where it can be asked for more.
     wire: Option<Arc<Wire>>,
+    /// Caches in directories of the client, by what it calls those.
+    caches: BTreeMap<String, Arc<Directory>>,
     views: BTreeMap<Option<String>, View>,
     /// Parts of contexts that are files by now, by context and path.
     unfolded: Mutex<BTreeMap<(Option<String>, String), PathBuf>>,
@@ -96,6 +99,7 @@ impl Contexts {
         }
         let mut contexts = Self::of(roots, place, options).await?;
         contexts.secrets = announced.secrets;
+        contexts.caches = announced.caches;
         contexts.wire = Some(announced.wire);
         Ok(contexts)
     }
@@ -115,8 +119,20 @@ impl Contexts {
             place,
             secrets: BTreeMap::new(),
             wire: None,
+            caches: BTreeMap::new(),
             unfolded: Mutex::default(),
         })
+    }
+
+    /// The cache in a directory of the client.
+    ///
+    /// # Errors
+    /// `InvalidParameter` where the client has not told of it.
+    pub(super) fn cache(&self, directory: &str) -> Result<Arc<Directory>> {
+        let told = self.caches.get(directory).cloned();
+        told.ok_or_else(|| Error::invalid(format!(
+            "a cache of type=local is in the hands of the client, which tells of it in a session: build with onggi build, or use type=registry,ref=NAME instead of {directory}",
+        )))
     }
 
     /// The client, where it has an agent of this name.

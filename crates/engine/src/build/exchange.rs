@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use onggi_api::stream::Message;
-use onggi_builder::exchange::{CacheSource, CacheTarget, Imports, Place};
+use onggi_builder::exchange::{CacheSource, CacheTarget, Exported, Imports, Local, Place};
 use onggi_builder::{Finished, Plan};
-use onggi_model::{ImageRef, Platform};
+use onggi_model::{ImageRef, Platform, chain};
 use onggi_registry::Auth;
 use tokio::sync::mpsc;
 
 use super::bases::login;
+use super::context::Contexts;
 use super::told::{Aside, line};
 use super::{BuildOptions, Building};
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ impl Exchange {
     ///
     /// # Errors
     /// `InvalidParameter` for what is not there.
-    pub(super) fn of(options: &BuildOptions) -> Result<Self> {
+    pub(super) fn of(options: &BuildOptions, contexts: &Contexts) -> Result<Self> {
         let wrong = |fault: onggi_builder::Error| Error::of(&fault);
         let sources = options.cache_from.iter().filter(|text| !text.is_empty());
         let sources: std::result::Result<_, _> =
@@ -46,13 +47,12 @@ impl Exchange {
             }
         }
         let places = exchange.sources.iter().map(|source| &source.place);
-        let mut places = places.chain(exchange.targets.iter().map(|target| &target.place));
-        match places.any(|place| matches!(place, Place::Local(_))) {
-            true => Err(Error::invalid(
-                "a cache of type=local is in the hands of the client: use type=registry,ref=NAME",
-            )),
-            false => Ok(exchange),
+        for place in places.chain(exchange.targets.iter().map(|target| &target.place)) {
+            if let Place::Local(local) = place {
+                contexts.cache(&local.path)?;
+            }
         }
+        Ok(exchange)
     }
 }
 
@@ -66,19 +66,11 @@ impl Building {
     ) -> Arc<Imports> {
         let imports = Imports::default();
         for source in &exchange.sources {
-            let Place::Registry(reference) = &source.place else {
-                continue;
-            };
             let name = format!("importing cache manifest from {}", source.name);
             let aside = Aside::begin(&self.options, client, name).await;
-            let here = self.take_up(&source.name, platform).await;
-            let found = match (&here, source.is_bare && !self.options.pull) {
-                (Ok(Some(known)), true) => Ok(*known),
-                (Ok(Some(known)), false) => {
-                    let there = self.ask(&imports, reference, platform).await;
-                    there.or(Ok(*known))
-                }
-                _ => self.ask(&imports, reference, platform).await,
+            let found = match &source.place {
+                Place::Registry(name) => self.ask(&imports, source, name, platform).await,
+                Place::Local(local) => self.ask_client(&imports, local, platform).await,
             };
             let trouble = match found {
                 Ok(0) => Some(format!(
@@ -108,15 +100,35 @@ impl Building {
         Ok(Some(taken.await??))
     }
 
+    /// Asks whoever has what is under a name: this machine, a registry.
     async fn ask(
         &self,
         imports: &Imports,
+        source: &CacheSource,
         reference: &ImageRef,
         platform: &Platform,
     ) -> Result<usize> {
+        let here = self.take_up(&source.name, platform).await;
+        if let (Ok(Some(known)), true) = (&here, source.is_bare && !self.options.pull) {
+            return Ok(*known);
+        }
         let images = &self.engine.inner.images;
         let auth = self.auth(reference);
-        let added = imports.add(images, reference, platform, &auth).await;
+        let there = imports.add(images, reference, platform, &auth).await;
+        match (there, here) {
+            (Err(_), Ok(Some(known))) => Ok(known),
+            (there, _) => there.map_err(|fault| Error::of(&fault)),
+        }
+    }
+
+    async fn ask_client(
+        &self,
+        imports: &Imports,
+        local: &Local,
+        platform: &Platform,
+    ) -> Result<usize> {
+        let directory = self.contexts.cache(&local.path)?;
+        let added = imports.add_layout(directory, local, platform).await;
         added.map_err(|fault| Error::of(&fault))
     }
 
@@ -135,16 +147,13 @@ impl Building {
         build: (&Plan, &[Arc<Finished>]),
         client: &mpsc::Sender<Message>,
     ) -> Result<()> {
-        let images = &self.engine.inner.images;
         for target in &exchange.targets {
-            let Place::Registry(name) = &target.place else {
-                continue;
+            let (shown, name) = match &target.place {
+                Place::Registry(name) => (name.familiar(), "exporting cache to registry"),
+                Place::Local(local) => (local.path.clone(), "exporting cache to client directory"),
             };
-            let shown = name.familiar();
-            let aside = Aside::begin(&self.options, client, "exporting cache to registry").await;
-            let auth = self.auth(name);
-            let done = target.export(name, &auth, images, imports, build).await;
-            match done {
+            let aside = Aside::begin(&self.options, client, name).await;
+            match self.give(target, imports, build).await {
                 Ok(done) => {
                     let (digest, steps, layers) = (done.digest, done.steps, done.layers);
                     tracing::info!(cache = %shown, %digest, steps, layers, "exported what a build knows");
@@ -154,16 +163,41 @@ impl Building {
                     aside.end(None).await;
                 }
                 Err(fault) => {
-                    let text = format!("error exporting cache to {shown}: {fault}");
+                    let text = format!("error exporting cache to {shown}: {}", chain(&fault));
                     aside.end(Some(text.clone())).await;
                     if !target.ignore_error {
-                        return Err(Error::of(&fault).saying(text));
+                        return Err(fault.saying(text));
                     }
                     self.warn(&text, client).await;
                 }
             }
         }
         Ok(())
+    }
+
+    async fn give(
+        &self,
+        target: &CacheTarget,
+        imports: &Imports,
+        build: (&Plan, &[Arc<Finished>]),
+    ) -> Result<Exported> {
+        let images = &self.engine.inner.images;
+        let failed = |fault: onggi_builder::Error| Error::of(&fault);
+        match &target.place {
+            Place::Registry(name) => {
+                let auth = self.auth(name);
+                let exported = target.export(name, &auth, images, imports, build).await;
+                exported.map_err(failed)
+            }
+            Place::Local(local) => {
+                let directory = self.contexts.cache(&local.path)?;
+                let there = directory.clone();
+                let gathered = target.gather(local, there, images, imports, build).await;
+                let gathered = gathered.map_err(failed)?;
+                directory.keep(&self.engine, &local.path, &gathered).await?;
+                Ok(gathered.exported)
+            }
+        }
     }
 
     async fn say(&self, aside: &Aside, text: &str, client: &mpsc::Sender<Message>) {

@@ -11,6 +11,7 @@ mod files; // COPY, ADD and WORKDIR, and files to look at
 mod history; // what builds were done
 mod kept; // what clients sent, for their next builds
 mod known; // what is known of builds, and forgotten
+mod layout; // caches in directories of clients
 mod mounts; // RUN --mount
 mod place; // where something is wrong
 mod session; // what is built with, told on one connection
@@ -271,7 +272,7 @@ impl Engine {
             platform: platform.clone(),
             build_platform: Platform::host(),
         };
-        let exchange = Exchange::of(&options)?;
+        let exchange = Exchange::of(&options, &contexts)?;
         let file = contexts.dockerfile(&options).await?;
         let place = Place::new(&options, &file);
         let parsed = parse(&file).map_err(|fault| place.tell(&fault.into()))?;

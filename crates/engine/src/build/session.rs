@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use onggi_api::session::{AGENTS, Entry, Frame, Frames, What, Word};
+use onggi_api::session::{AGENTS, Entry, Frame, Frames, What, Word, pair, unpair};
 use onggi_api::stream::Message;
 use onggi_archive::{Entry as Archived, Kind, Time};
 use onggi_builder::files::{Bounds, Content, Contents, Error as FilesError, Index, Listing};
@@ -25,6 +25,7 @@ use tokio_util::io::StreamReader;
 use super::caches::Caches;
 use super::context::{self, LONGEST_SECRET, SECRETS};
 use super::kept::{Kept, Places};
+use super::layout::Directory;
 use crate::error::{Error, Result};
 
 /// Frames that may wait for the other side.
@@ -33,6 +34,8 @@ const QUEUE: usize = 64;
 const ASKED: usize = 16 << 10;
 /// What is read of an agent's client at once.
 const READ: usize = 16 << 10;
+/// What is read of a file of a cache at once.
+const PIECE: usize = 128 << 10;
 /// The longest name of a context, a secret, an agent.
 const NAME: usize = 1024;
 
@@ -40,6 +43,8 @@ const NAME: usize = 1024;
 pub(super) struct Announced {
     pub(super) contexts: BTreeMap<Option<String>, Arc<Index>>,
     pub(super) secrets: BTreeMap<String, Vec<u8>>,
+    /// Caches, by the directories they are in.
+    pub(super) caches: BTreeMap<String, Arc<Directory>>,
     pub(super) wire: Arc<Wire>,
 }
 
@@ -47,7 +52,7 @@ pub(super) struct Announced {
 pub(super) struct Wire {
     out: mpsc::Sender<Frame>,
     agents: Mutex<BTreeSet<String>>,
-    /// Streams to agents that are open, by their numbers.
+    /// Streams that are open, to agents and to files of caches, by their numbers.
     streams: Mutex<HashMap<u32, mpsc::Sender<Bytes>>>,
     next: AtomicU32,
     /// Bytes of the files of all contexts.
@@ -118,12 +123,32 @@ impl Files {
     /// Takes in the bytes of one file, which come next.
     fn receive(&mut self, content: &Content) -> Result<(), FilesError> {
         let spool = self.spool.clone().ok_or_else(gone)?;
+        let (begin, mut at) = (self.at, self.at);
+        let taken = self.take(content, |bytes| {
+            spool.write_all_at(bytes, at)?;
+            at += bytes.len() as u64;
+            Ok(())
+        });
+        self.at = at;
+        taken?;
+        let place = (content.size, spool, begin);
+        self.places.insert(content.digest, place);
+        self.records.push((content.digest, begin, content.size));
+        Ok(())
+    }
+
+    /// Hands on the bytes of one file, which come next. They are what was announced where it succeeds.
+    fn take(
+        &mut self,
+        content: &Content,
+        mut to: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), FilesError> {
         let changed = || {
             FilesError::wrong(
                 "a file of the build context changed while it was sent: build again when nobody writes to it",
             )
         };
-        let begin = self.at;
+        let mut left = content.size;
         let mut hash = Sha256::new();
         loop {
             let frame = self.answers.blocking_recv().ok_or_else(gone)?;
@@ -139,25 +164,72 @@ impl Files {
             }
             hash.update(&frame.payload);
             let size = frame.payload.len() as u64;
-            if self.at - begin + size > content.size {
-                return Err(changed());
-            }
-            let written = spool.write_all_at(&frame.payload, self.at);
-            written.map_err(FilesError::disk("keep a file of the build context", ""))?;
-            self.at += size;
+            left = left.checked_sub(size).ok_or_else(changed)?;
+            to(&frame.payload).map_err(FilesError::disk("keep a file of the build context", ""))?;
         }
         let digest: [u8; 32] = hash.finalize().into();
-        if self.at - begin != content.size || digest != content.digest {
-            return Err(changed());
+        match left == 0 && digest == content.digest {
+            true => Ok(()),
+            false => Err(changed()),
         }
-        let place = (content.size, spool, begin);
-        self.places.insert(content.digest, place);
-        self.records.push((content.digest, begin, content.size));
-        Ok(())
     }
 }
 
 impl Wire {
+    /// Writes the bytes of a file that the client has. Blocks.
+    pub(super) fn carry(
+        &self,
+        content: &Content,
+        to: &mut dyn std::io::Write,
+    ) -> Result<(), FilesError> {
+        let mut files = lock(&self.files);
+        let number = u32::try_from(content.at).unwrap_or(0);
+        let frame = Frame::new(Word::Want, 0, number.to_be_bytes().to_vec());
+        self.out.blocking_send(frame).map_err(|_| gone())?;
+        files.take(content, |bytes| to.write_all(bytes))
+    }
+
+    /// Gives the client a file of a cache, and waits until it has it.
+    pub(super) async fn give(
+        &self,
+        cache: &str,
+        blob: &str,
+        mut bytes: impl AsyncRead + Unpin,
+    ) -> Result<()> {
+        let number = AGENTS | self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, mut answers) = mpsc::channel(QUEUE);
+        lock(&self.streams).insert(number, sender);
+        let _gone = Gone(self, number);
+        let failed = |why: &str| Error::invalid(format!("the client cannot write it: {why}"));
+        let say = |word, payload: Bytes| async move {
+            let said = self.out.send(Frame::new(word, number, payload)).await;
+            said.map_err(|_| Error::invalid("the client is gone"))
+        };
+        let give = async {
+            say(Word::Keep, pair(cache.as_bytes(), blob.as_bytes()).into()).await?;
+            loop {
+                let mut buffer = BytesMut::with_capacity(PIECE);
+                let read = bytes.read_buf(&mut buffer).await;
+                if read.map_err(|e| Error::io("read a layer", e))? == 0 {
+                    return say(Word::End, Bytes::new()).await;
+                }
+                say(Word::Data, buffer.freeze()).await?;
+            }
+        };
+        let told = tokio::select! {
+            given = give => {
+                given?;
+                answers.recv().await
+            }
+            // One that cannot take it does not wait for the end of it.
+            told = answers.recv() => Some(told.unwrap_or_else(|| Bytes::from("it does not say why"))),
+        };
+        match told {
+            None => Ok(()),
+            Some(why) => Err(failed(&String::from_utf8_lossy(&why))),
+        }
+    }
+
     /// Whether the client has an agent of this name.
     pub(super) fn has_agent(&self, id: &str) -> bool {
         lock(&self.agents).contains(id)
@@ -206,12 +278,14 @@ impl Wire {
             .await;
     }
 
-    /// What came for a stream to an agent.
-    fn agent_said(&self, frame: Frame) {
+    /// What came for a stream.
+    fn said(&self, frame: Frame) {
         let mut streams = lock(&self.streams);
-        let taken = match (frame.word, streams.get(&frame.number)) {
-            (Word::Data, Some(stream)) => stream.try_send(frame.payload).is_ok(),
-            _ => false,
+        let is_last = frame.word == Word::End;
+        let taken = match streams.get(&frame.number) {
+            Some(_) if is_last && frame.payload.is_empty() => false,
+            Some(stream) => stream.try_send(frame.payload).is_ok() && !is_last,
+            None => false,
         };
         // One that does not read what it asked for is cut off: others wait behind it.
         if !taken {
@@ -376,6 +450,8 @@ enum Coming {
         Option<mpsc::Sender<std::io::Result<Bytes>>>,
         tokio::task::JoinHandle<Option<Result<Index>>>,
     ),
+    /// Not a context, but the files of a cache.
+    Cache(Directory),
 }
 
 impl<R: AsyncRead + Unpin> Session<R> {
@@ -415,25 +491,33 @@ impl<R: AsyncRead + Unpin> Session<R> {
                     let name = Some(name).filter(|name| !name.is_empty());
                     coming.push((name, None));
                 }
+                Word::Cache => {
+                    let cache = Coming::Cache(Directory::new(self.wire.clone()));
+                    coming.push((Some(text()?), Some(cache)));
+                }
                 Word::Entries => {
                     let (_, coming) = coming.last_mut().ok_or_else(|| broken("no context"))?;
                     let new = || {
                         let listing = Listing::new(self.wire.clone(), Bounds::default());
                         Coming::Listed(Box::new(listing))
                     };
-                    let Coming::Listed(listing) = coming.get_or_insert_with(new) else {
-                        return Err(broken("entries of an archive"));
-                    };
+                    let coming = coming.get_or_insert_with(new);
                     let mut rest = &frame.payload[..];
                     while !rest.is_empty() {
                         let entry = Entry::read(&mut rest);
                         let entry = entry.map_err(|error| Error::invalid(error.to_string()))?;
-                        let (entry, content) = archived(entry, number);
-                        *lock(&self.wire.announced) += entry.size;
-                        let added = listing.add(&entry, content);
-                        added.map_err(|fault| {
-                            Error::of(&fault).context("the build context cannot be taken")
-                        })?;
+                        match coming {
+                            Coming::Cache(cache) => cache.add(&entry, number),
+                            Coming::Archive(..) => return Err(broken("entries of an archive")),
+                            Coming::Listed(listing) => {
+                                let (entry, content) = archived(entry, number);
+                                *lock(&self.wire.announced) += entry.size;
+                                let added = listing.add(&entry, content);
+                                added.map_err(|fault| {
+                                    Error::of(&fault).context("the build context cannot be taken")
+                                })?;
+                            }
+                        }
                         number = number
                             .checked_add(1)
                             .filter(|number| *number < AGENTS)
@@ -457,7 +541,7 @@ impl<R: AsyncRead + Unpin> Session<R> {
                     }
                 }
                 Word::Secret => {
-                    let secret = secret(&frame.payload);
+                    let secret = unpair(&frame.payload);
                     let (id, value) = secret.ok_or_else(|| broken("a secret that is none"))?;
                     secret_bytes += value.len();
                     if value.len() as u64 > LONGEST_SECRET || secret_bytes > SECRETS {
@@ -465,18 +549,22 @@ impl<R: AsyncRead + Unpin> Session<R> {
                             "secret {id} is larger than {LONGEST_SECRET} bytes"
                         )));
                     }
-                    secrets.insert(id, value);
+                    secrets.insert(id.to_owned(), value.to_vec());
                 }
                 Word::Agent => drop(lock(&self.wire.agents).insert(text()?)),
                 Word::Ready => break,
-                Word::Data | Word::End | Word::Message | Word::Want | Word::Open => {
+                Word::Data | Word::End | Word::Message | Word::Want | Word::Open | Word::Keep => {
                     return Err(broken("an answer to nothing"));
                 }
             }
         }
-        let mut contexts = BTreeMap::new();
+        let (mut contexts, mut directories) = (BTreeMap::new(), BTreeMap::new());
         for (name, coming) in coming {
             let index = match coming {
+                Some(Coming::Cache(cache)) => {
+                    directories.insert(name.unwrap_or_default(), Arc::new(cache));
+                    continue;
+                }
                 None => Listing::new(self.wire.clone(), Bounds::default()).finish(),
                 Some(Coming::Listed(listing)) => listing.finish(),
                 Some(Coming::Archive(pieces, work)) => {
@@ -495,6 +583,7 @@ impl<R: AsyncRead + Unpin> Session<R> {
         Ok(Some(Announced {
             contexts,
             secrets,
+            caches: directories,
             wire: self.wire.clone(),
         }))
     }
@@ -515,7 +604,7 @@ impl<R: AsyncRead + Unpin> Session<R> {
                     // Nobody asks any more: what comes is of a step that has failed.
                     let _ = self.answers.send(frame).await;
                 }
-                Word::Data | Word::End => self.wire.agent_said(frame),
+                Word::Data | Word::End => self.wire.said(frame),
                 _ => return,
             }
         }
@@ -592,14 +681,6 @@ fn archived(entry: Entry, number: u32) -> (Archived, Option<Content>) {
     };
     archived.xattrs = entry.xattrs;
     (archived, content)
-}
-
-/// The name of a secret, and what it is.
-fn secret(payload: &[u8]) -> Option<(String, Vec<u8>)> {
-    let (length, rest) = payload.split_at_checked(2)?;
-    let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
-    let (id, value) = rest.split_at_checked(length)?;
-    Some((String::from_utf8(id.to_vec()).ok()?, value.to_vec()))
 }
 
 /// What a build that failed is told as.

@@ -4,6 +4,7 @@
 
 mod again; // which steps are done again
 mod cache; // what is known of steps, and for how long
+mod cache_local; // in directories of clients
 mod cache_to; // what builders tell each other
 mod context; // what of a context is sent and kept
 mod equal; // images that are Docker's
