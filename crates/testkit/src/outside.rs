@@ -3,6 +3,7 @@
 
 use crate::namespace::Namespace;
 use anyhow::{Context, Result, bail};
+use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -14,17 +15,25 @@ const FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
 pub struct Outside {
     namespace: Namespace,
     forward: String,
+    /// Held as long as it is there.
+    _turn: File,
 }
 
 impl Outside {
-    /// Makes it; one at a time on a machine.
+    /// Makes it. There is one at a time on a machine: others wait.
     ///
     /// # Errors
-    /// Without the right to, or when it is there already.
+    /// Without the right to.
     pub fn new() -> Result<Self> {
+        let turn = File::create(std::env::temp_dir().join("onggi-outside.lock"))?;
+        turn.lock()?;
         let namespace = Namespace::new()?;
         let forward = std::fs::read_to_string(FORWARD).context("read ip_forward")?;
-        let outside = Self { namespace, forward };
+        let outside = Self {
+            namespace,
+            forward,
+            _turn: turn,
+        };
         ip("link add onggi-out type veth peer name onggi-in")?;
         let id = std::os::fd::AsRawFd::as_raw_fd(&outside.namespace.fd());
         let path = format!("/proc/{}/fd/{id}", std::process::id());

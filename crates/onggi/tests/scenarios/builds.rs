@@ -1,7 +1,7 @@
 //! S17, S18: Dockerfiles of users, unchanged, and every instruction. What fetches packages needs their registries: only
 //! with `ONGGI_FULL`, see `builds/packages.rs`.
 
-mod packages; // S17 with npm, pip, apt and apk
+pub(crate) mod packages; // S17 with npm, pip, apt and apk
 
 use crate::as_typed;
 use crate::scene::{Scene, folder, words};

@@ -1,10 +1,11 @@
 //! What users write down in their own notes about Docker, row by row (S1, S2, ...), each typed with our command line
 //! and with Docker's, on our daemon. `ONGGI_SUBJECT=dockerd` plays the same scenes on Docker's daemon.
 //!
-//! Left out until they are there: `save` and `push` (S10, S11), Compose (S19, S20), clusters (S21).
+//! Left out until they are there: `save` and `push` (S10, S11), a version that is shipped (S20), clusters (S21).
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod application; // S19: Compose
 mod builds; // S17, S18: Dockerfiles of users, and every instruction
 mod first_run; // S2, S3: run what is not here yet; the six steps
 mod flags; // flags that no other scene shows

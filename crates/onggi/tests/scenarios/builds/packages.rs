@@ -51,7 +51,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends libstdc++6 ca-c
 ENV NODE_EXTRA_CA_CERTS=/usr/local/share/ca-certificates.crt
 CMD [\"node\"]
 ";
-const PYTHON: &str = "\
+pub(crate) const PYTHON: &str = "\
 FROM debian:bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip ca-certificates
 RUN ln -s python3 /usr/bin/python && rm /usr/lib/python3.*/EXTERNALLY-MANAGED
@@ -183,7 +183,7 @@ const USERS: &[User] = &[
 ];
 
 /// Debian's smallest root as a tar, made once for all tests that need it.
-fn debian() -> Result<PathBuf> {
+pub(crate) fn debian() -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let tar = folder.join("bookworm.tar");
     if tar.exists() {
@@ -209,7 +209,7 @@ fn debian() -> Result<PathBuf> {
 }
 
 /// Types a build that has to succeed, and waits as long as registries and package managers take.
-fn built(scene: &Scene, line: &str) -> Result<()> {
+pub(crate) fn built(scene: &Scene, line: &str) -> Result<()> {
     let words = words(&format!("build {line}"))?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut command = scene.daemon.cli_command(&words)?;
