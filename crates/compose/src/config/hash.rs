@@ -46,7 +46,7 @@ fn of(project: &Project, shaped: &Node, service: &str) -> Option<String> {
     let node = project.service(service)?;
     let mut own = value(shaped.at(&["services", service])?);
     if let Some(own) = own.as_object_mut() {
-        own.retain(|key, _| !OUTSIDE.contains(&key.as_str()));
+        own.retain(|key, _| !OUTSIDE.contains(&key.as_str()) && !key.starts_with("x-"));
         if let Some(deploy) = own.get_mut("deploy").and_then(Json::as_object_mut) {
             deploy.retain(|key, _| !OUTSIDE_OF_DEPLOY.contains(&key.as_str()));
         }
