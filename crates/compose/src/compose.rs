@@ -27,7 +27,7 @@ pub struct Compose<'a> {
     pub host: &'a dyn Host,
     /// Where it is told how things go.
     pub events: Option<UnboundedSender<Event>>,
-    /// How many operations are done at once; none is no limit.
+    /// How many operations are done at once; as many as serve well where nobody says.
     pub parallel: Option<usize>,
 }
 

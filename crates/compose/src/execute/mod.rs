@@ -57,6 +57,9 @@ pub(crate) struct Run<'a> {
     pub(crate) images: Mutex<BTreeMap<String, ImageFacts>>,
 }
 
+/// How many operations are done at once when nobody says: more only stand in line at the engine, each with a connection.
+const AT_ONCE: usize = 32;
+
 /// Where an operation stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -97,13 +100,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Carries out a plan, so many operations at once; none is no limit. What depends on something that failed is not
-    /// done, everything else is.
+    /// Carries out a plan, so many operations at once; none is [`AT_ONCE`]. What only waits does not count. What depends
+    /// on something that failed is not done, everything else is.
     pub(crate) async fn plan(&self, plan: &Plan, limit: Option<usize>) -> Result<(), Failure> {
         for target in &plan.kept {
             self.tell(Thing::Container, &target.name, Word::Running, "");
         }
-        let limit = limit.filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+        let limit = limit.filter(|limit| *limit > 0).unwrap_or(AT_ONCE);
+        let waits = |index: usize| matches!(plan.operations[index].act, Act::Await { .. });
+        let mut working = 0;
         let mut standing = vec![Standing::Waiting; plan.operations.len()];
         let mut failed = Vec::new();
         let mut running = FuturesUnordered::new();
@@ -125,8 +130,9 @@ impl<'a> Run<'a> {
                 let free = operation.after.iter().all(|after| {
                     matches!(standing[after.operation], Standing::Done | Standing::Failed)
                 });
-                if free && running.len() < limit {
+                if free && (working < limit || waits(index)) {
                     standing[index] = Standing::Running;
+                    working += usize::from(!waits(index));
                     running.push(async move { (index, self.act(&operation.act).await) });
                 }
             }
@@ -136,6 +142,7 @@ impl<'a> Run<'a> {
             let Some((index, result)) = running.next().await else {
                 break;
             };
+            working -= usize::from(!waits(index));
             standing[index] = match result {
                 Ok(()) => Standing::Done,
                 Err(failure) => {

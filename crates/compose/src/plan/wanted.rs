@@ -85,7 +85,8 @@ fn network_differences(wanted: &Network, found: &Found) -> Vec<&'static str> {
     };
     differ("driver", driver != found.driver);
     differ("internal", wanted.internal != found.internal);
-    differ("attachable", wanted.attachable != found.attachable);
+    // docker-compose of before makes all networks so; one that is and need not be is no less fit.
+    differ("attachable", wanted.attachable && !found.attachable);
     differ(
         "enable_ipv6",
         wanted.enable_ipv6.is_some_and(|on| on != found.enable_ipv6),

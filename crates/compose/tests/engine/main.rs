@@ -2,6 +2,7 @@
 
 mod conditions; // services that wait for each other
 mod files; // configs, secrets, volumes
+mod others; // projects that others made
 mod scene; // a project in a folder, and a daemon
 mod sudden; // commands that were killed in the middle
 mod update; // start-first
