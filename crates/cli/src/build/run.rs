@@ -17,8 +17,8 @@ use super::progress::{Display, End, Plain, Raw, Tree};
 use super::request::{Asked, query};
 use super::{check, context, layout, named, secret, session, ssh};
 use crate::Cli;
-use crate::args::Matches;
 use crate::args::flag::Complete;
+use crate::args::{Matches, parse};
 use crate::cli::is_terminal;
 use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result, path_error};
@@ -36,6 +36,25 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
+    with(cli, matches, || Box::new(std::io::stdin()))
+}
+
+/// Builds by the words behind `build`; `-f -` is this Dockerfile.
+pub(crate) fn build(cli: &mut Cli, words: &[String], dockerfile: Option<String>) -> Result<u8> {
+    let matches = parse::parse(COMMAND.flags, COMMAND.positionals, words)
+        .map_err(|error| Error::new(error.to_string()))?;
+    if matches.args.len() != 1 {
+        return Err(Error::new("a build has one context"));
+    }
+    let text = dockerfile.unwrap_or_default().into_bytes();
+    with(cli, &matches, || Box::new(std::io::Cursor::new(text)))
+}
+
+fn with(
+    cli: &mut Cli,
+    matches: &Matches,
+    stdin: impl FnOnce() -> Box<dyn std::io::Read + Send>,
+) -> Result<u8> {
     refuse(matches)?;
     let look = Look::of(matches, &cli.environment)?;
     let outputs = outputs(matches)?;
@@ -48,7 +67,6 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let secrets = secret::secrets(matches, &cli.environment)?;
     let agents = ssh::agents(matches, &cli.environment)?;
     let contexts = named::contexts(matches)?;
-    let stdin = || Box::new(std::io::stdin()) as Box<dyn std::io::Read + Send>;
     let (source, input) = context::find(&matches.args[0], matches.text("file"), stdin)?;
     if matches.on("check") || matches.text("call") == "check" {
         return check::check(cli, matches, &source);

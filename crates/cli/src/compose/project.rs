@@ -54,17 +54,27 @@ pub(crate) fn options(cli: &Cli) -> Result<Options> {
 }
 
 /// Loads the project of these options with the services that `named` ask for and what they need; all without any.
-/// Naming a service activates its profiles. Warnings are told.
 pub(crate) fn load_with(cli: &mut Cli, options: &mut Options, named: &[String]) -> Result<Project> {
+    let mut project = load_with_profiles(cli, options, named)?;
+    if !named.is_empty() {
+        let selected = project.select(named, options.pruning);
+        selected.map_err(|error| Error::new(error.to_string()))?;
+    }
+    Ok(project)
+}
+
+/// Loads the whole project of these options; naming a service activates its profiles. Warnings are told.
+pub(super) fn load_with_profiles(
+    cli: &mut Cli,
+    options: &mut Options,
+    named: &[String],
+) -> Result<Project> {
     let failed = |error: onggi_compose::Error| Error::new(error.to_string());
     let mut project = onggi_compose::load(options).map_err(failed)?;
     let asked = project.profiles_of(named);
     if !asked.is_empty() {
         options.profiles = asked;
         project = onggi_compose::load(options).map_err(failed)?;
-    }
-    if !named.is_empty() {
-        project.select(named, options.pruning).map_err(failed)?;
     }
     for warning in &project.warnings {
         cli.complain(&format!("WARNING: {warning}"))?;

@@ -73,6 +73,8 @@ pub(super) enum Standing {
     Working,
     /// It is as it shall be.
     Done,
+    /// It is not, which stops nothing.
+    Warning,
     /// It failed.
     Error,
 }
@@ -96,6 +98,8 @@ pub(super) struct Progress {
     lines: Vec<Line>,
     /// How many rows of the terminal are ours.
     drawn: usize,
+    /// Somebody else has the terminal.
+    hidden: bool,
 }
 
 impl Progress {
@@ -105,6 +109,7 @@ impl Progress {
             title,
             lines: Vec::new(),
             drawn: 0,
+            hidden: false,
         }
     }
 
@@ -135,6 +140,7 @@ impl Progress {
                 let status = match standing {
                     Standing::Working => "Working",
                     Standing::Done => "Done",
+                    Standing::Warning => "Warning",
                     Standing::Error => "Error",
                 };
                 let line = json!({"id": id, "text": text, "status": status});
@@ -146,11 +152,29 @@ impl Progress {
 
     /// Draws the lines again: time goes on.
     pub(super) fn draw(&mut self) -> Result<()> {
-        if let Mode::Terminal(rows, columns) = self.mode {
+        if let Mode::Terminal(rows, columns) = self.mode
+            && !self.hidden
+            && !self.lines.is_empty()
+        {
             let text = self.page(rows, columns);
             write(&text)?;
         }
         Ok(())
+    }
+
+    /// Takes what was drawn away; the next time it is drawn where the terminal is then.
+    pub(super) fn clear(&mut self) -> Result<()> {
+        if self.drawn > 0 {
+            write(&format!("\x1b[{}A\r\x1b[J", self.drawn))?;
+            self.drawn = 0;
+        }
+        Ok(())
+    }
+
+    /// Somebody else draws from now on, or no more: what was drawn stays where it is.
+    pub(super) fn hide(&mut self, hidden: bool) {
+        self.hidden = hidden;
+        self.drawn = 0;
     }
 
     /// The lines over what was drawn last. Where there are more than fit, those that wait for something stay.
@@ -184,6 +208,7 @@ impl Progress {
             let (mark, colour) = match line.standing {
                 Standing::Working => ("\u{2022}", "36"),
                 Standing::Done => ("\u{2714}", "32"),
+                Standing::Warning => ("!", "33"),
                 Standing::Error => ("\u{2718}", "31"),
             };
             let time = line.until.unwrap_or_else(Instant::now) - line.since;

@@ -1,15 +1,26 @@
 //! `compose wait`: until the containers of services end.
 
+use onggi_compose::command::Down;
+use onggi_compose::plan;
+
+use super::application::act;
 use super::{containers, project};
 use crate::Cli;
-use crate::args::Matches;
 use crate::args::flag::Complete;
+use crate::args::{Flag, Matches, switch};
 use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
+
+const FLAGS: &[Flag] = &[switch(
+    None,
+    "down-project",
+    "Take the project down when the first container ends",
+)];
 
 pub(crate) const COMMAND: Command = Command {
     usage: "SERVICE [SERVICE...] [OPTIONS]",
     about: "Wait until the containers of services end; the exit code is that of the last one",
+    flags: &[FLAGS],
     arity: Arity::AtLeast(1),
     complete: &[Complete::Services],
     ..command(&["compose wait"], run)
@@ -44,6 +55,13 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
             "container {name:?} exited with status code {code}"
         ))?;
         cli.flush()?;
+        if matches.on("down-project") {
+            let down = Down::default();
+            act(cli, "Running", |name, application, facts| {
+                plan::down(name, application, facts, &down)
+            })?;
+            break;
+        }
     }
     Ok(code)
 }

@@ -86,17 +86,20 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
 }
 
 /// Marks an error of the start itself, which is told with a hint and a code of its own.
-const START: u8 = 255;
+pub(crate) const START: u8 = 255;
 
-struct Options {
-    tty: bool,
-    remove: bool,
-    detach: bool,
-    sig_proxy: bool,
-    attach: Attach,
+/// How a container that was made is run.
+pub(crate) struct Options {
+    pub(crate) tty: bool,
+    /// It is removed when it ends.
+    pub(crate) remove: bool,
+    pub(crate) detach: bool,
+    pub(crate) sig_proxy: bool,
+    pub(crate) attach: Attach,
 }
 
-async fn follow(client: &Client, id: &str, options: &Options) -> Result<u8> {
+/// Starts a container that was made, our streams on it; the exit code is its own.
+pub(crate) async fn follow(client: &Client, id: &str, options: &Options) -> Result<u8> {
     let start_error = |error: Error| error.with_code(START);
     let signals = if options.sig_proxy && !options.detach {
         Some(signals::forward(client, id)?)
@@ -202,7 +205,7 @@ pub(crate) fn exit_code(status: &WaitResponse) -> Result<u8> {
 }
 
 /// The error of `run`: with the program before it and a hint behind; the code tells who failed.
-fn failed(program: &str, error: Error) -> Error {
+pub(crate) fn failed(program: &str, error: Error) -> Error {
     let text = &error.message;
     let code = if text.contains("executable file not found")
         || text.contains("no such file or directory")

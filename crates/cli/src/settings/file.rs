@@ -9,7 +9,7 @@ use super::credentials::Credentials;
 use crate::error::{Error, Result, path_error};
 
 /// What is read from `config.json`; everything else in there is somebody else's.
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Debug, Default, Clone, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ConfigFile {
     pub(crate) aliases: BTreeMap<String, String>,

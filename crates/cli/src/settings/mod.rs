@@ -22,7 +22,7 @@ pub(crate) const DEFAULT_SOCKET: &str = "/run/onggi/onggi.sock";
 pub type Environment = BTreeMap<String, String>;
 
 /// The settings of one run.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Where the daemon is, or why that cannot be told: commands that need none run all the same.
     pub(crate) endpoint: Result<Endpoint>,

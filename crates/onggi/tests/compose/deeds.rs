@@ -253,6 +253,9 @@ fn containers_are_frozen_killed_and_waited_for() -> Result<()> {
     compose_in(&daemon, "shop", &["kill", "--remove-orphans"])?.ok()?;
     let killed = || -> Result<bool> { Ok(states()?.iter().all(|state| state.ends_with("exited"))) };
     ensure!(killed()?, "{:?}", states()?);
+    made("last", 1).run(&daemon, &[], "exit 5")?;
+    let last = shop(&daemon, &["wait", "--down-project", "last"])?;
+    ensure!(last.code == 5 && states()?.is_empty(), "{last:?}");
     refused(
         &shop(&daemon, &["kill", "--remove-orphans"])?,
         "name them with -f",

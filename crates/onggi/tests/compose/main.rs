@@ -3,13 +3,17 @@
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
+mod attached; // up, with what containers write
 mod called; // by which names
 mod config; // the model, printed
 mod deeds; // exec, cp, kill, ...
 mod digests; // images by what they are
 mod flags; // and where they are documented
+mod images; // built, pushed, pulled
+mod life; // made, started, stopped, removed
 mod lists; // ls, ps, images, ...
 mod logs; // what containers wrote
+mod oneoff; // run
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Output};

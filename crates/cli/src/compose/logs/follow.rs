@@ -9,7 +9,7 @@ use onggi_api::stream::Stream;
 use onggi_client::Client;
 use onggi_client::container::Logs;
 use onggi_client::system::Events;
-use onggi_compose::{Container, labels};
+use onggi_compose::{Container, State, labels};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -27,6 +27,8 @@ pub(crate) struct Follow {
     pub(crate) project: String,
     /// Only these; all without any.
     pub(crate) services: Vec<String>,
+    /// Of these only what happens is told, not what they write.
+    pub(crate) mute: Vec<String>,
     /// Only the container with this number; 0 for all.
     pub(crate) index: i64,
     pub(crate) logs: Logs,
@@ -46,7 +48,11 @@ pub(crate) enum News {
     /// A container was started.
     Started { name: String },
     /// A container ended.
-    Ended,
+    Ended {
+        name: String,
+        service: String,
+        code: i64,
+    },
 }
 
 /// From the tasks that read.
@@ -67,6 +73,8 @@ pub(crate) struct Flow {
     receiver: mpsc::Receiver<Piece>,
     /// Containers whose streams are read, and whether they were started again meanwhile.
     reading: BTreeMap<String, Reading>,
+    /// When containers ended the last time: what they wrote until then is told, or was never asked for.
+    ended: BTreeMap<String, String>,
     events: JoinHandle<()>,
 }
 
@@ -118,8 +126,15 @@ impl Follow {
             sender,
             receiver,
             reading: BTreeMap::new(),
+            ended: BTreeMap::new(),
             events,
         };
+        for container in onggi_compose::containers(client, &flow.follow.project).await? {
+            let was = matches!(container.state, State::Exited | State::Dead);
+            if was && flow.wants(&container.service, i64::from(container.number)) {
+                flow.ended_before(&container.id).await?;
+            }
+        }
         for container in found {
             let name = containers::short_name(&container);
             flow.read(&container.id, name, Since::Said);
@@ -180,8 +195,25 @@ impl Flow {
         Ok(found.iter().any(|container| {
             !container.oneoff
                 && container.state.runs()
+                && !self.follow.mute.contains(&container.service)
                 && self.wants(&container.service, i64::from(container.number))
         }))
+    }
+
+    /// Notes when a container ended that does not run.
+    async fn ended_before(&mut self, id: &str) -> Result<()> {
+        let inspect = match self.client.container_inspect(id, false).await {
+            Ok(inspect) => inspect,
+            // It was removed meanwhile.
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let finished = inspect["State"]["FinishedAt"].as_str().unwrap_or_default();
+        if !finished.is_empty() && !finished.starts_with("0001-") {
+            let at = times::api(finished).map_err(Error::new)?;
+            self.ended.insert(id.to_owned(), at);
+        }
+        Ok(())
     }
 
     fn wants(&self, service: &str, number: i64) -> bool {
@@ -207,7 +239,20 @@ impl Flow {
         };
         let id = message.actor.id.clone();
         if message.action == "die" {
-            return Some(News::Ended);
+            let code = attribute("exitCode").parse().unwrap_or_default();
+            let (seconds, rest) = (
+                message.time_nano / 1_000_000_000,
+                message.time_nano % 1_000_000_000,
+            );
+            self.ended.insert(id, format!("{seconds}.{rest:09}"));
+            return Some(News::Ended {
+                name,
+                service,
+                code,
+            });
+        }
+        if self.follow.mute.contains(&service) {
+            return Some(News::Started { name });
         }
         match self.reading.get_mut(&id) {
             Some(reading) => reading.again = true,
@@ -217,14 +262,15 @@ impl Flow {
     }
 
     fn read(&mut self, id: &str, name: String, since: Since) {
-        let (client, sender, logs) = (
-            self.client.clone(),
-            self.sender.clone(),
-            self.follow.logs.clone(),
-        );
+        let (client, sender) = (self.client.clone(), self.sender.clone());
+        let mut logs = self.follow.logs.clone();
+        if since == Since::Restart {
+            logs.tail = "all".to_owned();
+            logs.since = self.ended.get(id).cloned().unwrap_or_default();
+        }
         let (own, called) = (id.to_owned(), name.clone());
         let task = tokio::spawn(async move {
-            let outcome = stream(&client, &own, &called, logs, since, &sender).await;
+            let outcome = stream(&client, &own, &called, &logs, &sender).await;
             // Nobody listens any more when this fails.
             let _ = sender.send(Piece::End(own, outcome)).await;
         });
@@ -242,8 +288,7 @@ async fn stream(
     client: &Client,
     id: &str,
     name: &str,
-    mut logs: Logs,
-    since: Since,
+    logs: &Logs,
     sender: &mpsc::Sender<Piece>,
 ) -> Result<()> {
     let gone = |error: &onggi_client::Error| matches!(error.status(), Some(404 | 409));
@@ -253,15 +298,8 @@ async fn stream(
         Err(error) if gone(&error) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    if since == Since::Restart {
-        let finished = inspect["State"]["FinishedAt"].as_str().unwrap_or_default();
-        if !finished.is_empty() && !finished.starts_with("0001-") {
-            logs.since = times::api(finished).map_err(Error::new)?;
-            logs.tail = "all".to_owned();
-        }
-    }
     let mut demux = Demux::new(inspect["Config"]["Tty"] == true);
-    let mut response = match client.container_logs(id, &logs).await {
+    let mut response = match client.container_logs(id, logs).await {
         Ok(response) => response,
         Err(error) if gone(&error) => return Ok(()),
         Err(error) => return Err(error.into()),

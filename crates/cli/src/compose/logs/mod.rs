@@ -17,8 +17,8 @@ use crate::error::{Error, Result};
 use crate::stream::output::{Demux, Output};
 use crate::times;
 
-use follow::{Follow, News};
-use screen::Screen;
+pub(super) use follow::{Flow, Follow, News};
+pub(super) use screen::Screen;
 
 const FLAGS: &[Flag] = &[
     switch(Some('f'), "follow", "Stay, and show what comes"),
@@ -102,6 +102,7 @@ fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let follow = Follow {
         project: subject.name,
         services: matches.args.clone(),
+        mute: Vec::new(),
         index,
         logs,
     };
@@ -162,11 +163,11 @@ async fn watch(
                 bytes,
             } => screen.feed(&name, stream, &bytes),
             News::Silent { name } => screen.finish(&name),
-            News::Started { name } => {
+            News::Started { name, .. } => {
                 screen.announce(&name);
                 Vec::new()
             }
-            News::Ended => Vec::new(),
+            News::Ended { .. } => Vec::new(),
         };
         for (stream, line) in lines {
             if output.write(stream, line).await.is_err() {

@@ -91,6 +91,14 @@ impl Screen {
         last
     }
 
+    /// The name as it stands before what is no line of the container's own.
+    pub(crate) fn painted(&self, name: &str) -> String {
+        match self.colour(name) {
+            Some(colour) => format!("\x1b[{colour}m{name}\x1b[0m"),
+            None => name.to_owned(),
+        }
+    }
+
     fn colour(&self, name: &str) -> Option<&'static str> {
         let index = self.names.iter().position(|known| known == name)?;
         self.coloured.then(|| COLOURS[index % COLOURS.len()])
