@@ -14,7 +14,7 @@ fn flags_say_which_directories() {
 
 /// Sends pieces, with their end or without.
 fn send(directory: &Path, digest: &str, text: &str, ends: bool) -> std::result::Result<(), String> {
-    let (sender, pieces) = mpsc::channel(8);
+    let (sender, pieces) = mpsc::channel(64);
     for piece in text.as_bytes().chunks(7) {
         let piece = Bytes::copy_from_slice(piece);
         sender.try_send(Some(piece)).expect("room for a piece");
