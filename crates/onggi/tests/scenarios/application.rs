@@ -108,6 +108,13 @@ impl Stage {
         Ok(output.stdout)
     }
 
+    /// What the services wrote, to either stream.
+    fn logs(&self, compose: Compose) -> Result<String> {
+        let output = self.typed(compose, "logs --no-color")?;
+        ensure!(output.code == 0, "{output:?}");
+        Ok(output.stdout + &output.stderr)
+    }
+
     /// How many visits there were, this one too: it comes as soon as both services are there.
     fn counts(&self, visits: u32) -> Result<()> {
         self.scene.serves(PAGE, &visits.to_string())
@@ -133,7 +140,7 @@ impl Stage {
             ps.contains("web") && ps.contains("db") && ps.contains("5000->5000"),
             "{ps}"
         );
-        let logs = ok("logs --no-color")?;
+        let logs = self.logs(compose)?;
         ensure!(
             logs.contains("ready to accept connections") && logs.contains("GET / HTTP"),
             "{logs}"
@@ -199,13 +206,14 @@ fn an_application_lives_on_our_engine() -> Result<()> {
     let mut services: Vec<&str> = ps.lines().collect();
     services.sort_unstable();
     ensure!(services == ["db", "web"], "{ps}");
-    let logs = stage.ok(Compose::Ours, "logs")?;
+    let logs = stage.logs(Compose::Ours)?;
     ensure!(logs.contains("ready to accept connections"), "{logs}");
     let before = stage.containers()?;
+    let plan = stage.ok(Compose::Ours, "up -d --plan")?;
     stage.ok(Compose::Ours, "up -d")?;
     ensure!(
         stage.containers()? == before,
-        "equal containers were made anew"
+        "equal containers were made anew: {plan}"
     );
     let path = stage.here.join("docker-compose.yml");
     let text = fs::read_to_string(&path)?.replace(
