@@ -1,7 +1,7 @@
 //! Images: pulled here, built by whoever called.
 
 use onggi_client::image::Pull;
-use onggi_model::ImageRef;
+use onggi_model::{ImageRef, Timestamp};
 use serde::Deserialize;
 
 use super::{Event, Failure, Progress, Run, Thing, Word};
@@ -122,7 +122,10 @@ pub(crate) async fn inspect(
             path: format!("/images/{name}/json"),
             reason: error.to_string(),
         })?;
+    let tagged = Timestamp::parse(&document.metadata.last_tag_time).ok();
+    let tagged = tagged.filter(|time| !time.is_zero());
     Ok(Some(ImageFacts {
+        age: tagged.map(|time| Timestamp::now().since(time)),
         id: document.id,
         config: document.config.unwrap_or_default(),
     }))

@@ -1,11 +1,12 @@
 //! Plans carried out: operations run side by side, each when what it waits for is over, and tell how they do.
 
-mod containers; // make, start, stop, replace
+mod containers; // make, start, stop
 mod event; // what is told while it happens
 mod failure; // what went wrong
 mod hooks; // commands after the start and before the stop
 mod images; // pull
 mod parts; // networks, volumes
+mod places; // one container in the place of another
 mod tar; // files for a container that was just made
 mod wait; // until containers are what others need
 
@@ -255,14 +256,11 @@ impl<'a> Run<'a> {
 }
 
 impl Plan {
-    /// Does everybody who waits for an operation go on without it?
+    /// Is it a wait, and does everybody who is behind it go on without what it waits for?
     fn is_optional(&self, operation: usize) -> bool {
         let mut after = self.operations.iter().flat_map(|one| &one.after);
         let waiting = after.clone().any(|after| after.operation == operation);
-        let is_wait = matches!(
-            self.operations[operation].act,
-            Act::Await { .. } | Act::Start { .. }
-        );
+        let is_wait = matches!(self.operations[operation].act, Act::Await { .. });
         waiting && is_wait && !after.any(|after| after.operation == operation && after.needed)
     }
 }

@@ -1,6 +1,7 @@
 //! What a plan is made from, beside the project: what the engine has.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use onggi_api::{image, network, volume};
 
@@ -13,6 +14,8 @@ pub struct ImageFacts {
     pub id: String,
     /// What it says of its containers.
     pub config: image::Config,
+    /// How long ago it got its name here, which is when it was pulled; nothing where the engine does not say.
+    pub age: Option<Duration>,
 }
 
 impl ImageFacts {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Act, Facts, Plan, needed};
+use super::{Act, Facts, Plan, needed, refresh};
 use crate::command::{Pull, PullImages, Up};
 use crate::error::{Error, Problem};
 use crate::service::{Application, Service};
@@ -42,6 +42,18 @@ pub(super) fn wanted(
         return Ok(Wanted::Build("it was asked for"));
     }
     let missing = "it is missing";
+    if let Some(period) = refresh::period(service, policy)?
+        && !(builds && service.image.is_empty())
+    {
+        let age = facts.images.get(&name).map(|image| image.age);
+        match age {
+            // Whoever does not know how old it is finds out.
+            Some(age) if age.is_none_or(|age| age >= period) => {
+                return Ok(Wanted::Pull("it is old"));
+            }
+            _ => (),
+        }
+    }
     Ok(match (policy, there, builds) {
         ("build", _, true) if !up.no_build => Wanted::Build("its policy is build"),
         ("always" | "newest", _, false) => Wanted::Pull("its policy is always"),

@@ -8,6 +8,7 @@ mod graph; // who waits for whom
 mod images; // what must be pulled or built
 mod lifecycle; // start, stop and the like
 mod print; // a plan, as people read it
+mod refresh; // how old an image may become
 mod up; // the project, as its files say
 mod wanted; // networks and volumes
 

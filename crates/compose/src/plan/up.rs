@@ -1,7 +1,9 @@
 //! The project as its files say: which services, what becomes of containers that none of them has, and each service in
 //! turn (`converge`).
 
+mod anew; // one container in the place of another
 mod converge; // one service
+mod left; // what interrupted updates leave
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -50,7 +50,11 @@ const REFUSED: [(&[&str], &str, &str); 8] = [
 ];
 
 /// Keys of `deploy` that only a swarm heeds.
-const SWARM: [&[&str]; 7] = [
+const SWARM: [&[&str]; 11] = [
+    &["deploy", "update_config", "delay"],
+    &["deploy", "update_config", "failure_action"],
+    &["deploy", "update_config", "monitor"],
+    &["deploy", "update_config", "max_failure_ratio"],
     &["deploy", "placement"],
     &["deploy", "endpoint_mode"],
     &["deploy", "labels"],

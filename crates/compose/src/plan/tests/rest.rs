@@ -456,3 +456,78 @@ fn containers_that_are_there_are_started_stopped_and_so_on() {
         "{error}"
     );
 }
+
+#[test]
+fn parallelism_says_how_many_are_made_anew_at_once() {
+    let text = "services: {web: {image: i, hostname: one, scale: 3, deploy: {update_config: {parallelism: 2}}}}";
+    let facts = after_up(&application(text));
+    let plan = up(
+        &application(&text.replace("one", "two")),
+        &facts,
+        &Up::default(),
+    );
+    assert!(
+        waits(
+            &plan,
+            "recreate container p-web-3",
+            "start container p-web-1"
+        ),
+        "{plan}"
+    );
+    assert!(
+        !waits(
+            &plan,
+            "recreate container p-web-2",
+            "start container p-web-1"
+        ),
+        "{plan}"
+    );
+}
+
+#[test]
+fn images_are_pulled_when_their_policy_says() {
+    let day = std::time::Duration::from_secs(24 * 3600);
+    for (policy, age, wanted) in [
+        ("missing", None, &[][..]),
+        ("always", None, &["pull image i"]),
+        ("never", None, &[]),
+        ("daily", Some(day), &["pull image i"]),
+        ("daily", Some(day / 2), &[]),
+        ("every_12h", Some(day), &["pull image i"]),
+        ("weekly", None, &["pull image i"]),
+    ] {
+        let application = application(&format!(
+            "services: {{web: {{image: i, pull_policy: {policy}}}}}"
+        ));
+        let mut facts = after_up(&application);
+        facts.images.get_mut("i").unwrap().age = age;
+        assert_eq!(
+            acts(&up(&application, &facts, &Up::default())),
+            wanted,
+            "{policy}"
+        );
+    }
+    let never = application("services: {web: {image: i, pull_policy: never}}");
+    let error = plan::up(&never, &Facts::default(), &Up::default())
+        .unwrap_err()
+        .to_string();
+    assert!(error.starts_with("No such image: i"), "{error}");
+    let build = application("services: {web: {build: .}}");
+    let facts = after_up(&build);
+    let options = Up {
+        build: true,
+        ..Up::default()
+    };
+    assert_eq!(acts(&up(&build, &facts, &options)), ["build image p-web"]);
+    let options = Up {
+        no_build: true,
+        ..Up::default()
+    };
+    let error = plan::up(&build, &Facts::default(), &options)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("image p-web of service \"web\" is not built"),
+        "{error}"
+    );
+}

@@ -1,19 +1,18 @@
 //! One service: its containers are kept, made anew, added, removed, started, each when what it waits for is there.
 
-use std::collections::BTreeSet;
-
+use super::anew::Anew;
 use super::{Making, away, target};
 use crate::command::Recreate;
 use crate::error::{Error, Problem};
 use crate::observe::{Container, Health, State};
-use crate::plan::{Act, After, Replaced, Target, decide, needed};
+use crate::plan::{Act, After, Target, decide, needed};
 use crate::service::{Condition, Service};
 
 /// A container that stays in its place, whether it is the same one or another.
-struct Kept {
-    container: Container,
+pub(super) struct Kept {
+    pub(super) container: Container,
     /// Why it is made anew.
-    anew: Option<String>,
+    pub(super) anew: Option<String>,
     /// What must be over before anything is done to it.
     after: Vec<usize>,
 }
@@ -176,65 +175,6 @@ impl Making<'_> {
         Ok(all)
     }
 
-    /// The containers of a service. What an update that did not come to its end has left is removed, or takes the place it
-    /// was made for.
-    fn settled(&mut self, service: &Service) -> Vec<(Container, Vec<usize>)> {
-        let project = &self.application.name;
-        let place = |container: &Container| service.container_name(project, container.number);
-        let (left, proper): (Vec<&Container>, Vec<&Container>) = self
-            .facts
-            .observed
-            .of(&service.name)
-            .partition(|container| is_temporary(&container.name, &place(container)));
-        let mut all: Vec<(Container, Vec<usize>)> = proper
-            .into_iter()
-            .map(|one| (one.clone(), Vec::new()))
-            .collect();
-        for container in left {
-            let name = place(container);
-            let other = all
-                .iter()
-                .position(|(one, _)| one.number == container.number);
-            let fresh = container.state == State::Running
-                && self.application.hashes.get(&service.name) == Some(&container.config_hash);
-            let mut after = Vec::new();
-            match other {
-                Some(index) if fresh && service.starts_first() => {
-                    let (old, _) = all.remove(index);
-                    let cause = "an update did not come to its end";
-                    let published = old.summary.ports.iter().next().is_some();
-                    if old.state == State::Running && published && !service.ports.is_empty() {
-                        let act = Act::MovePorts {
-                            from: target(&old),
-                            to: target(container),
-                        };
-                        after.push(self.plan.push(act, cause, Vec::new()));
-                    }
-                    let timeout = self.options.timeout;
-                    after = vec![away(&mut self.plan, &old, timeout, false, cause, &after)];
-                }
-                Some(_) => {
-                    let cause = "an update did not come to its end";
-                    let gone = away(&mut self.plan, container, Some(0), false, cause, &[]);
-                    if let Some(index) = other {
-                        all[index].1.push(gone);
-                    }
-                    continue;
-                }
-                None => (),
-            }
-            let mut container = container.clone();
-            container.name.clone_from(&name);
-            let act = Act::Rename {
-                target: target(&container),
-            };
-            let cause = "an update did not come to its end";
-            let renamed = self.plan.push(act, cause, needed(after));
-            all.push((container, vec![renamed]));
-        }
-        all
-    }
-
     /// Why a container is made anew.
     fn anew(&self, service: &Service, container: &Container) -> Option<String> {
         let options = self.options;
@@ -253,29 +193,6 @@ impl Making<'_> {
             return Some(format!("it shares what {other} has, which is made anew"));
         }
         decide::why(self.application, service, container, self.facts, policy)
-    }
-
-    /// Ports can be moved by some engines only.
-    fn check_replace(&self, service: &Service, kept: &[Kept]) -> Result<(), Error> {
-        let anew = kept.iter().any(|one| {
-            let gone = self.gone.contains_key(&one.container.id);
-            one.anew.is_some() && one.container.state.runs() && !gone
-        });
-        if !anew || !service.starts_first() || self.facts.moves_ports {
-            return Ok(());
-        }
-        let fixed = service.ports.iter().any(|port| !port.published.is_empty());
-        if !fixed {
-            return Ok(());
-        }
-        let mut problem = Problem::general(
-            "start-first cannot be done: this engine does not move published ports from one container to another, and two \
-             cannot have them at once",
-        );
-        problem.path = format!("services.{}.deploy.update_config.order", service.name);
-        Err(problem
-            .hint("use stop-first, or publish no fixed ports")
-            .into())
     }
 
     /// Stops the containers of those that want to be restarted with this service.
@@ -357,89 +274,21 @@ impl Making<'_> {
             self.start(service, &here, &cause, &before, conditions);
             return;
         };
-        let made = Target {
-            name: service.container_name(&self.application.name, container.number),
-            id: None,
-            ..here.clone()
-        };
-        let runs = container.state.runs();
-        let old = Box::new(Replaced {
-            target: here,
-            runs,
-            mounts: match self.options.renew_anon_volumes {
-                true => Vec::new(),
-                false => container.summary.mounts.clone(),
+        self.take_place(
+            service,
+            Anew {
+                container,
+                cause,
+                after,
+                stopped,
             },
-        });
-        let mut before = needed(base.iter().chain(&after).copied());
-        if let Some((removed, _)) = self.gone.get(&container.id) {
-            before.extend(needed([*removed]));
-            let act = Act::Create {
-                target: made.clone(),
-                inherits: Some(old),
-            };
-            let operation = self.plan.push(act, cause, before);
-            self.made(service, made.clone(), operation);
-            self.start(service, &made, "it is new", &[operation], conditions);
-            return;
-        }
-        let dependents = self.graph.dependents(&service.name);
-        let dependents: Vec<String> = dependents.map(|(name, _)| name.to_owned()).collect();
-        for name in &dependents {
-            let stops = self
-                .facts
-                .observed
-                .of(name)
-                .filter_map(|one| self.stopped.get(&one.id));
-            before.extend(needed(stops.map(|(operation, _)| *operation)));
-        }
-        if let Some((operation, _)) = stopped {
-            before.extend(needed([operation]));
-        }
-        // What it waits for comes first, so that the old one works as long as it can.
-        before.extend(conditions.iter().copied());
-        let timeout = self.options.timeout;
-        let first =
-            service.starts_first() && container.state == State::Running && !self.options.no_start;
-        if first && !same_ports(service, &container) {
-            self.plan.warnings.push(format!(
-                "{}: its published ports change, so the old container ends before the new one starts",
-                container.name
-            ));
-        } else if first {
-            let update = service
-                .deploy
-                .as_ref()
-                .and_then(|deploy| deploy.update_config.as_ref());
-            let at_once = update.and_then(|update| update.parallelism).unwrap_or(1) as usize;
-            if at_once > 0 && replaced.len() >= at_once {
-                before.extend(needed(replaced.get(replaced.len() - at_once).copied()));
-            }
-            let act = Act::Replace {
-                target: made.clone(),
-                old,
-                timeout,
-            };
-            let operation = self.plan.push(act, cause, before);
-            replaced.push(operation);
-            self.made(service, made, operation);
-            self.started
-                .entry(service.name.clone())
-                .or_default()
-                .push(operation);
-            return;
-        }
-        let act = Act::Recreate {
-            target: made.clone(),
-            old,
-            timeout,
-        };
-        let operation = self.plan.push(act, cause, before);
-        self.made(service, made.clone(), operation);
-        self.start(service, &made, "it is new", &[operation], conditions);
+            base,
+            conditions,
+            replaced,
+        );
     }
 
-    fn made(&mut self, service: &Service, target: Target, operation: usize) {
+    pub(super) fn made(&mut self, service: &Service, target: Target, operation: usize) {
         self.ready
             .entry(service.name.clone())
             .or_default()
@@ -450,16 +299,16 @@ impl Making<'_> {
             .push(target);
     }
 
-    fn start(
+    pub(super) fn start(
         &mut self,
         service: &Service,
         target: &Target,
         cause: &str,
         before: &[usize],
         conditions: &[After],
-    ) {
+    ) -> Option<usize> {
         if self.options.no_start {
-            return;
+            return None;
         }
         let mut after = needed(before.iter().copied());
         after.extend(conditions.iter().copied());
@@ -471,46 +320,6 @@ impl Making<'_> {
             .entry(service.name.clone())
             .or_default()
             .push(operation);
+        Some(operation)
     }
-}
-
-/// Has a container the fixed ports that the service publishes, and no others?
-fn same_ports(service: &Service, container: &Container) -> bool {
-    let wanted: BTreeSet<(u16, Option<u16>, &str)> = service
-        .ports
-        .iter()
-        .map(|port| {
-            (
-                port.target,
-                port.published.parse().ok(),
-                port.protocol.as_str(),
-            )
-        })
-        .collect();
-    let fixed = |port: &(u16, Option<u16>, &str)| port.1.is_some();
-    if !wanted.iter().all(fixed) {
-        return wanted.iter().all(|port| port.1.is_none())
-            && service.ports.iter().all(|port| port.published.is_empty());
-    }
-    let ports: Vec<_> = container.summary.ports.iter().collect();
-    let has: BTreeSet<(u16, Option<u16>, &str)> = ports
-        .iter()
-        .filter(|port| port.public_port != 0)
-        .map(|port| {
-            (
-                port.private_port,
-                Some(port.public_port),
-                port.kind.as_str(),
-            )
-        })
-        .collect();
-    wanted == has
-}
-
-/// Is this the name of a container that waits for its real one: twelve digits of an id before it?
-fn is_temporary(name: &str, place: &str) -> bool {
-    let id = name
-        .strip_suffix(place)
-        .and_then(|rest| rest.strip_suffix('_'));
-    id.is_some_and(|id| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
