@@ -63,6 +63,13 @@ impl Scene {
         Ok(scene)
     }
 
+    /// A client without connections from before, as another command has it.
+    pub(crate) fn connect(&mut self) -> Result<()> {
+        let endpoint = Endpoint::Unix(self.daemon.socket());
+        self.client = Client::new(endpoint, ClientOptions::default())?;
+        Ok(())
+    }
+
     pub(crate) fn is_onggi(&self) -> bool {
         self.daemon.subject() == Subject::Onggi
     }

@@ -109,3 +109,35 @@ services:
     }
     Ok(())
 }
+
+#[test]
+fn an_engine_that_dies_in_the_middle_is_brought_up_to_date_after() -> Result<()> {
+    let text = "
+services:
+  web: {image: busybox, init: true, command: sleep 1000, depends_on: [db], hostname: one}
+  db: {image: busybox, init: true, command: sleep 1000, hostname: one}
+";
+    let mut scene = Scene::new(text)?;
+    if !scene.is_onggi() {
+        return Ok(());
+    }
+    for (round, stop) in ["Created", "Recreate", "Recreated"].into_iter().enumerate() {
+        scene.write(&text.replace("one", &format!("h{round}")))?;
+        let application = scene.application()?;
+        scene.with_dropped(&application, &Up::default(), stop);
+        scene.daemon.kill()?;
+        scene.daemon.run()?;
+        scene.connect()?;
+        scene.up(&Up::default())?;
+        let states = scene.states()?;
+        ensure!(
+            states == ["p-db-1 running", "p-web-1 running"],
+            "{stop}: {states:?}"
+        );
+        ensure!(
+            scene.exec("p-web-1", &["hostname"])? == format!("h{round}"),
+            "{stop}"
+        );
+    }
+    Ok(())
+}
