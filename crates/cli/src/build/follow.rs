@@ -29,6 +29,8 @@ pub(super) enum Way {
     Lines { to_stderr: bool },
     /// The ID alone.
     Quiet,
+    /// Nothing, unless it fails.
+    Silent,
 }
 
 /// What is built with, and the way it goes.
@@ -102,7 +104,8 @@ pub(super) async fn follow(
             )
             .await
         }
-        Way::Quiet => quiet(client, build, context).await,
+        Way::Quiet => quiet(client, build, context, &mut std::io::stdout()).await,
+        Way::Silent => quiet(client, build, context, &mut std::io::sink()).await,
     }
 }
 
@@ -178,7 +181,12 @@ async fn lines(
     classic::show(&mut values, show, out).await
 }
 
-async fn quiet(client: &Client, build: &Build, context: Context) -> Result<Option<String>> {
+async fn quiet(
+    client: &Client,
+    build: &Build,
+    context: Context,
+    out: &mut (dyn std::io::Write + Send),
+) -> Result<Option<String>> {
     let mut values = send(client, build, context, |_, _| ()).await?;
     // What is said is of interest only when it fails.
     let mut said = Vec::new();
@@ -186,7 +194,7 @@ async fn quiet(client: &Client, build: &Build, context: Context) -> Result<Optio
     let said = String::from_utf8_lossy(&said);
     match shown {
         Ok(id) => {
-            write(&mut std::io::stdout(), &said)?;
+            write(out, &said)?;
             // Docker's daemon says it in no other way then.
             let said = said.trim();
             let is_id = said.starts_with("sha256:") && !said.contains(char::is_whitespace);

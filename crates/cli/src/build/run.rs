@@ -36,7 +36,7 @@ pub(crate) const COMMAND: Command = Command {
 };
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
-    with(cli, matches, || Box::new(std::io::stdin()))
+    with(cli, matches, Way::Quiet, || Box::new(std::io::stdin()))
 }
 
 /// Builds by the words behind `build`; `-f -` is this Dockerfile.
@@ -47,12 +47,15 @@ pub(crate) fn build(cli: &mut Cli, words: &[String], dockerfile: Option<String>)
         return Err(Error::new("a build has one context"));
     }
     let text = dockerfile.unwrap_or_default().into_bytes();
-    with(cli, &matches, || Box::new(std::io::Cursor::new(text)))
+    with(cli, &matches, Way::Silent, || {
+        Box::new(std::io::Cursor::new(text))
+    })
 }
 
 fn with(
     cli: &mut Cli,
     matches: &Matches,
+    quiet: Way,
     stdin: impl FnOnce() -> Box<dyn std::io::Read + Send>,
 ) -> Result<u8> {
     refuse(matches)?;
@@ -121,7 +124,7 @@ fn with(
     }
     let to_stderr = outputs.iter().any(Output::is_stdout);
     let way = match steps {
-        _ if look == Look::Quiet => Way::Quiet,
+        _ if look == Look::Quiet => quiet,
         false => Way::Lines { to_stderr },
         true => Way::Steps {
             display: look.display(),

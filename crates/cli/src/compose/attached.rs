@@ -1,7 +1,7 @@
 //! `up` with what the containers write, until they have ended or the user stops them: once for a graceful end, twice to
 //! kill.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use onggi_api::stream::Stream;
 use onggi_client::container::Logs;
 use onggi_compose::command::{Kill, Stop, Up};
-use onggi_compose::plan::Plan;
+use onggi_compose::plan::{Act, Plan};
 use onggi_compose::{Application, Compose, Failure, Known};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::unbounded_channel;
@@ -86,8 +86,9 @@ pub(super) fn attached(cli: &mut Cli, mut job: Attached<'_>) -> Result<u8> {
             shown && !one.oneoff && one.state.runs()
         });
         attaching(&mut job)?;
-        for container in &found {
-            job.screen.announce(&short_name(container));
+        let running: Vec<String> = found.iter().map(short_name).collect();
+        for name in &running {
+            job.screen.announce(name);
         }
         let follow = Follow {
             project: known.name.to_owned(),
@@ -123,6 +124,10 @@ pub(super) fn attached(cli: &mut Cli, mut job: Attached<'_>) -> Result<u8> {
         let mut asked = 0;
         let mut codes: BTreeMap<String, u8> = BTreeMap::new();
         let mut first = None;
+        // Containers that were started and of which the daemon has not told yet.
+        let (mut started, mut awaited) = (BTreeSet::new(), BTreeSet::new());
+        // Those that have not ended yet, as far as it was told.
+        let mut alive: BTreeSet<String> = running.into_iter().collect();
         loop {
             let mut settled = false;
             tokio::select! {
@@ -131,7 +136,10 @@ pub(super) fn attached(cli: &mut Cli, mut job: Attached<'_>) -> Result<u8> {
                 outcome = async { match &mut work { Some(work) => work.await, None => std::future::pending().await } } => {
                     work = None;
                     match (phase, outcome) {
-                        (Phase::Starting, Ok(_)) => phase = Phase::Running,
+                        (Phase::Starting, Ok(plan)) => {
+                            phase = Phase::Running;
+                            awaited = starts(&plan);
+                        }
                         (Phase::Starting, Err(failure)) => {
                             drain(&mut flow, &mut job.screen, &mut page, &mut codes, Duration::from_millis(500)).await?;
                             return Err(Error::new(failure.to_string()));
@@ -157,10 +165,18 @@ pub(super) fn attached(cli: &mut Cli, mut job: Attached<'_>) -> Result<u8> {
                     let Some(news) = news? else {
                         return Err(Error::new("the daemon went away"));
                     };
-                    settled = matches!(news, News::Silent { .. } | News::Ended { .. });
-                    if let News::Ended { service, code, .. } = &news {
+                    if let News::Started { name } = &news {
+                        started.insert(name.clone());
+                        let service = name.rsplit_once('-').map_or("", |(service, _)| service);
+                        if !job.mute.iter().any(|one| one == service) {
+                            alive.insert(name.clone());
+                        }
+                    }
+                    settled = !matches!(news, News::Wrote { .. });
+                    if let News::Ended { name, service, code } = &news {
                         let code = (code & 0xff) as u8;
                         codes.insert(service.clone(), code);
+                        alive.remove(name);
                         let aborts = match job.abort {
                             Abort::Never => false,
                             Abort::OnExit => true,
@@ -187,12 +203,33 @@ pub(super) fn attached(cli: &mut Cli, mut job: Attached<'_>) -> Result<u8> {
                 let compose = &compose;
                 work = Some(Box::pin(async move { compose.kill(known, &kill).await }));
             }
-            if settled && phase == Phase::Running && flow.is_idle() && !flow.any_runs().await? {
+            if settled
+                && phase == Phase::Running
+                && awaited.is_subset(&started)
+                && alive.is_empty()
+                && flow.is_idle()
+                && !flow.any_runs().await?
+            {
+                while let Ok(event) = events.try_recv() {
+                    page.event(&event)?;
+                }
                 drain(&mut flow, &mut job.screen, &mut page, &mut codes, Duration::ZERO).await?;
                 return Ok(0);
             }
         }
     })?
+}
+
+/// The containers that a plan started, by their short names.
+fn starts(plan: &Plan) -> BTreeSet<String> {
+    let acts = plan.operations.iter().map(|operation| &operation.act);
+    let targets = acts.filter_map(|act| match act {
+        Act::Start { target } | Act::Replace { target, .. } => Some(target),
+        _ => None,
+    });
+    targets
+        .map(|target| format!("{}-{}", target.service, target.number))
+        .collect()
 }
 
 /// Says whose lines will be shown.

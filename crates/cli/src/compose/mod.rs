@@ -46,6 +46,7 @@ mod variables; // the variables of a project, listed
 pub(crate) mod version;
 pub(crate) mod volumes;
 pub(crate) mod wait;
+pub(crate) mod watch; // what follows when files change
 
 use crate::command::{Command, Group};
 
@@ -57,7 +58,7 @@ pub(crate) const GROUP: Group = Group {
     flags: flags::GLOBAL,
 };
 
-const COMMANDS: [&Command; 32] = [
+const COMMANDS: [&Command; 33] = [
     &attach::COMMAND,
     &build::COMMAND,
     &commit::COMMAND,
@@ -90,4 +91,5 @@ const COMMANDS: [&Command; 32] = [
     &version::COMMAND,
     &volumes::COMMAND,
     &wait::COMMAND,
+    &watch::COMMAND,
 ];

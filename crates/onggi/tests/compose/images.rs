@@ -207,6 +207,7 @@ fn up_builds_what_is_missing() -> Result<()> {
         up.code == 0 && up.stdout.contains("one-1  | again\n"),
         "{up:?}"
     );
+    ensure!(!up.stdout.contains("sha256:"), "{up:?}");
     let run = compose_in(&daemon, "small", &["run", "--build", "--rm", "one"])?;
     ensure!(run.ok()?.ends_with("again"), "{run:?}");
     compose_in(&daemon, "small", &["create", "--build"])?.ok()?;

@@ -14,6 +14,7 @@ mod life; // made, started, stopped, removed
 mod lists; // ls, ps, images, ...
 mod logs; // what containers wrote
 mod oneoff; // run
+mod watch; // files that follow
 
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, Output};
