@@ -5,11 +5,13 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use onggi_api::container::{AttachOptions, Config, CreateRequest, HostConfig, RemoveOptions};
+use onggi_api::container::{
+    AttachOptions, Config, CreateRequest, HostConfig, RemoveOptions, Ulimit,
+};
 use onggi_api::stream::Frames;
 use onggi_archive::PackOptions;
 use onggi_builder::{Command, CopyFiles, Error as BuildError, Ground, Output, Steps, View, fetch};
-use onggi_dockerfile::instruction::{Network, Security};
+use onggi_dockerfile::instruction::{MountKind, Network, Security};
 use onggi_image::Layer;
 use onggi_model::{ErrorKind, Fault as _};
 use onggi_snapshot::LayerDir;
@@ -281,7 +283,7 @@ impl Building {
         let mut env = exec.environment.clone();
         env.extend(exec.proxies.iter().cloned());
         let host = &self.options.host;
-        let host_config = HostConfig {
+        let mut host_config = HostConfig {
             network_mode: match exec.network {
                 Network::Default => host.network_mode.clone(),
                 Network::None => "none".to_owned(),
@@ -293,6 +295,14 @@ impl Building {
             },
             ..host.clone()
         };
+        let is_secret = |kind| matches!(kind, MountKind::Secret | MountKind::Ssh);
+        if exec
+            .mounts
+            .iter()
+            .any(|wanted| is_secret(wanted.mount.kind))
+        {
+            without_cores(&mut host_config);
+        }
         let request = CreateRequest {
             config: Config {
                 // What `ps` shows: the layers have no other name.
@@ -323,6 +333,19 @@ impl Building {
             container,
             is_removed: false,
         })
+    }
+}
+
+/// What falls over with a secret in its memory leaves no image of that in the files of the step, unless the client says
+/// how large one may be.
+fn without_cores(host: &mut HostConfig) {
+    let limits = host.resources.ulimits.get_or_insert_default();
+    if limits.iter().all(|limit| limit.name != "core") {
+        limits.push(Ulimit {
+            name: "core".to_owned(),
+            hard: 0,
+            soft: 0,
+        });
     }
 }
 

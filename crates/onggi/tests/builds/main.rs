@@ -3,6 +3,7 @@
 #![expect(clippy::print_stderr, reason = "a test that is skipped says why")]
 
 mod again; // which steps are done again
+mod bad_days; // full disks, archives that mean harm, clients that go
 mod cache; // what is known of steps, and for how long
 mod cache_local; // in directories of clients
 mod cache_to; // what builders tell each other
