@@ -67,7 +67,7 @@ impl Building {
         let imports = Imports::default();
         for source in &exchange.sources {
             let name = format!("importing cache manifest from {}", source.name);
-            let aside = Aside::begin(&self.options, client, name).await;
+            let aside = Aside::begin(self, client, name).await;
             let found = match &source.place {
                 Place::Registry(name) => self.ask(&imports, source, name, platform).await,
                 Place::Local(local) => self.ask_client(&imports, local, platform).await,
@@ -81,9 +81,9 @@ impl Building {
                 Err(fault) => Some(format!("{} is no cache: {fault}", source.name)),
             };
             if let Some(text) = &trouble {
-                self.warn(text, client).await;
+                self.warn(Some(&aside), text, client).await;
             }
-            aside.end(trouble).await;
+            aside.end(None).await;
         }
         Arc::new(imports)
     }
@@ -152,7 +152,7 @@ impl Building {
                 Place::Registry(name) => (name.familiar(), "exporting cache to registry"),
                 Place::Local(local) => (local.path.clone(), "exporting cache to client directory"),
             };
-            let aside = Aside::begin(&self.options, client, name).await;
+            let aside = Aside::begin(self, client, name).await;
             match self.give(target, imports, build).await {
                 Ok(done) => {
                     let (digest, steps, layers) = (done.digest, done.steps, done.layers);
@@ -164,11 +164,12 @@ impl Building {
                 }
                 Err(fault) => {
                     let text = format!("error exporting cache to {shown}: {}", chain(&fault));
-                    aside.end(Some(text.clone())).await;
                     if !target.ignore_error {
+                        aside.end(Some(text.clone())).await;
                         return Err(fault.saying(text));
                     }
-                    self.warn(&text, client).await;
+                    self.warn(Some(&aside), &text, client).await;
+                    aside.end(None).await;
                 }
             }
         }
@@ -201,17 +202,9 @@ impl Building {
     }
 
     async fn say(&self, aside: &Aside, text: &str, client: &mpsc::Sender<Message>) {
-        aside.log(text).await;
+        aside.status(text).await;
         if !self.options.quiet && !self.options.steps {
             let _ = client.send(line(format!("{text}\n"))).await;
-        }
-    }
-
-    /// Tells those who read lines; those who are told of steps see it there.
-    pub(super) async fn warn(&self, text: &str, client: &mpsc::Sender<Message>) {
-        tracing::info!("{text}");
-        if !self.options.quiet && !self.options.steps {
-            let _ = client.send(line(format!("[Warning] {text}\n"))).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What builds were done: a record of each, and what it told step by step. The last of them outlive the daemon.
 //!
-//! Below the data root: `build/history/ID.json`, and `ID.log` with the news of its steps, a message a line.
+//! Below the data root: `build/history/ID.json`, and `ID.log` with the news of its steps, a message a line. A record is
+//! there from the beginning: one that says that its build runs, which no daemon knows of, is of a daemon that ended.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -83,6 +84,8 @@ impl History {
             ..Told::default()
         }));
         self.running().insert(id, told.clone());
+        let (history, begun) = (self.clone(), told.clone());
+        onggi_rt::spawn_blocking("note a build", move || history.note(&begun));
         Ok(Recording {
             history: self.clone(),
             told,
@@ -103,14 +106,40 @@ impl History {
             .collect();
         for (_, path) in self.files()? {
             // One that goes meanwhile, or was cut off by a full disk, is none.
-            let record = fs::read(&path).ok();
-            let record = record.and_then(|text| serde_json::from_slice(&text).ok());
-            all.extend(
-                record.filter(|record: &BuildRecord| all.iter().all(|other| other.id != record.id)),
-            );
+            let is_new = |record: &BuildRecord| all.iter().all(|other| other.id != record.id);
+            let record = self.read(&path).filter(is_new);
+            all.extend(record);
         }
         all.sort_by(|one, other| other.created_at.cmp(&one.created_at));
         Ok(all)
+    }
+
+    /// The record in a file.
+    fn read(&self, path: &Path) -> Option<BuildRecord> {
+        let read = || -> Option<BuildRecord> { serde_json::from_slice(&fs::read(path).ok()?).ok() };
+        let record = read()?;
+        let running = |record: &BuildRecord| record.status == "running";
+        if !running(&record) || self.running().contains_key(&record.id) {
+            return Some(record);
+        }
+        // It may have ended since it was read.
+        let mut record = read()?;
+        if running(&record) {
+            "error".clone_into(&mut record.status);
+            "interrupted: the daemon ended before the build did".clone_into(&mut record.error);
+        }
+        Some(record)
+    }
+
+    /// Writes down that a build runs, if it still does. Blocks.
+    fn note(&self, told: &Mutex<Told>) {
+        // Whoever ends it waits for this.
+        let told = locked(told);
+        if told.record.completed_at.is_none()
+            && let Err(error) = self.write(&told.record)
+        {
+            tracing::warn!(%error, "a build is not on record");
+        }
     }
 
     /// The files of records, with their times.
@@ -155,25 +184,31 @@ impl History {
 
     /// Writes one down, and forgets the oldest beyond [`MOST`]. Blocks.
     fn keep(&self, told: &Told) -> std::io::Result<()> {
-        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-        let mut directory = fs::DirBuilder::new();
-        directory.recursive(true).mode(0o700).create(&self.root)?;
-        let id = &told.record.id;
-        let record = serde_json::to_vec(&told.record)?;
         // The record last: with it the build is there.
-        for (kind, bytes) in [("log", &told.log), ("json", &record)] {
-            let new = self.file(id, "new");
-            let mut options = fs::File::options();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            std::io::Write::write_all(&mut options.open(&new)?, bytes)?;
-            fs::rename(&new, self.file(id, kind))?;
-        }
+        self.write_file(&told.record.id, "log", &told.log)?;
+        self.write(&told.record)?;
         let files = self.files().unwrap_or_default();
         let over = files.len().saturating_sub(MOST);
         for (_, path) in files.into_iter().take(over) {
             remove(&path)?;
         }
         Ok(())
+    }
+
+    fn write(&self, record: &BuildRecord) -> std::io::Result<()> {
+        self.write_file(&record.id, "json", &serde_json::to_vec(record)?)
+    }
+
+    fn write_file(&self, id: &str, kind: &str, bytes: &[u8]) -> std::io::Result<()> {
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        let mut directory = fs::DirBuilder::new();
+        directory.recursive(true).mode(0o700).create(&self.root)?;
+        let new = self.file(id, "new");
+        let mut options = fs::File::options();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let written = std::io::Write::write_all(&mut options.open(&new)?, bytes)
+            .and_then(|()| fs::rename(&new, self.file(id, kind)));
+        written.inspect_err(|_| drop(fs::remove_file(&new)))
     }
 }
 
@@ -202,7 +237,10 @@ impl Recording {
     pub(super) fn event(&self, news: &Value) {
         let mut told = locked(&self.told);
         let vertex = &news["vertex"];
-        if vertex["completed"].is_string() && vertex["error"].is_null() {
+        let is_step = vertex["n"]
+            .as_u64()
+            .is_some_and(|number| number < told::ASIDE);
+        if is_step && vertex["completed"].is_string() && vertex["error"].is_null() {
             told.record.completed_steps += 1;
             told.record.cached_steps += i64::from(vertex["cached"] == true);
         }
@@ -307,9 +345,13 @@ impl Engine {
             let running = history.running().get(&id).cloned();
             match running {
                 Some(told) => Ok(Bytes::from(locked(&told).log.clone())),
-                None => fs::read(history.file(&id, "log"))
-                    .map(Bytes::from)
-                    .map_err(|e| Error::io("read what a build told", e)),
+                None => match fs::read(history.file(&id, "log")) {
+                    // One that was interrupted left none.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Bytes::new()),
+                    read => read
+                        .map(Bytes::from)
+                        .map_err(|e| Error::io("read what a build told", e)),
+                },
             }
         };
         onggi_rt::blocking("read what a build told", read).await?

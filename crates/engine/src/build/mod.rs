@@ -12,6 +12,7 @@ mod history; // what builds were done
 mod kept; // what clients sent, for their next builds
 mod known; // what is known of builds, and forgotten
 mod layout; // caches in directories of clients
+mod lint; // what is probably not meant
 mod mounts; // RUN --mount
 mod place; // where something is wrong
 mod session; // what is built with, told on one connection
@@ -27,7 +28,7 @@ use onggi_builder::exchange::Imports;
 use onggi_builder::{Around, Build, Failed, Outline, Plan, Request, Results};
 use onggi_dockerfile::Dockerfile;
 use onggi_image::Assembly;
-use onggi_model::{ErrorKind, ImageRef, Platform};
+use onggi_model::{ErrorKind, ImageRef, Platform, chain};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
@@ -284,6 +285,7 @@ impl Engine {
             place,
             recording: recording.clone(),
         });
+        building.check(&parsed, &outline, &client).await?;
         // What the build stands on stays until it is done, whoever removes the images meanwhile; and what is brought for
         // others.
         let _lease = self.inner.images.store().lease();
@@ -294,6 +296,11 @@ impl Engine {
             .map(|(key, image)| (key.clone(), bases::base(image)));
         let plan = outline.plan(&request, &known.collect());
         let plan = plan.map_err(|fault| building.place.tell(&fault))?;
+        if !plan.unused_arguments.is_empty() {
+            let names = plan.unused_arguments.join(" ");
+            let text = format!("One or more build-args [{names}] were not consumed");
+            building.warn(None, &text, &client).await;
+        }
         let work = Work {
             plan: &plan,
             bases,
@@ -303,16 +310,24 @@ impl Engine {
         let results = building.execute(&work, &client).await?;
         let used = results.used.clone();
         let finished = results.finished.clone();
+        let aside = Aside::begin(&building, &client, "exporting to image").await;
         let id = building
             .finish(&work, results, &platform, &exchange, &names)
             .await;
         self.after_build(used);
+        if let Ok(id) = &id {
+            aside.status(&format!("writing image {id} done")).await;
+            for name in &names {
+                aside.status(&format!("naming to {name} done")).await;
+            }
+        }
+        aside.end(id.as_ref().err().map(|fault| chain(fault))).await;
         let id = id?;
         let build = (&plan, finished.as_slice());
         building
             .export(&exchange, &work.imports, build, &client)
             .await?;
-        building.built(&plan, &id, &names, &client).await;
+        building.built(&id, &names, &client).await;
         Ok(id)
     }
 
@@ -374,9 +389,7 @@ impl Building {
             let warnings = work.imports.warnings();
             let is_lost = !warnings.is_empty();
             for warning in warnings {
-                let aside = Aside::begin(&self.options, client, "importing cache layers").await;
-                self.warn(&warning, client).await;
-                aside.end(Some(warning)).await;
+                self.warn(None, &warning, client).await;
             }
             match done {
                 // Each time there are fewer of them.
@@ -463,23 +476,11 @@ impl Building {
     }
 
     /// The last words.
-    async fn built(
-        &self,
-        plan: &Plan,
-        id: &str,
-        names: &[ImageRef],
-        client: &mpsc::Sender<Message>,
-    ) {
+    async fn built(&self, id: &str, names: &[ImageRef], client: &mpsc::Sender<Message>) {
         let mut lines = Vec::new();
         if self.options.quiet {
             lines.push(told::line(format!("{id}\n")));
         } else {
-            if !plan.unused_arguments.is_empty() {
-                lines.push(told::line(format!(
-                    "[Warning] One or more build-args [{}] were not consumed\n",
-                    plan.unused_arguments.join(" ")
-                )));
-            }
             let short = id.trim_start_matches("sha256:").chars().take(12);
             lines.push(Message {
                 aux: Some(serde_json::json!({ "ID": id })),

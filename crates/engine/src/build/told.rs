@@ -12,15 +12,15 @@ use onggi_store::ChainId;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::Building;
 use super::history::Recording;
-use super::{BuildOptions, Building};
 
 /// What the news of steps is known by.
 const NEWS: &str = "onggi.build.v1";
 /// As much of what a step writes waits for its turn; what comes after that is left out, and said to be.
 const WAITING: usize = 4 << 20;
 /// The first number of what is done beside the steps: no build has so many of those.
-const ASIDE: u64 = 1 << 32;
+pub(super) const ASIDE: u64 = 1 << 32;
 
 /// A line of output.
 pub(super) fn line(text: impl Into<String>) -> Message {
@@ -33,6 +33,7 @@ pub(super) fn line(text: impl Into<String>) -> Message {
 /// What is done beside the steps, as those see it who are told of steps: a step of its own.
 pub(super) struct Aside {
     client: Option<mpsc::Sender<Message>>,
+    recording: Arc<Recording>,
     number: u64,
     name: String,
 }
@@ -40,13 +41,15 @@ pub(super) struct Aside {
 impl Aside {
     /// It begins.
     pub(super) async fn begin(
-        options: &BuildOptions,
+        building: &Building,
         client: &mpsc::Sender<Message>,
         name: impl Into<String>,
     ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(ASIDE);
+        let options = &building.options;
         let aside = Self {
             client: (options.steps && !options.quiet).then(|| client.clone()),
+            recording: building.recording.clone(),
             number: NEXT.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
         };
@@ -57,10 +60,15 @@ impl Aside {
         aside
     }
 
-    /// Something about it.
-    pub(super) async fn log(&self, text: &str) {
-        let log = json!({ "n": self.number, "stream": 2, "data": format!("{text}\n") });
-        self.tell(json!({ "log": log })).await;
+    /// How far it is, or what came of it.
+    pub(super) async fn status(&self, text: &str) {
+        let status = json!({ "n": self.number, "text": text });
+        self.tell(json!({ "status": status })).await;
+    }
+
+    /// What is wrong with it, and no reason to fail.
+    pub(super) async fn warn(&self, text: &str) {
+        self.tell(warning(self.number, text)).await;
     }
 
     /// It is over.
@@ -75,8 +83,39 @@ impl Aside {
     }
 
     async fn tell(&self, aux: serde_json::Value) {
+        self.recording.event(&aux);
         if let Some(client) = &self.client {
             let _ = client.send(message(aux)).await;
+        }
+    }
+}
+
+/// A warning, of this step or of the whole build.
+fn warning(number: u64, text: &str) -> serde_json::Value {
+    json!({ "warning": { "n": number, "text": text } })
+}
+
+impl Building {
+    /// Warns of what is no reason to fail, each client in its own way.
+    pub(super) async fn warn(
+        &self,
+        aside: Option<&Aside>,
+        text: &str,
+        client: &mpsc::Sender<Message>,
+    ) {
+        tracing::info!("{text}");
+        match aside {
+            Some(aside) => aside.warn(text).await,
+            None => {
+                let warning = warning(0, text);
+                self.recording.event(&warning);
+                if self.options.steps && !self.options.quiet {
+                    let _ = client.send(message(warning)).await;
+                }
+            }
+        }
+        if !self.options.quiet && !self.options.steps {
+            let _ = client.send(line(format!("[Warning] {text}\n"))).await;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is remembered of builds, and what they take: `builder history`, `builder du`.
 
-use super::scene::Build;
+use super::scene::{Build, inspect};
 use anyhow::{Context, Result, ensure};
 use onggi_testkit::{Daemon, LIMIT, Request, wait_until};
 use serde_json::Value;
@@ -169,5 +169,109 @@ fn what_is_kept_of_builds_is_told() -> Result<()> {
         "type=regular",
     ])?;
     ensure!(ids.ok()?.lines().count() == 3, "{ids:?}");
+    Ok(())
+}
+
+#[test]
+fn a_build_that_its_daemon_did_not_outlive_is_remembered() -> Result<()> {
+    let mut daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    let stream = Build::of("FROM busybox\nRUN echo begun && sleep 600\n")
+        .set("t", "app")
+        .begin(&daemon, "begun")?;
+    let place = daemon.data_root().join("build/history");
+    wait_until("the record", LIMIT, || {
+        let mut entries = std::fs::read_dir(&place).ok()?.flatten();
+        entries.find(|entry| entry.path().extension().is_some_and(|kind| kind == "json"))
+    })?;
+    ensure!(history(&daemon)?[0]["Status"] == "running");
+    daemon.kill()?;
+    drop(stream);
+    daemon.run()?;
+    let all = history(&daemon)?;
+    ensure!(all.len() == 1 && all[0]["Status"] == "error", "{all:?}");
+    ensure!(all[0]["Name"] == "app", "{all:?}");
+    let why = all[0]["Error"].as_str().unwrap_or_default();
+    ensure!(why.starts_with("interrupted: "), "{why}");
+    daemon.cli(&["builder", "history", "logs"])?.ok()?;
+    let id = all[0]["Id"].as_str().context("an id")?;
+    daemon.cli(&["builder", "history", "rm", id])?.ok()?;
+    ensure!(history(&daemon)?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn what_is_done_beside_the_steps_is_told_and_kept() -> Result<()> {
+    let daemon = Daemon::start()?;
+    daemon.load_busybox()?;
+    let place = tempfile::tempdir()?;
+    let file = "from busybox\nRUN echo one > /one\nMAINTAINER me\n";
+    std::fs::write(place.path().join("Dockerfile"), file)?;
+    let place = place.path().display().to_string();
+    let from = "--cache-from=type=local,src=/nowhere";
+    let flags = [
+        "build",
+        "--progress=plain",
+        "-t",
+        "app",
+        "--build-arg",
+        "NOT=1",
+        from,
+        &place,
+    ];
+    let said = daemon.cli(&flags)?;
+    said.ok()?;
+    let id = inspect(&daemon, "app")?["Id"]
+        .as_str()
+        .context("an id")?
+        .to_owned();
+    let wrote = format!(" writing image {id} done\n");
+    let named = " naming to docker.io/library/app:latest done\n".to_owned();
+    let warned = " WARN: /nowhere is no cache: there is no index.json in it\n".to_owned();
+    for text in [&wrote, &named, &warned] {
+        ensure!(
+            said.stderr.contains(text.as_str()),
+            "{text}: {}",
+            said.stderr
+        );
+    }
+    let end = "\n 4 warnings found:\n\
+        \x20- ConsistentInstructionCasing: Command 'from' should match the case of the command majority (uppercase) (line 1)\n\
+        \x20- MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 3)\n\
+        \x20- /nowhere is no cache: there is no index.json in it\n\
+        \x20- One or more build-args [NOT] were not consumed\n";
+    ensure!(said.stderr.ends_with(end), "{}", said.stderr);
+    let logs = daemon.cli(&["builder", "history", "logs"])?;
+    let logs = logs.ok()?.to_owned() + &logs.stderr;
+    for text in [
+        "importing cache manifest from /nowhere",
+        "WARN: /nowhere is no cache",
+        &id,
+    ] {
+        ensure!(logs.contains(text), "{text}: {logs}");
+    }
+    // Docker's lines have what Docker's lines have.
+    let built = Build::of(file)
+        .set("buildargs", "{\"NOT\":\"1\"}")
+        .send(&daemon)?;
+    let warned = "[Warning] One or more build-args [NOT] were not consumed\n";
+    ensure!(
+        built.text.contains(warned) && !built.text.contains("Casing"),
+        "{}",
+        built.text
+    );
+    // What is found is an error to whoever wants that.
+    for build in [
+        Build::of(&format!("# check=error=true\n{file}")),
+        Build::of(file).set(
+            "buildargs",
+            "{\"BUILDKIT_DOCKERFILE_CHECK\":\"error=true\"}",
+        ),
+    ] {
+        let error = build.send(&daemon)?.error.context("an error")?;
+        let rules =
+            "lint violation found for rules: ConsistentInstructionCasing, MaintainerDeprecated";
+        ensure!(error.starts_with(rules), "{error}");
+    }
     Ok(())
 }

@@ -32,8 +32,9 @@ pub(super) enum Event {
     /// Output of a step.
     Log(Log),
     /// How far a step is, in a few words that replace those before.
-    #[serde(skip)]
     Status { n: u64, text: String },
+    /// What is wrong and no reason to fail; of no step where there is none of this number.
+    Warning { n: u64, text: String },
 }
 
 /// A step.
@@ -109,7 +110,7 @@ impl Display {
         match self {
             Display::Plain(plain) => plain.end(),
             Display::Raw(_) => String::new(),
-            Display::Tree(tree) => tree.frame(at, Some(end)) + &tree.steps.failures(),
+            Display::Tree(tree) => tree.frame(at, Some(end)) + &tree.steps.last_words(),
         }
     }
 }
@@ -152,6 +153,7 @@ impl Step {
 struct Steps {
     all: Vec<Step>,
     places: HashMap<u64, usize>,
+    warnings: Vec<String>,
 }
 
 impl Steps {
@@ -206,6 +208,20 @@ impl Steps {
         let line = timed(seconds, &text);
         step.remember(std::slice::from_ref(&line));
         Some(line)
+    }
+
+    /// What is told at the end: the output of the steps that failed, and what was warned of.
+    fn last_words(&self) -> String {
+        let mut text = self.failures();
+        match self.warnings.len() {
+            0 => return text,
+            1 => text.push_str("\n 1 warning found:\n"),
+            count => text.push_str(&format!("\n {count} warnings found:\n")),
+        }
+        for warning in &self.warnings {
+            text.push_str(&format!(" - {warning}\n"));
+        }
+        text
     }
 
     /// The output of the steps that failed.

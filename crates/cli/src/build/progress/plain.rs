@@ -55,6 +55,14 @@ impl Plain {
                 self.wait(place, [text]);
                 place
             }
+            Event::Warning { n, text } => {
+                self.steps.warnings.push(text.clone());
+                let Some(place) = self.steps.places.get(&n).copied() else {
+                    return String::new();
+                };
+                self.wait(place, [format!("WARN: {text}")]);
+                place
+            }
         };
         self.wait(place, []);
         let mut out = String::new();
@@ -84,7 +92,7 @@ impl Plain {
                 self.show(place, Duration::ZERO, &mut out);
             }
         }
-        out + &self.steps.failures()
+        out + &self.steps.last_words()
     }
 
     fn wait(&mut self, place: usize, lines: impl IntoIterator<Item = String>) {

@@ -52,6 +52,11 @@ impl Raw {
                 let vertex = self.names.get(n).cloned().unwrap_or_default();
                 json!({"statuses": [{"id": text, "vertex": vertex}]})
             }
+            Event::Warning { n, text } => {
+                let vertex = self.names.get(n).cloned().unwrap_or_default();
+                let short = base64::engine::general_purpose::STANDARD.encode(text);
+                json!({"warnings": [{"vertex": vertex, "level": 1, "short": short}]})
+            }
         };
         format!("{document}\n")
     }

@@ -317,3 +317,38 @@ fn the_tree_fits_the_terminal() {
     assert!(frame.starts_with("\u{1b}[10A\r"), "{frame:?}");
     assert!(frame.contains(" => => # 0\u{1b}[K"), "{frame:?}");
 }
+
+#[test]
+fn warnings_are_told_where_they_are_and_at_the_end() {
+    let warning =
+        |n: u64, text: &str| read(&format!(r#"{{"warning":{{"n":{n},"text":"{text}"}}}}"#));
+    let events = || {
+        [
+            warning(0, "of all"),
+            started(1, "[1/1] RUN x"),
+            warning(1, "of one"),
+            completed(1, "[1/1] RUN x", 1, ""),
+        ]
+    };
+    let mut plain = Display::Plain(Plain::new());
+    let mut text = String::new();
+    for event in events() {
+        text += &plain.event(event, ms(0));
+    }
+    text += &plain.end(ms(100), End::Good);
+    let end = "\n 2 warnings found:\n - of all\n - of one\n";
+    assert_eq!(
+        text,
+        format!("#1 [1/1] RUN x\n#1 WARN: of one\n#1 DONE 0.1s\n{end}")
+    );
+    let mut tree = Display::Tree(Tree::new(|| None));
+    for event in events() {
+        tree.event(event, ms(0));
+    }
+    assert!(tree.end(ms(100), End::Good).ends_with(end));
+    let mut raw = Display::Raw(Raw::default());
+    assert_eq!(
+        raw.event(warning(0, "x"), ms(0)),
+        "{\"warnings\":[{\"vertex\":\"\",\"level\":1,\"short\":\"eA==\"}]}\n"
+    );
+}

@@ -47,6 +47,7 @@ impl Tree {
                 let place = self.steps.place(n);
                 self.steps.all[place].status = text;
             }
+            Event::Warning { text, .. } => self.steps.warnings.push(text),
         }
     }
 
