@@ -163,7 +163,18 @@ impl Compose<'_> {
                     path: format!("/containers/{}/json", container.id),
                     reason: error.to_string(),
                 })?;
-                let found = differences(&wanted.request, &is, image.map(|image| &image.config));
+                let mut found = differences(&wanted.request, &is, image.map(|image| &image.config));
+                // One without a name by the files has one of each program's own: what is in it counts.
+                found.retain(|what| what != "image" || !service.image.is_empty());
+                if let Some(image) = image
+                    && image.id != is.image
+                {
+                    let own = execute::inspect(self.client, &is.image).await?;
+                    if !own.is_some_and(|own| own.is_like(image)) {
+                        found.insert(0, "image".to_owned());
+                    }
+                    found.dedup();
+                }
                 Ok::<_, Failure>((container.id.clone(), found))
             }
         });

@@ -127,6 +127,7 @@ pub(crate) async fn inspect(
     Ok(Some(ImageFacts {
         age: tagged.map(|time| Timestamp::now().since(time)),
         id: document.id,
+        layers: document.root_fs.layers.unwrap_or_default(),
         config: document.config.unwrap_or_default(),
     }))
 }

@@ -31,17 +31,17 @@ pub(super) fn why(
         if application.hashes.get(&service.name) != Some(&container.config_hash) {
             return Some("its configuration changed".to_owned());
         }
+        let image = facts.images.get(&service.image_name(&application.name));
+        if let Some(image) = image
+            && image.id != container.summary.image_id
+            && container.labels.get(crate::labels::IMAGE) != Some(&image.id)
+        {
+            return Some("its image changed".to_owned());
+        }
     } else if let Some(differences) = facts.differences.get(&container.id)
         && !differences.is_empty()
     {
         return Some(format!("it differs: {}", differences.join(", ")));
-    }
-    let image = facts.images.get(&service.image_name(&application.name));
-    if let Some(image) = image
-        && image.id != container.summary.image_id
-        && container.labels.get(crate::labels::IMAGE) != Some(&image.id)
-    {
-        return Some("its image changed".to_owned());
     }
     networks(application, service, container, facts).or_else(|| shared(service, container, facts))
 }

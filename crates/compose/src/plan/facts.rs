@@ -14,11 +14,28 @@ pub struct ImageFacts {
     pub id: String,
     /// What it says of its containers.
     pub config: image::Config,
+    /// The digests of its layers.
+    pub layers: Vec<String>,
     /// How long ago it got its name here, which is when it was pulled; nothing where the engine does not say.
     pub age: Option<Duration>,
 }
 
 impl ImageFacts {
+    /// Would containers of both be the same? What Compose notes on the images it builds does not count.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let said = |config: &image::Config| {
+            let mut config = config.clone();
+            let labels = config.labels.get_or_insert_default();
+            labels.retain(|name, _| !name.starts_with("com.docker.compose."));
+            config
+        };
+        let is_known = !self.layers.is_empty();
+        self.id == other.id
+            || (is_known
+                && self.layers == other.layers
+                && said(&self.config) == said(&other.config))
+    }
+
     /// The volumes it declares.
     pub fn volumes(&self) -> Vec<String> {
         let volumes = self.config.volumes.iter().flat_map(|map| map.keys());

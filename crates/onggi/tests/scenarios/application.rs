@@ -14,7 +14,8 @@ use crate::scene::{Cli, Scene, folder, words};
 const POSTGRES: &str = "\
 FROM debian:bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql-15
-COPY --chmod=755 docker-entrypoint.sh /usr/local/bin/
+COPY docker-entrypoint.sh /usr/local/bin/
+RUN chmod 755 /usr/local/bin/docker-entrypoint.sh
 ENV PGDATA=/var/lib/postgresql/data
 VOLUME /var/lib/postgresql/data
 STOPSIGNAL SIGINT
