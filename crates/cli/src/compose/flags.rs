@@ -19,6 +19,11 @@ pub(super) const GLOBAL: &[Flag] = &[
     .default("\"auto\"")
     .checked(ansi)
     .completed(Complete::Words(&["never", "always", "auto"])),
+    switch(
+        None,
+        "compatibility",
+        "Name containers as version 1 did (refused: they are found by labels, whatever their names)",
+    ),
     switch(None, "dry-run", "Show what would be done, and do nothing"),
     list(
         None,

@@ -20,6 +20,11 @@ pub(crate) struct Subject {
 /// What the options before the command say of the project. Files of a command that reads them twice are read once from
 /// standard input.
 pub(crate) fn options(cli: &Cli) -> Result<Options> {
+    if cli.group.on("compatibility") {
+        return Err(Error::new(
+            "--compatibility: containers get the names of version 2; those of version 1 are found all the same, by their labels: leave --compatibility away",
+        ));
+    }
     let paths = |flag: &str| cli.group.all(flag).map(PathBuf::from).collect();
     let one = |flag: &str| cli.group.one(flag).filter(|text| !text.is_empty());
     let files: Vec<PathBuf> = paths("file");

@@ -126,9 +126,11 @@ pub(super) fn recipe(
         add("build-context", &format!("{name}={place}"));
     }
     for mount in &build.secrets {
-        let id = match mount.target.is_empty() {
+        // The folder is where RUN has secrets anyway.
+        let target = mount.target.trim_start_matches("/run/secrets/");
+        let id = match target.is_empty() {
             true => &mount.source,
-            false => &mount.target,
+            false => target,
         };
         let secret = application.secrets.get(&mount.source);
         let from = secret.and_then(|secret| {

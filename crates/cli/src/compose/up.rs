@@ -92,6 +92,11 @@ const FLAGS: &[Flag] = &[
     ),
     TIMEOUT,
     switch(None, "timestamps", "Show the time of each line"),
+    switch(
+        Some('w'),
+        "watch",
+        "Follow changes of files as well (refused: use the command watch)",
+    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {
@@ -177,6 +182,11 @@ fn refuse(matches: &Matches) -> Result<()> {
     if matches.on("menu") {
         return Err(Error::new(
             "--menu: there are no shortcuts here; Ctrl-C stops the containers, a second one kills them: leave --menu away",
+        ));
+    }
+    if matches.on("watch") {
+        return Err(Error::new(
+            "--watch: following lines and files at once is not supported; run \"compose watch\", which brings the services up itself, and \"compose logs --follow\" beside it",
         ));
     }
     let away = match () {

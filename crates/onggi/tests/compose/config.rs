@@ -215,6 +215,7 @@ fn options_before_the_command_say_which_project() -> Result<()> {
             "one of auto, tty, plain, json, quiet",
         ),
         (&["--parallel", "x", "config"], "invalid syntax"),
+        (&["--compatibility", "config"], "leave --compatibility away"),
         (&["--nope", "config"], "unknown flag: --nope"),
         (&["nope"], "unknown command"),
         (&["-p", "UPPER", "config"], "UPPER"),

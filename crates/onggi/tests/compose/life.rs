@@ -283,6 +283,7 @@ fn what_fails_says_why() -> Result<()> {
     );
     for (arguments, reason) in [
         (&["up", "--menu"][..], "there are no shortcuts here"),
+        (&["up", "--watch"], "run \"compose watch\""),
         (
             &["up", "-d", "--abort-on-container-exit"],
             "--detach and --abort-on-container-exit are incompatible",
