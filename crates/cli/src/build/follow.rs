@@ -24,7 +24,10 @@ const CONTEXT: u64 = u64::MAX;
 /// How a build is followed.
 pub(super) enum Way {
     /// Step by step, on standard error.
-    Steps { display: Display, began: Instant },
+    Steps {
+        display: Box<Display>,
+        began: Instant,
+    },
     /// Line by line; on standard error where standard output is for the result.
     Lines { to_stderr: bool },
     /// The ID alone.

@@ -127,7 +127,7 @@ fn with(
         _ if look == Look::Quiet => quiet,
         false => Way::Lines { to_stderr },
         true => Way::Steps {
-            display: look.display(),
+            display: Box::new(look.display()),
             began: Instant::now(),
         },
     };
