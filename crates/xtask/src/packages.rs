@@ -23,7 +23,14 @@ pub(crate) const TEST: &[&str] = &[
 ];
 /// For the oracle: Docker's own daemon and client, and those of others. Not installed by `test`, because Debian starts
 /// the daemon.
-pub(crate) const ORACLE: &[&str] = &["docker.io", "tmux", "debootstrap", "podman", "buildah"];
+pub(crate) const ORACLE: &[&str] = &[
+    "docker.io",
+    "docker-compose",
+    "tmux",
+    "debootstrap",
+    "podman",
+    "buildah",
+];
 /// For benchmarks of networks. dockerd, which they are beside, is in [`ORACLE`].
 pub(crate) const BENCH: &[&str] = &["busybox-static", "iperf3", "wrk", "dnsperf"];
 /// For the guest.

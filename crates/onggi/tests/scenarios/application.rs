@@ -99,7 +99,9 @@ impl Stage {
             }
         };
         command.args(words).current_dir(&self.here);
-        command.env("HOME", &self.here).stdin(Stdio::null());
+        command
+            .env("HOME", self.scene.daemon.path("home"))
+            .stdin(Stdio::null());
         Process::start(daemon.namespace(), &mut command)?.wait()
     }
 
