@@ -8,28 +8,18 @@ use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, switch};
 use crate::cli::is_terminal;
 use crate::command::{Arity, Command, command};
-use crate::container::cp::{Way, asked, transfer};
+use crate::container::cp::{HOW, Way, asked, transfer};
 use crate::error::{Error, Result};
 
 const FLAGS: &[Flag] = &[
     switch(None, "all", "Copy into the containers of run as well"),
-    switch(
-        Some('a'),
-        "archive",
-        "Give what is copied into a container to the container's user",
-    ),
-    switch(
-        Some('L'),
-        "follow-link",
-        "Follow symbolic links in SRC_PATH",
-    ),
     INDEX,
 ];
 
 pub(crate) const COMMAND: Command = Command {
     usage: "[OPTIONS] SERVICE:SRC_PATH DEST_PATH|-\n\t{program} compose cp [OPTIONS] SRC_PATH|- SERVICE:DEST_PATH",
     about: "Copy files into and out of the containers of a service",
-    flags: &[FLAGS],
+    flags: &[HOW, FLAGS],
     arity: Arity::Exactly(2),
     complete: &[Complete::Files, Complete::Files],
     ..command(&["compose cp"], run)

@@ -7,10 +7,10 @@ use super::port::INDEX;
 use super::project;
 use crate::Cli;
 use crate::args::flag::Complete;
-use crate::args::{Flag, Matches, Positionals, check, list, switch, value};
+use crate::args::{Flag, Matches, Positionals, check, list, switch};
 use crate::cli::is_terminal;
 use crate::command::{Arity, Command, command};
-use crate::container::exec::exec;
+use crate::container::exec::{PRIVILEGED, USER, WORKDIR, exec};
 use crate::container::request::environment_of;
 use crate::error::Result;
 use crate::stream::terminal;
@@ -32,24 +32,10 @@ const FLAGS: &[Flag] = &[
         "no-tty",
         "Give the command no terminal; the default where standard output is none",
     ),
-    switch(
-        None,
-        "privileged",
-        "Give the command every privilege of root on the host",
-    ),
+    PRIVILEGED,
     switch(Some('t'), "tty", "Give the command a terminal").hidden(),
-    value(
-        Some('u'),
-        "user",
-        "string",
-        "User, by name or number (<name|uid>[:<group|gid>])",
-    ),
-    value(
-        Some('w'),
-        "workdir",
-        "string",
-        "Directory the command runs in",
-    ),
+    USER,
+    WORKDIR,
 ];
 
 pub(crate) const COMMAND: Command = Command {

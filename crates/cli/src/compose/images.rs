@@ -5,27 +5,18 @@ use std::collections::BTreeSet;
 use onggi_model::{ImageRef, units};
 use serde_json::json;
 
+use super::ls::FORMAT;
 use super::{containers, project};
 use crate::Cli;
 use crate::args::flag::Complete;
-use crate::args::{Flag, Matches, switch, value};
+use crate::args::{Flag, Matches, switch};
 use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 use crate::format::rows::Options;
 use crate::format::{Column, List, column};
 use crate::text::{ago, short_id};
 
-const FLAGS: &[Flag] = &[
-    value(
-        None,
-        "format",
-        "string",
-        "How to print (\"table\", \"json\")",
-    )
-    .default("\"table\"")
-    .completed(Complete::Words(&["table", "json"])),
-    switch(Some('q'), "quiet", "Show IDs only"),
-];
+const FLAGS: &[Flag] = &[FORMAT, switch(Some('q'), "quiet", "Show IDs only")];
 
 pub(crate) const COMMAND: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",

@@ -11,6 +11,16 @@ use crate::error::{Error, Result};
 use crate::format::rows::Options;
 use crate::format::{Column, List, column};
 
+/// As a table, or for programs.
+pub(super) const FORMAT: Flag = value(
+    None,
+    "format",
+    "string",
+    "How to print (\"table\", \"json\")",
+)
+.default("\"table\"")
+.completed(Complete::Words(&["table", "json"]));
+
 const FLAGS: &[Flag] = &[
     switch(
         Some('a'),
@@ -24,14 +34,7 @@ const FLAGS: &[Flag] = &[
         "Show only what fits (name=PATTERN)",
     )
     .checked(check::filter),
-    value(
-        None,
-        "format",
-        "string",
-        "How to print (\"table\", \"json\")",
-    )
-    .default("\"table\"")
-    .completed(Complete::Words(&["table", "json"])),
+    FORMAT,
     switch(Some('q'), "quiet", "Show names only"),
 ];
 

@@ -15,6 +15,7 @@ use crate::args::flag::Complete;
 use crate::args::{Flag, Matches, Positionals, check, list, switch, value};
 use crate::cli::is_terminal;
 use crate::command::{Arity, Command, command};
+use crate::container::exec::{USER, WORKDIR};
 use crate::container::run::{Options, START, failed, follow};
 use crate::container::words::CAPABILITIES;
 use crate::error::{Error, Result, path_error};
@@ -90,24 +91,14 @@ const FLAGS: &[Flag] = &[
         "use-aliases",
         "Answer to the service's names in its networks",
     ),
-    value(
-        Some('u'),
-        "user",
-        "string",
-        "User, by name or number (<name|uid>[:<group|gid>])",
-    ),
+    USER,
     list(
         Some('v'),
         "volume",
         "stringArray",
         "Mount a volume or a folder",
     ),
-    value(
-        Some('w'),
-        "workdir",
-        "string",
-        "Directory the command runs in",
-    ),
+    WORKDIR,
 ];
 
 pub(crate) const COMMAND: Command = Command {

@@ -11,6 +11,25 @@ use crate::error::{Error, Result};
 use crate::stream::session::{self, End, Streams};
 use crate::stream::{signals, terminal};
 
+/// Those of every command that runs one inside.
+pub(crate) const PRIVILEGED: Flag = switch(
+    None,
+    "privileged",
+    "Give the command every privilege of root on the host",
+);
+pub(crate) const USER: Flag = value(
+    Some('u'),
+    "user",
+    "string",
+    "User, by name or number (<name|uid>[:<group|gid>])",
+);
+pub(crate) const WORKDIR: Flag = value(
+    Some('w'),
+    "workdir",
+    "string",
+    "Directory the command runs in",
+);
+
 const FLAGS: &[Flag] = &[
     switch(Some('d'), "detach", "Run the command in the background"),
     value(
@@ -38,24 +57,10 @@ const FLAGS: &[Flag] = &[
         "interactive",
         "Keep STDIN open even if nobody is attached",
     ),
-    switch(
-        None,
-        "privileged",
-        "Give the command every privilege of root on the host",
-    ),
+    PRIVILEGED,
     switch(Some('t'), "tty", "Give the command a terminal"),
-    value(
-        Some('u'),
-        "user",
-        "string",
-        "User, by name or number (<name|uid>[:<group|gid>])",
-    ),
-    value(
-        Some('w'),
-        "workdir",
-        "string",
-        "Directory the command runs in",
-    ),
+    USER,
+    WORKDIR,
 ];
 
 pub(crate) const COMMAND: Command = Command {

@@ -11,9 +11,8 @@ use crate::error::{Error, Result};
 use crate::stream::output::{Demux, Output};
 use crate::times;
 
-const FLAGS: &[Flag] = &[
-    switch(None, "details", "Show what else was logged with each line"),
-    switch(Some('f'), "follow", "Stay, and show what comes"),
+/// Which lines of a log are meant.
+pub(crate) const LINES: &[Flag] = &[
     value(
         None,
         "since",
@@ -36,28 +35,37 @@ const FLAGS: &[Flag] = &[
     ),
 ];
 
+const FLAGS: &[Flag] = &[
+    switch(None, "details", "Show what else was logged with each line"),
+    switch(Some('f'), "follow", "Stay, and show what comes"),
+];
+
 pub(crate) const COMMAND: Command = Command {
     usage: "[OPTIONS] CONTAINER",
     about: "Show what a container wrote",
-    flags: &[FLAGS],
+    flags: &[FLAGS, LINES],
     arity: Arity::Exactly(1),
     complete: &[Complete::Containers],
     ..command(&["container logs", "logs"], run)
 };
 
-fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
-    let time = |flag: &str| match matches.one(flag).filter(|text| !text.is_empty()) {
-        None => Ok(String::new()),
-        Some(text) => times::api(text).map_err(|error| {
+/// A time that a flag says, as the API wants it; empty where it says none.
+pub(crate) fn time(matches: &Matches, flag: &str) -> Result<String> {
+    match matches.text(flag) {
+        "" => Ok(String::new()),
+        text => times::api(text).map_err(|error| {
             Error::new(format!("invalid value for {}: {error}", crate::quote(flag)))
         }),
-    };
+    }
+}
+
+fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
     let options = Logs {
         follow: matches.on("follow"),
         timestamps: matches.on("timestamps"),
         details: matches.on("details"),
-        since: time("since")?,
-        until: time("until")?,
+        since: time(matches, "since")?,
+        until: time(matches, "until")?,
         tail: matches.one("tail").unwrap_or("all").to_owned(),
     };
     let client = cli.client()?;

@@ -1,103 +1,67 @@
-//! Files as a tar, for a container that was just made: the few fields of ustar that a plain file needs.
+//! Files as a tar, for a container that was just made.
 
 use std::io;
 
-use crate::request::Copied;
+use tar::{Builder, Header};
 
-const BLOCK: usize = 512;
+use crate::request::Copied;
 
 /// A tar of these files.
 ///
 /// # Errors
-/// A name that ustar cannot hold.
+/// A path that leads out of the container.
 pub(super) fn of(files: &[Copied]) -> io::Result<Vec<u8>> {
-    let mut all = Vec::new();
+    let mut all = Builder::new(Vec::new());
     for file in files {
-        all.extend(header(file)?);
-        all.extend(&file.content);
-        all.resize(all.len().next_multiple_of(BLOCK), 0);
+        let mut header = Header::new_gnu();
+        header.set_size(file.content.len() as u64);
+        header.set_mode(file.mode & 0o7777);
+        header.set_uid(file.uid);
+        header.set_gid(file.gid);
+        let path = file.target.trim_start_matches('/');
+        all.append_data(&mut header, path, file.content.as_slice())?;
     }
-    all.resize(all.len() + 2 * BLOCK, 0);
-    Ok(all)
-}
-
-fn header(file: &Copied) -> io::Result<[u8; BLOCK]> {
-    let mut block = [0; BLOCK];
-    let path = file.target.trim_start_matches('/');
-    let (prefix, name) = split(path).ok_or_else(|| {
-        let text = format!("{}: the name is too long", file.target);
-        io::Error::new(io::ErrorKind::InvalidInput, text)
-    })?;
-    let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, name.as_bytes());
-    put(100, format!("{:07o}", file.mode & 0o7777).as_bytes());
-    put(108, octal(file.uid)?.as_bytes());
-    put(116, octal(file.gid)?.as_bytes());
-    put(124, format!("{:011o}", file.content.len()).as_bytes());
-    put(136, b"00000000000");
-    put(148, b"        ");
-    put(156, b"0");
-    put(257, b"ustar\x0000");
-    put(345, prefix.as_bytes());
-    let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    Ok(block)
-}
-
-/// Seven octal digits are all there is.
-fn octal(number: u64) -> io::Result<String> {
-    if number > 0o7_777_777 {
-        let text = format!("{number}: no such owner can be given to a file");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    }
-    Ok(format!("{number:07o}"))
-}
-
-/// A path in the two fields it may have.
-fn split(path: &str) -> Option<(&str, &str)> {
-    if path.len() <= 100 {
-        return Some(("", path));
-    }
-    let cut = path.match_indices('/').map(|(at, _)| at);
-    let mut cut = cut.filter(|at| *at <= 155 && path.len() - at - 1 <= 100);
-    cut.next().map(|at| (&path[..at], &path[at + 1..]))
+    all.into_inner()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read as _;
 
     #[test]
-    fn a_file_is_a_header_and_whole_blocks() {
-        let file = Copied {
-            target: "/run/secrets/key".to_owned(),
+    fn files_come_back() {
+        let file = |target: &str, uid: u64| Copied {
+            target: target.to_owned(),
             mode: 0o440,
-            uid: 1000,
+            uid,
             gid: 0,
             content: b"secret".to_vec(),
         };
-        let tar = of(&[file]).unwrap();
-        assert_eq!(tar.len(), 4 * BLOCK);
-        assert_eq!(&tar[..16], b"run/secrets/key\0");
-        assert_eq!(&tar[100..107], b"0000440");
-        assert_eq!(&tar[108..115], b"0001750");
-        assert_eq!(&tar[BLOCK..BLOCK + 6], b"secret");
-        let sum: u32 = (0..BLOCK)
-            .map(|at| {
-                if (148..156).contains(&at) {
-                    32
-                } else {
-                    u32::from(tar[at])
-                }
-            })
-            .sum();
-        assert_eq!(&tar[148..154], format!("{sum:06o}").as_bytes());
-    }
-
-    #[test]
-    fn long_names_are_cut_at_a_slash() {
-        let long = format!("{}/{}", "a".repeat(120), "b".repeat(90));
-        assert_eq!(split(&long).unwrap().1, "b".repeat(90));
-        assert_eq!(split(&"a".repeat(101)), None);
+        let long = format!("/{}/{}", "a".repeat(200), "b".repeat(200));
+        let bytes = of(&[file("/run/secrets/key", 1000), file(&long, 4_000_000_000)]).unwrap();
+        let mut tar = tar::Archive::new(bytes.as_slice());
+        let found = tar.entries().unwrap().map(|entry| {
+            let mut entry = entry.unwrap();
+            let mut text = String::new();
+            entry.read_to_string(&mut text).unwrap();
+            let header = entry.header();
+            let facts = (
+                header.mode().unwrap(),
+                header.uid().unwrap(),
+                header.gid().unwrap(),
+            );
+            (format!("/{}", entry.path().unwrap().display()), facts, text)
+        });
+        let expected = [
+            (
+                "/run/secrets/key".to_owned(),
+                (0o440, 1000, 0),
+                "secret".to_owned(),
+            ),
+            (long, (0o440, 4_000_000_000, 0), "secret".to_owned()),
+        ];
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        assert!(of(&[file("/a/../../b", 0)]).is_err());
     }
 }

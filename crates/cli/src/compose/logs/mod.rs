@@ -11,11 +11,11 @@ use super::port::INDEX;
 use super::{containers, project};
 use crate::Cli;
 use crate::args::flag::Complete;
-use crate::args::{Flag, Matches, switch, value};
+use crate::args::{Flag, Matches, switch};
 use crate::command::{Arity, Command, command};
+use crate::container::logs::{LINES, time};
 use crate::error::{Error, Result};
 use crate::stream::output::{Demux, Output};
-use crate::times;
 
 pub(super) use follow::{Flow, Follow, News};
 pub(super) use screen::Screen;
@@ -29,50 +29,24 @@ const FLAGS: &[Flag] = &[
         "no-log-prefix",
         "Do not print the name of the container before each line",
     ),
-    value(
-        None,
-        "since",
-        "string",
-        "Only from this time on: a time (\"2013-01-02T13:23:37Z\"), or how long ago (\"42m\")",
-    ),
-    value(
-        Some('n'),
-        "tail",
-        "string",
-        "Only so many lines from the end of each container's",
-    )
-    .default("\"all\""),
-    switch(Some('t'), "timestamps", "Show the time of each line"),
-    value(
-        None,
-        "until",
-        "string",
-        "Only up to this time: a time (\"2013-01-02T13:23:37Z\"), or how long ago (\"42m\")",
-    ),
 ];
 
 pub(crate) const COMMAND: Command = Command {
     usage: "[OPTIONS] [SERVICE...]",
     about: "Show what the containers of a project wrote",
-    flags: &[FLAGS],
+    flags: &[FLAGS, LINES],
     arity: Arity::AtLeast(0),
     complete: &[Complete::Services],
     ..command(&["compose logs"], run)
 };
 
 fn run(cli: &mut Cli, matches: &Matches) -> Result<u8> {
-    let time = |flag: &str| match matches.text(flag) {
-        "" => Ok(String::new()),
-        text => times::api(text).map_err(|error| {
-            Error::new(format!("invalid value for {}: {error}", crate::quote(flag)))
-        }),
-    };
     let logs = Logs {
         follow: matches.on("follow"),
         timestamps: matches.on("timestamps"),
         details: false,
-        since: time("since")?,
-        until: time("until")?,
+        since: time(matches, "since")?,
+        until: time(matches, "until")?,
         tail: matches.one("tail").unwrap_or("all").to_owned(),
     };
     let index = matches.int("index").unwrap_or(0);

@@ -15,7 +15,8 @@ use crate::cli::is_terminal;
 use crate::command::{Arity, Command, command};
 use crate::error::{Error, Result};
 
-const FLAGS: &[Flag] = &[
+/// How files are taken and given.
+pub(crate) const HOW: &[Flag] = &[
     switch(
         Some('a'),
         "archive",
@@ -26,17 +27,18 @@ const FLAGS: &[Flag] = &[
         "follow-link",
         "Follow symbolic links in SRC_PATH",
     ),
-    switch(
-        Some('q'),
-        "quiet",
-        "Say nothing about progress; the default where there is no terminal",
-    ),
 ];
+
+const FLAGS: &[Flag] = &[switch(
+    Some('q'),
+    "quiet",
+    "Say nothing about progress; the default where there is no terminal",
+)];
 
 pub(crate) const COMMAND: Command = Command {
     usage: "[OPTIONS] CONTAINER:SRC_PATH DEST_PATH|-\n\t{program} cp [OPTIONS] SRC_PATH|- CONTAINER:DEST_PATH",
     about: "Copy files into and out of a container",
-    flags: &[FLAGS],
+    flags: &[HOW, FLAGS],
     arity: Arity::Exactly(2),
     complete: &[Complete::Files, Complete::Files],
     ..command(&["container cp", "cp"], run)
